@@ -1,0 +1,225 @@
+"""The reference: the character-level GPT of examples/shakespeare.gpt in PyTorch, f32.
+
+  torch_gpt.py train --data text.txt [--steps N] [--seed N]   the recipe; prints validation loss and times
+  torch_gpt.py init  --out init.safetensors                   initial weights under gptc's names
+  torch_gpt.py follow --init F --data text.txt --steps N --log OUT.jsonl [--moments OUT.safetensors]
+                       the same batches as gptc (seeded as runtime/data does), loss a step
+
+Needs Debian's python3-torch; for speed libopenblas0-openmp first on the library path:
+  LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu/openblas-openmp python3 bench/torch_gpt.py train ...
+"""
+import argparse
+import json
+import math
+import struct
+import sys
+import time
+
+import numpy
+import torch
+from torch.nn import functional as F
+
+
+def read_safetensors(path):
+    with open(path, "rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(size))
+        body = file.read()
+    header.pop("__metadata__", None)
+    kinds = {"F32": numpy.float32, "F64": numpy.float64, "I32": numpy.int32}
+    return {name: torch.from_numpy(numpy.frombuffer(body[slice(*entry["data_offsets"])], kinds[entry["dtype"]])
+                                   .reshape(entry["shape"]).copy()) for name, entry in header.items()}
+
+
+def write_safetensors(path, tensors):
+    header, blobs, at = {}, [], 0
+    for name, tensor in tensors.items():
+        blob = tensor.detach().contiguous().numpy().astype(numpy.float32).tobytes()
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [at, at + len(blob)]}
+        at += len(blob)
+        blobs.append(blob)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+
+
+class Model:
+    """Plain functions over a dictionary of weights, named as in a gptc checkpoint."""
+
+    def __init__(self, args, vocabulary, seed):
+        generator = torch.Generator().manual_seed(seed)
+        c, h = args.width, args.heads
+        self.args, self.w = args, {}
+
+        def normal(name, *shape, std=0.02):
+            self.w[name] = torch.empty(*shape).normal_(0, std, generator=generator)
+
+        normal("embed", vocabulary, c)
+        normal("place", args.context, c)
+        residual = 0.02 / math.sqrt(2 * args.layers)
+        for i in range(args.layers):
+            b = f"blocks.{i}."
+            self.w[b + "before.gain"] = torch.ones(c)
+            for name in ("q", "k", "v"):
+                normal(b + "attention." + name, c, h, c // h)
+            normal(b + "attention.project.w", c, c, std=residual)
+            self.w[b + "after.gain"] = torch.ones(c)
+            normal(b + "mlp.up.w", c, 4 * c)
+            normal(b + "mlp.down.w", 4 * c, c, std=residual)
+        self.w["final.gain"] = torch.ones(c)
+
+    def start(self):
+        for tensor in self.w.values():
+            tensor.requires_grad_(True)
+        decayed = [t for n, t in self.w.items() if t.dim() >= 2]
+        plain = [t for n, t in self.w.items() if t.dim() < 2]
+        return torch.optim.AdamW([{"params": decayed, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}],
+                                 lr=1e-3, betas=(0.9, 0.99), eps=1e-8)
+
+    def loss(self, x, y):
+        a, w = self.args, self.w
+        c, h = a.width, a.heads
+        n, t = x.shape
+        mask = torch.ones(t, t, dtype=torch.bool).tril()
+        v = w["embed"][x] + w["place"][:t]
+        for i in range(a.layers):
+            b = f"blocks.{i}."
+            u = F.layer_norm(v, (c,), w[b + "before.gain"])
+            # One product for the three, as nanoGPT does.
+            qkv = u @ torch.cat([w[b + "attention." + k].reshape(c, c) for k in ("q", "k", "v")], 1)
+            q, k, s = (z.view(n, t, h, c // h).transpose(1, 2) for z in qkv.split(c, 2))
+            score = (q @ k.transpose(-2, -1)) * (1.0 / math.sqrt(c // h))
+            weight = score.masked_fill(~mask, float("-inf")).softmax(-1)
+            v = v + (weight @ s).transpose(1, 2).reshape(n, t, c) @ w[b + "attention.project.w"]
+            u = F.layer_norm(v, (c,), w[b + "after.gain"])
+            v = v + F.gelu(u @ w[b + "mlp.up.w"]) @ w[b + "mlp.down.w"]
+        v = F.layer_norm(v, (c,), w["final.gain"])
+        logits = v @ w["embed"].t()
+        return F.cross_entropy(logits.view(-1, logits.size(-1)), y.reshape(-1))
+
+
+def rate(step, steps, high=1e-3, low=1e-4, warmup=100):
+    if step < warmup:
+        return high * (step + 1) / (warmup + 1)
+    if step > steps:
+        return low
+    return low + 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))) * (high - low)
+
+
+def tokens(path):
+    text = open(path, encoding="utf-8", newline="").read()
+    alphabet = sorted(set(text))
+    index = {c: i for i, c in enumerate(alphabet)}
+    return torch.tensor([index[c] for c in text]), len(alphabet)
+
+
+def validation(model, data):
+    """Mean over every token of the held-out part, in windows that follow each other."""
+    context, total, count = model.args.context, 0.0, 0
+    with torch.no_grad():
+        whole = (len(data) - 1) // context
+        x = data[: whole * context].view(whole, context)
+        y = data[1: whole * context + 1].view(whole, context)
+        for i in range(0, whole, 64):
+            n = x[i:i + 64].numel()
+            total += model.loss(x[i:i + 64], y[i:i + 64]).item() * n
+            count += n
+        rest = data[whole * context:]
+        if len(rest) > 1:
+            total += model.loss(rest[None, :-1], rest[None, 1:]).item() * (len(rest) - 1)
+            count += len(rest) - 1
+    return total / count
+
+
+def offsets(seed, step, batch, bound):
+    """Where gptc's windows of a step begin: Philox 4x32-10, as runtime/random.h has it."""
+    result = []
+    for row in range(batch):
+        c = [step & 0xFFFFFFFF, step >> 32, row, 1]
+        k0, k1 = seed & 0xFFFFFFFF, seed >> 32
+        for _ in range(10):
+            a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+            c = [(b >> 32) ^ c[1] ^ k0, b & 0xFFFFFFFF, (a >> 32) ^ c[3] ^ k1, a & 0xFFFFFFFF]
+            k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+        result.append(((c[1] << 32 | c[0]) * bound) >> 64)
+    return result
+
+
+def step(model, optimizer, x, y, lr):
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    loss = model.loss(x, y)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(list(model.w.values()), 1.0)
+    optimizer.step()
+    return loss
+
+
+def train(args):
+    begin = time.time()
+    data, vocabulary = tokens(args.data)
+    cut = int(len(data) * 0.9)
+    part = data[:cut]
+    model = Model(args, vocabulary, args.seed)
+    optimizer = model.start()
+    generator = torch.Generator().manual_seed(args.seed)
+    times, started = [], time.time()
+    for i in range(args.steps):
+        tick = time.time()
+        at = torch.randint(len(part) - args.context, (args.batch,), generator=generator)
+        x = torch.stack([part[j:j + args.context] for j in at])
+        y = torch.stack([part[j + 1:j + 1 + args.context] for j in at])
+        step(model, optimizer, x, y, rate(i, args.steps)).item()
+        times.append(time.time() - tick)
+    trained = time.time() - started
+    result = {"torch": torch.__version__, "threads": torch.get_num_threads(), "steps": args.steps,
+              "seconds": round(trained, 2), "ms": round(1000 * sorted(times)[len(times) // 2], 2)}
+    if not args.no_validation:
+        result["val_loss"] = round(validation(model, data[cut:]), 4)
+    result["wall"] = round(time.time() - begin, 2)
+    print(json.dumps(result))
+
+
+def follow(args):
+    data, vocabulary = tokens(args.data)
+    part = data[: int(len(data) * 0.9)]
+    model = Model(args, vocabulary, args.seed)
+    given = read_safetensors(args.init)
+    if set(given) != set(model.w):
+        sys.exit(f"{args.init}: other names: {sorted(set(given) ^ set(model.w))}")
+    model.w = given
+    optimizer = model.start()
+    with open(args.log, "w") as log:
+        for i in range(args.steps):
+            at = offsets(args.seed, i, args.batch, len(part) - args.context)
+            x = torch.stack([part[j:j + args.context] for j in at])
+            y = torch.stack([part[j + 1:j + 1 + args.context] for j in at])
+            loss = step(model, optimizer, x, y, 1e-3)
+            log.write(json.dumps({"step": i, "loss": loss.item()}) + "\n")
+            if i == 0 and args.moments:
+                write_safetensors(args.moments, {n + ".m": optimizer.state[t]["exp_avg"] for n, t in model.w.items()})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("verb", choices=["train", "init", "follow"])
+    parser.add_argument("--data")
+    parser.add_argument("--init")
+    parser.add_argument("--out")
+    parser.add_argument("--log")
+    parser.add_argument("--moments")
+    parser.add_argument("--no-validation", action="store_true")
+    for name, value in dict(layers=4, heads=4, width=128, context=64, batch=12, steps=2000, seed=1, threads=2,
+                            vocabulary=65).items():
+        parser.add_argument("--" + name, type=int, default=value)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    if args.verb == "init":
+        write_safetensors(args.out, Model(args, args.vocabulary, args.seed).w)
+    else:
+        {"train": train, "follow": follow}[args.verb](args)
+
+
+main()

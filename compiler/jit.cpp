@@ -1,0 +1,211 @@
+#include "compiler/jit.h"
+#include "compiler/split.h"
+
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Analysis/TargetTransformInfo.h"
+#include "llvm/ExecutionEngine/Orc/AbsoluteSymbols.h"
+#include "llvm/ExecutionEngine/Orc/Debugging/DebuggerSupport.h"
+#include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
+#include "llvm/ExecutionEngine/Orc/LLJIT.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/SmallVectorMemoryBuffer.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/Transforms/InstCombine/InstCombine.h"
+#include "llvm/Transforms/Scalar/EarlyCSE.h"
+#include "llvm/Transforms/Scalar/SROA.h"
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+using namespace gptc;
+
+static llvm::Error failure(const llvm::Twine &message) {
+  return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
+}
+
+const Host &gptc::host() {
+  static const Host result = [] {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+    Host host;
+    host.triple = llvm::sys::getProcessTriple();
+    host.cpu = llvm::sys::getHostCPUName().str();
+    llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+    llvm::SmallVector<std::string> present;
+    for (const auto &feature : features)
+      if (feature.second)
+        present.push_back("+" + feature.first().str());
+    llvm::sort(present);
+    host.features = llvm::join(present, ",");
+    host.vectorBits = features.lookup("avx512f") ? 512 : features.lookup("avx2") ? 256 : 128;
+    return host;
+  }();
+  return result;
+}
+
+static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeMachine() {
+  const Host &cpu = host();
+  std::string error;
+  llvm::Triple triple(cpu.triple);
+  const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!target)
+    return failure("no code generator for " + cpu.triple + ": " + error);
+  llvm::TargetOptions options;
+  std::unique_ptr<llvm::TargetMachine> machine(
+      target->createTargetMachine(triple, cpu.cpu, cpu.features, options, llvm::Reloc::PIC_,
+                                  llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default, /*JIT=*/true));
+  if (!machine)
+    return failure("no code generator for " + cpu.cpu);
+  return machine;
+}
+
+/// Our loops are in shape already; this only removes what lowering one op at a
+/// time leaves behind. Anything more costs time and brings no speed.
+static void tidy(llvm::Module &module, llvm::TargetMachine &machine) {
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PassBuilder builder(&machine);
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  llvm::FunctionPassManager passes;
+  passes.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
+  passes.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/false));
+  for (llvm::Function &function : module)
+    if (!function.isDeclaration())
+      passes.run(function, functions);
+}
+
+static llvm::Expected<std::unique_ptr<llvm::Module>> translate(mlir::ModuleOp module, llvm::LLVMContext &context,
+                                                               llvm::TargetMachine &machine) {
+  std::unique_ptr<llvm::Module> result = mlir::translateModuleToLLVMIR(module, context, "gptc");
+  if (!result)
+    return failure("the LLVM dialect could not be translated to LLVM IR");
+  result->setTargetTriple(machine.getTargetTriple());
+  result->setDataLayout(machine.createDataLayout());
+  tidy(*result, machine);
+  return result;
+}
+
+static llvm::Error generate(llvm::Module &module, llvm::TargetMachine &machine, llvm::raw_pwrite_stream &out,
+                            llvm::CodeGenFileType type) {
+  llvm::legacy::PassManager passes;
+  if (machine.addPassesToEmitFile(passes, out, nullptr, type, /*DisableVerify=*/true))
+    return failure("the code generator cannot write this kind of file");
+  passes.run(module);
+  return llvm::Error::success();
+}
+
+/// One part of the program, from the LLVM dialect to an object file.
+static llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> compilePart(mlir::ModuleOp part) {
+  auto machine = makeMachine();
+  if (!machine)
+    return machine.takeError();
+  llvm::LLVMContext context;
+  auto module = translate(part, context, **machine);
+  if (!module)
+    return module.takeError();
+  llvm::SmallVector<char, 0> object;
+  llvm::raw_svector_ostream out(object);
+  if (llvm::Error error = generate(**module, **machine, out, llvm::CodeGenFileType::ObjectFile))
+    return error;
+  return std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object), "gptc", false);
+}
+
+static llvm::Expected<Code> link(llvm::MutableArrayRef<std::unique_ptr<llvm::MemoryBuffer>> objects,
+                                 bool lineTables) {
+  auto made = llvm::orc::LLJITBuilder().create();
+  if (!made)
+    return made.takeError();
+  std::shared_ptr<llvm::orc::LLJIT> engine = std::move(*made);
+  llvm::orc::JITDylib &library = engine->getMainJITDylib();
+  if (lineTables)
+    if (llvm::Error error = llvm::orc::enableDebuggerSupport(*engine))
+      return error;
+  if (llvm::Error error = library.define(llvm::orc::absoluteSymbols(
+          {{engine->mangleAndIntern("gptc_launch"),
+            {llvm::orc::ExecutorAddr::fromPtr(&gptc_launch), llvm::JITSymbolFlags::Exported}}})))
+    return error;
+  // libm and memcpy.
+  auto process =
+      llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(engine->getDataLayout().getGlobalPrefix());
+  if (!process)
+    return process.takeError();
+  library.addGenerator(std::move(*process));
+  for (std::unique_ptr<llvm::MemoryBuffer> &object : objects)
+    if (llvm::Error error = engine->addObjectFile(std::move(object)))
+      return error;
+  auto entry = engine->lookup("main");
+  if (!entry)
+    return entry.takeError();
+  return Code{entry->toPtr<gptc_program>(), engine};
+}
+
+llvm::Expected<Code> gptc::jit(mlir::ModuleOp module, const JitOptions &options) {
+  using Clock = std::chrono::steady_clock;
+  auto seconds = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  auto start = Clock::now();
+  host();
+  // A few parts a thread, so that one large kernel does not leave the others idle.
+  llvm::SmallVector<mlir::OwningOpRef<mlir::ModuleOp>> parts = split(module, 4 * options.threads);
+  llvm::SmallVector<std::unique_ptr<llvm::MemoryBuffer>> objects(parts.size());
+  llvm::SmallVector<std::string> errors(parts.size());
+  std::atomic<size_t> next{0};
+  auto work = [&] {
+    for (size_t i; (i = next++) < parts.size();) {
+      auto object = compilePart(*parts[i]);
+      if (object)
+        objects[i] = std::move(*object);
+      else
+        errors[i] = llvm::toString(object.takeError());
+    }
+  };
+  std::vector<std::thread> helpers;
+  for (unsigned i = 1; i < options.threads; ++i)
+    helpers.emplace_back(work);
+  work();
+  for (std::thread &helper : helpers)
+    helper.join();
+  for (const std::string &error : errors)
+    if (!error.empty())
+      return failure(error);
+  if (options.timing)
+    options.timing->add("code generation, " + std::to_string(parts.size()) + " parts", seconds(start));
+  start = Clock::now();
+  auto code = link(objects, options.lineTables);
+  if (options.timing)
+    options.timing->add("linking", seconds(start));
+  return code;
+}
+
+llvm::Expected<std::string> gptc::printCode(mlir::ModuleOp module, bool assembly) {
+  auto machine = makeMachine();
+  if (!machine)
+    return machine.takeError();
+  (*machine)->Options.MCOptions.AsmVerbose = true;
+  llvm::LLVMContext context;
+  auto translated = translate(module, context, **machine);
+  if (!translated)
+    return translated.takeError();
+  llvm::SmallString<0> text;
+  llvm::raw_svector_ostream out(text);
+  if (!assembly)
+    (*translated)->print(out, nullptr);
+  else if (llvm::Error error = generate(**translated, **machine, out, llvm::CodeGenFileType::AssemblyFile))
+    return error;
+  return text.str().str();
+}

@@ -1,0 +1,39 @@
+#include "compiler/options.h"
+
+#include "llvm/Support/xxhash.h"
+
+using namespace gptc;
+
+static constexpr struct {
+  ProgramKind kind;
+  const char *name;
+} programKinds[] = {{ProgramKind::Init, "init"},
+                    {ProgramKind::Train, "train"},
+                    {ProgramKind::Eval, "eval"},
+                    {ProgramKind::Outputs, "outputs"}};
+
+const char *gptc::nameOf(ProgramKind kind) {
+  for (const auto &entry : programKinds)
+    if (entry.kind == kind)
+      return entry.name;
+  return "";
+}
+
+bool gptc::parseProgramKind(const std::string &name, ProgramKind &kind) {
+  for (const auto &entry : programKinds) {
+    if (name == entry.name) {
+      kind = entry.kind;
+      return true;
+    }
+  }
+  return false;
+}
+
+std::string PipelineOptions::print() const {
+  auto truth = [](bool value) { return value ? "true" : "false"; };
+  return std::string("program=") + nameOf(program) + " batch=" + std::to_string(batch) +
+         " dynamic-batch=" + truth(dynamicBatch) + " vector-bits=" + std::to_string(vectorBits) +
+         " line-tables=" + truth(lineTables);
+}
+
+uint64_t PipelineOptions::hash() const { return llvm::xxh3_64bits(print()); }

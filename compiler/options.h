@@ -1,0 +1,33 @@
+// What decides the code that comes out of a compilation, in one place.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace gptc {
+
+/// The kind of program that a module holds.
+enum class ProgramKind { Init, Train, Eval, Outputs };
+
+/// "init", "train", "eval" or "outputs".
+const char *nameOf(ProgramKind kind);
+/// The kind of that name; false where there is none.
+bool parseProgramKind(const std::string &name, ProgramKind &kind);
+
+/// Everything besides the module that a compilation depends on. Passes get it
+/// as pass options and read no global and no environment variable.
+struct PipelineOptions {
+  ProgramKind program = ProgramKind::Train;
+  int64_t batch = 1;         // largest batch, at least 1
+  bool dynamicBatch = true;  // the batch's extent is known only at run time
+  int64_t vectorBits = 128;  // width of a vector register: 128, 256 or 512
+  bool lineTables = false;   // keep source lines in the generated code
+
+  /// `program=train batch=12 dynamic-batch=false vector-bits=512 line-tables=false`
+  std::string print() const;
+  /// The same for equal options, on every machine.
+  uint64_t hash() const;
+  bool operator==(const PipelineOptions &other) const { return print() == other.print(); }
+};
+
+} // namespace gptc

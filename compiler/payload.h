@@ -1,0 +1,28 @@
+// What `gptc build` appends to a copy of gptc: a model that is a program.
+#pragma once
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/Error.h"
+
+#include <map>
+#include <string>
+
+namespace gptc {
+
+struct Payload {
+  std::string file, source;                     // the model's name and text
+  std::map<std::string, std::string> overrides; // settings
+  std::string dtype = "f32";
+  std::string module; // its training program as emitted, as MLIR text; may be empty
+};
+
+/// The payload of this executable; null where it has none. Read once.
+const Payload *findPayload();
+
+/// Writes an executable: a copy of this one with the payload. Whole or not at all.
+llvm::Error writeExecutable(llvm::StringRef path, const Payload &payload);
+
+/// The commands of such an executable: train and generate.
+int runPayload(llvm::ArrayRef<const char *> words);
+
+} // namespace gptc

@@ -1,0 +1,103 @@
+// A model with its settings and data, as the commands work on it: opened,
+// checked, emitted, compiled.
+#pragma once
+
+#include "compiler/arguments.h"
+#include "compiler/compile.h"
+#include "frontend/model.h"
+#include "runtime/data/loader.h"
+#include "runtime/tokenizer.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/ThreadPool.h"
+
+#include <map>
+#include <memory>
+
+namespace gptc {
+
+/// Options of every command that compiles.
+struct CommonOptions {
+  std::vector<std::string> set;
+  std::string dtype = "f32";
+  int64_t threads;
+  std::string dumpIr;
+  bool timing = false, lineTables = false;
+  CommonOptions();
+};
+void addSetOption(Arguments &arguments, CommonOptions &options);
+void addCompileOptions(Arguments &arguments, CommonOptions &options);
+
+/// A message that begins with the program's name, on standard error.
+void reportError(const llvm::Twine &message);
+/// Prints and consumes. Returns Failure.
+int reportError(llvm::Error error);
+
+/// Whether messages on standard error may be coloured.
+bool colourErrors();
+
+class Session {
+public:
+  explicit Session(const CommonOptions &options);
+  ~Session();
+
+  // Each step reports its errors itself and returns false on one.
+
+  /// Reads the model file and the words of `--set`.
+  bool open(const std::string &path);
+  /// The same for a text that is here already.
+  bool openText(const std::string &name, std::string text);
+  /// The data declaration alone. Needs open().
+  bool readDataSpec();
+  /// Reads the data: tokenizer, facts, loader. Needs open(). With `saved`
+  /// (the object "data" of a run's config.json) a trained model's facts count.
+  bool loadData(const std::string &path, uint64_t seed, const llvm::json::Object *saved = nullptr,
+                const std::vector<std::string> &needed = {});
+  /// The tokenizer and facts of a run, without data. Needs open().
+  bool loadFacts(const llvm::json::Object &saved);
+  /// Names, shapes, sizes. Needs open(), and knows facts where data were read.
+  bool analyse();
+
+  /// The program as emitted, with what `--from-ir` needs as attributes.
+  mlir::OwningOpRef<mlir::ModuleOp> emit(ProgramKind kind, std::vector<std::string> show = {});
+  /// Examples of a training step: `batch` of train { }, 1 where it says nothing.
+  int64_t trainingBatch() const;
+  /// Whether a training step takes exactly that many examples.
+  bool wholeBatches() const;
+  PipelineOptions pipeline(ProgramKind kind, int64_t batch, bool dynamicBatch) const;
+  /// Emits and compiles.
+  llvm::Expected<runtime::Program> compile(const PipelineOptions &pipeline, std::vector<std::string> show = {});
+  /// Compiles a module that stands at a stage.
+  llvm::Expected<runtime::Program> compile(const PipelineOptions &pipeline, mlir::ModuleOp module,
+                                           const Stage *after);
+  /// What config.json keeps of the data; loadFacts takes it.
+  llvm::json::Object savedFacts() const;
+
+  mlir::MLIRContext &mlirContext();
+  bool f64() const { return options.dtype == "f64"; }
+
+  CommonOptions options;
+  SourceManager sources;
+  int32_t file = -1;
+  std::map<std::string, std::string> overrides; // of settings and of numbers in train { }
+  DataSpec spec;
+  DataFacts facts;
+  std::unique_ptr<runtime::Tokenizer> tokenizer;
+  std::unique_ptr<runtime::Loader> loader;
+  std::unique_ptr<Model> model;
+  Timing timing;
+
+private:
+  bool readSettings();
+  bool makeTokenizer(llvm::StringRef text, llvm::StringRef source);
+  bool render(const Diagnostics &diagnostics) const;
+
+  std::unique_ptr<llvm::DefaultThreadPool> pool;
+  std::unique_ptr<mlir::MLIRContext> context;
+};
+
+/// The frontend's name for a kind of program.
+Program programOf(ProgramKind kind);
+
+} // namespace gptc

@@ -1,0 +1,156 @@
+#include "compiler/stages.h"
+#include "compiler/print.h"
+#include "compiler/reproducer.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+
+#include <chrono>
+
+using namespace gptc;
+
+using Passes = std::vector<std::string>;
+
+// Cleaning up is part of the stage that leaves something to clean.
+static const std::string clean = "canonicalize", merge = "cse";
+
+static Passes none(const PipelineOptions &) { return {}; }
+
+static const Stage table[] = {
+    {"ast", "the syntax tree in canonical form; itself a model file", Stage::Text, none},
+    {"typed", "every value with its dimensions, every instance of a block", Stage::Text, none},
+    {"gpt", "the model for one example, as emitted", Stage::Module, none},
+    {"batch", "the model for a batch of examples", Stage::Module,
+     [](const PipelineOptions &options) -> Passes {
+       return {llvm::formatv("gpt-batch{{bound={0} dynamic={1}}", options.batch,
+                             options.dynamicBatch ? "true" : "false")
+                   .str(),
+               clean, merge};
+     }},
+    // Before any fusion: derivatives are taken of the model as it was written.
+    {"grad", "loss and all gradients in one function", Stage::Module,
+     [](const PipelineOptions &) -> Passes { return {"gpt-autodiff", clean, merge}; }, true},
+    {"optimizer", "clipping and the update of parameters in the same step", Stage::Module,
+     [](const PipelineOptions &) -> Passes { return {"gpt-optimizer", clean, merge}; }, true},
+    // Before inlining, which then sees the pieces as producers like any other.
+    {"split", "long reductions to few results cut into fixed pieces", Stage::Module,
+     [](const PipelineOptions &) -> Passes { return {"gpt-split-reductions"}; }},
+    {"inline", "elementwise work inside the bodies of its users", Stage::Module,
+     [](const PipelineOptions &) -> Passes { return {"gpt-inline-maps", clean, merge}; }},
+    {"kernels", "ops grouped into kernels, each one loop nest", Stage::Module,
+     [](const PipelineOptions &) -> Passes { return {"gpt-form-kernels"}; }},
+    {"outline", "kernels as functions, equal ones once", Stage::Module,
+     [](const PipelineOptions &) -> Passes { return {"gpt-outline-kernels"}; }},
+    {"place", "every value at its place in memory; the program as a list of launches", Stage::Module,
+     [](const PipelineOptions &) -> Passes { return {"gpt-place"}; }},
+    {"loops", "kernels as loops on vectors", Stage::Module,
+     [](const PipelineOptions &options) -> Passes {
+       return {llvm::formatv("func.func(gpt-lower-kernels{{vector-bits={0}})", options.vectorBits).str(),
+               "func.func(canonicalize,cse)"};
+     }},
+    {"random", "random numbers as integer arithmetic", Stage::Module,
+     [](const PipelineOptions &) -> Passes { return {"func.func(rt-expand-random)"}; }},
+    {"math", "exp, log, tanh, erf, sin and cos as polynomials", Stage::Module,
+     [](const PipelineOptions &) -> Passes {
+       return {"func.func(gpt-expand-math)", "func.func(canonicalize,cse)"};
+     }},
+    {"llvm", "the LLVM dialect", Stage::Module,
+     [](const PipelineOptions &options) -> Passes {
+       Passes passes = {"rt-to-llvm"};
+       if (options.lineTables)
+         passes.push_back("ensure-debug-info-scope-on-llvm-func{emission-kind=LineTablesOnly}");
+       return passes;
+     }},
+    {"llvm-ir", "LLVM IR, as the code generator gets it", Stage::Code, none},
+    {"asm", "assembly for this machine's CPU", Stage::Code, none},
+};
+
+llvm::ArrayRef<Stage> gptc::stages() { return table; }
+
+const Stage *gptc::findStage(llvm::StringRef name) {
+  for (const Stage &stage : table)
+    if (name == stage.name)
+      return &stage;
+  return nullptr;
+}
+
+std::string gptc::stageNames() {
+  std::vector<std::string> names;
+  for (const Stage &stage : table)
+    names.push_back(stage.name);
+  return llvm::join(names, ", ");
+}
+
+std::string gptc::stageHelp() {
+  std::string text;
+  for (const Stage &stage : table)
+    text += llvm::formatv("  {0,-10}  {1}{2}\n", stage.name, stage.sentence,
+                          stage.trainingOnly ? " (training only)" : "")
+                .str();
+  return text;
+}
+
+std::string Timing::print() const {
+  double total = 0;
+  std::string text;
+  for (const auto &[what, seconds] : entries) {
+    total += seconds;
+    text += llvm::formatv("{0,9:f1} ms  {1}\n", seconds * 1e3, what).str();
+  }
+  return text + llvm::formatv("{0,9:f1} ms  total\n", total * 1e3).str();
+}
+
+const Stage *gptc::stageOf(mlir::ModuleOp module) {
+  auto name = module->getAttrOfType<mlir::StringAttr>("gpt.stage");
+  return name ? findStage(name.getValue()) : nullptr;
+}
+
+void gptc::markStage(mlir::ModuleOp module, const Stage &stage, ProgramKind program) {
+  mlir::Builder builder(module.getContext());
+  module->setAttr("gpt.stage", builder.getStringAttr(stage.name));
+  module->setAttr("gpt.program", builder.getStringAttr(nameOf(program)));
+}
+
+static mlir::LogicalResult runPass(mlir::ModuleOp module, const std::string &pass) {
+  mlir::PassManager manager(module.getContext(), module.getOperationName());
+  std::string error;
+  llvm::raw_string_ostream errors(error);
+  if (mlir::failed(mlir::parsePassPipeline(pass, manager, errors))) {
+    module.emitError() << "the pipeline `" << pass << "` cannot be built: " << error;
+    return mlir::failure();
+  }
+  return runWithReproducer(module, manager, pass);
+}
+
+mlir::LogicalResult gptc::runStages(mlir::ModuleOp module, const RunOptions &options) {
+  using Clock = std::chrono::steady_clock;
+  const Stage *first = options.after ? options.after : findStage("gpt");
+  const Stage *last = options.until;
+  ProgramKind program = options.pipeline.program;
+  DumpFiles files(options.dumpDirectory, nameOf(program));
+  markStage(module, *first, program);
+  files.after(first->name, "", module, /*changed=*/true);
+  for (const Stage &stage : table) {
+    if (&stage <= first || stage.kind != Stage::Module || (last && &stage > last) ||
+        !stage.appliesTo(program))
+      continue;
+    for (const std::string &pass : stage.passes(options.pipeline)) {
+      files.before(module);
+      auto start = Clock::now();
+      if (mlir::failed(runPass(module, pass)))
+        return mlir::failure();
+      bool changed = files.changed(module);
+      // The other passes of a stage clean up after its first.
+      markStage(module, stage, program);
+      if (options.timing)
+        options.timing->add(llvm::formatv("{0,-8} {1,-10} {2}", nameOf(program), stage.name, pass),
+                            std::chrono::duration<double>(Clock::now() - start).count());
+      files.after(stage.name, pass, module, changed);
+    }
+  }
+  return mlir::success();
+}

@@ -1,0 +1,183 @@
+// train { } and generate { }: values for the runtime; the learning rate.
+#include "frontend/elaborate.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstdlib>
+
+namespace gptc::typed {
+
+std::optional<double> Elaborator::overrideOf(const std::string &name, Span span) {
+  auto found = options.overrides.find(name);
+  if (found == options.overrides.end())
+    return std::nullopt;
+  usedOverrides.insert(name);
+  const std::string &text = found->second;
+  if (text == "true" || text == "false")
+    return text == "true";
+  char *end = nullptr;
+  double value = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end || !std::isfinite(value)) {
+    error(span, fmt::format("setting '{}' cannot be '{}': it is a number", name, text));
+    return std::nullopt;
+  }
+  return value;
+}
+
+ConfigValue Elaborator::configValue(const ast::Expr &expr, Scope *scope) {
+  ConfigValue value;
+  value.span = expr.span;
+  switch (expr.kind) {
+  case ast::Expr::Name:
+    if (Binding *binding = scope->find(expr.text))
+      if (binding->kind == Binding::Value && binding->value.isConstant()) {
+        value.number = binding->value.node->number;
+        return value;
+      }
+    value.kind = ConfigValue::Word;
+    value.word = expr.text;
+    return value;
+  case ast::Expr::String:
+    value.kind = ConfigValue::Word;
+    value.word = expr.text;
+    return value;
+  case ast::Expr::List:
+    value.kind = ConfigValue::List;
+    for (const ast::ExprPtr &element : expr.children)
+      value.arguments.push_back({"", configValue(*element, scope)});
+    return value;
+  case ast::Expr::Call:
+    if (expr.children[0]->kind == ast::Expr::Name) {
+      value.kind = ConfigValue::Call;
+      value.word = expr.children[0]->text;
+      for (const ast::Argument &argument : expr.arguments)
+        value.arguments.push_back(
+            {argument.names.empty() ? "" : argument.names[0].text, configValue(*argument.value, scope)});
+      return value;
+    }
+    [[fallthrough]];
+  default: {
+    Value number = evaluate(expr, scope);
+    if (number.isConstant()) {
+      value.number = number.node->number;
+    } else {
+      value.kind = ConfigValue::Call; // a learning rate in terms of `step`
+      value.word = "expression";
+    }
+    return value;
+  }
+  }
+}
+
+void Elaborator::config(const ast::Statement &s, Scope *scope) {
+  bool isTrain = s.kind == ast::Statement::Train;
+  static const std::set<std::string> trainFields = {"batch", "steps",      "epochs",     "optimizer", "clip",
+                                                    "seed",  "eval_every", "save_every", "validation"};
+  static const std::set<std::string> generateFields = {"tokens", "temperature", "top_k", "top_p", "seed"};
+  const std::set<std::string> &known = isTrain ? trainFields : generateFields;
+  std::map<std::string, ConfigValue> &into = isTrain ? result->train : result->generate;
+  for (const ast::Field &field : s.fields) {
+    if (!field.value)
+      continue;
+    const std::string &name = field.name.text;
+    if (!known.count(name)) {
+      std::string list;
+      for (const std::string &one : known)
+        list += (list.empty() ? "" : ", ") + one;
+      error(field.name.span, fmt::format("'{}' is no setting of {}", name, s.text)).help =
+          "its settings are " + list;
+      continue;
+    }
+    if (into.count(name)) {
+      error(field.name.span, fmt::format("'{}' is given twice", name))
+          .notes.push_back({into[name].span, "it is given here already"});
+      continue;
+    }
+    ConfigValue value = configValue(*field.value, scope);
+    bool plain = value.kind == ConfigValue::Number || (value.kind == ConfigValue::Word && name == "batch");
+    if (plain) {
+      // Numbers may be overridden like settings, unless a setting has the name.
+      std::optional<double> given;
+      if (!scope->find(name))
+        given = overrideOf(name, field.name.span);
+      if (given)
+        value = ConfigValue{ConfigValue::Number, *given, "", {}, field.value->span};
+      if (value.kind == ConfigValue::Number && !scope->find(name))
+        result->settings.push_back({name, value.number, given.has_value(), field.name.span});
+    }
+    bool mustCount = name == "batch" || name == "steps" || name == "epochs" || name == "tokens";
+    if (mustCount && value.kind == ConfigValue::Number &&
+        (value.number < 1 || value.number != std::floor(value.number)))
+      error(field.value->span,
+            fmt::format("'{}' is a positive integer, not {}", name, numberText(value.number)));
+    if (name != "optimizer" && value.kind == ConfigValue::Word && !(name == "batch" && value.word == "all"))
+      error(field.value->span, fmt::format("'{}' is a number, not '{}'", name, value.word));
+    into[name] = std::move(value);
+  }
+}
+
+void Elaborator::learningRate(const ast::Statement &s, Scope *scope) {
+  const ast::Expr *optimizer = nullptr;
+  for (const ast::Field &field : s.fields)
+    if (field.name.text == "optimizer")
+      optimizer = field.value.get();
+  if (!optimizer) {
+    error(s.span, "train { } has no optimizer").help = "write `optimizer: adamw(lr: 1e-3)`";
+    return;
+  }
+  const ConfigValue &config = result->train["optimizer"];
+  static const std::map<std::string, std::set<std::string>> known = {
+      {"adamw", {"lr", "betas", "eps", "decay"}}, {"sgd", {"lr", "momentum"}}};
+  auto found = known.find(config.word);
+  if (config.kind != ConfigValue::Call || found == known.end()) {
+    error(optimizer->span, "unknown optimizer").help = "it is adamw(lr: 1e-3, ...) or sgd(0.1, ...)";
+    return;
+  }
+  const ast::Expr *rate = nullptr;
+  for (const ast::Argument &argument : optimizer->arguments) {
+    std::string name = argument.names.empty() ? "lr" : argument.names[0].text;
+    if (name == "lr" && !rate)
+      rate = argument.value.get();
+    else if (!found->second.count(name) || argument.names.empty())
+      error(argument.span, fmt::format("'{}' has no such setting", config.word)).help =
+          config.word == "sgd" ? "its settings are lr, momentum" : "its settings are lr, betas, eps, decay";
+  }
+  for (auto &[name, value] : config.arguments) {
+    if (name == "betas") {
+      bool pair = value.kind == ConfigValue::List && value.arguments.size() == 2;
+      for (auto &element : value.arguments)
+        pair &= element.second.kind == ConfigValue::Number && element.second.number >= 0 &&
+                element.second.number < 1;
+      if (!pair)
+        error(value.span, "betas are two numbers from 0 to below 1: `betas: (0.9, 0.99)`");
+    } else if (!name.empty() && name != "lr" && value.kind != ConfigValue::Number) {
+      error(value.span, fmt::format("'{}' is a number", name));
+    }
+  }
+  if (!rate) {
+    error(optimizer->span, "the optimizer has no learning rate").help =
+        fmt::format("write `{}(lr: 1e-3)`", config.word);
+    return;
+  }
+  Value value = evaluate(*rate, scope);
+  if (!value.ok())
+    return;
+  if (value.kind != Value::Tensor || !value.axes.empty() || value.node->type == Type::Bool) {
+    error(rate->span, fmt::format("the learning rate is one number, this is {}", describe(value)));
+    return;
+  }
+  bool usesData = false, hasBatchMean = false;
+  traits(value.node, usesData, hasBatchMean);
+  if (usesData || hasBatchMean) {
+    error(rate->span, "the learning rate depends on `step` only, not on the data");
+    return;
+  }
+  if (value.node->type == Type::Int && value.node->op != Op::Const)
+    value.node = graph->op(Op::ToFloat, Type::Float, {value.node}, value.span);
+  value.node = graph->convert(value.node, Type::Float);
+  result->learningRate = tensorOf(value, "lr", scope, rate->span);
+}
+
+} // namespace gptc::typed

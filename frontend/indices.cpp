@@ -1,0 +1,280 @@
+// Subscripts, and what ranges the indices get from them.
+#include "frontend/elaborate.h"
+
+#include <fmt/format.h>
+
+namespace gptc::typed {
+
+std::string Elaborator::describe(const Value &value) {
+  switch (value.kind) {
+  case Value::Function: return "a function";
+  case Value::Instance: return "a block";
+  case Value::Error: return "an error";
+  case Value::Tensor: break;
+  }
+  if (value.axes.empty())
+    return value.isConstant() ? "the number " + numberText(value.node->number) : "one number";
+  return fmt::format("a value with dimensions {}", dimsText(value.axes));
+}
+
+bool Elaborator::useIndex(Var *var, const Dim &dim, Span use, const std::string &of) {
+  if (!var->range) {
+    var->range = dim;
+    var->range->name = var->name;
+    var->fixedAt = use;
+    var->fixedBy = of;
+    return true;
+  }
+  Dim &range = *var->range;
+  if (range.sameRange(dim))
+    return true;
+  // A part of what is indexed: a declared range, or text up to its bound.
+  if (range.size <= dim.size && !dim.isDynamic() && (var->declared || range.bounded))
+    return true;
+  if (dim.bounded && !range.isDynamic() && dim.size <= range.size && !var->declared) {
+    range = dim;
+    range.name = var->name;
+    return true;
+  }
+  std::string what = var->name.empty() ? "the index" : fmt::format("index '{}'", var->name);
+  Diagnostic &d = error(use, fmt::format("{} has {} values in '{}', but {} here, in '{}'", what, range.text(),
+                                         var->fixedBy, dim.text(), of));
+  if (range.span.valid())
+    d.notes.push_back(
+        {range.span, fmt::format("the {} of '{}' is declared here", range.text(), var->fixedBy)});
+  else if (var->fixedAt.valid())
+    d.notes.push_back({var->fixedAt, fmt::format("the {} of '{}' is used here", range.text(), var->fixedBy)});
+  if (dim.span.valid())
+    d.notes.push_back({dim.span, fmt::format("the {} of '{}' is declared here", dim.text(), of)});
+  return false;
+}
+
+void Elaborator::group(std::vector<Var *> vars, const Dim &dim, Span span, const std::string &of) {
+  pendingGroups.push_back({std::move(vars), dim, span, of});
+  resolveGroups(false);
+}
+
+void Elaborator::resolveGroups(bool final) {
+  std::vector<PendingGroup> later;
+  for (PendingGroup &pending : pendingGroups) {
+    Var *unknown = nullptr;
+    int unknowns = 0;
+    int64_t product = 1;
+    std::string names;
+    for (Var *var : pending.vars) {
+      names += (names.empty() ? "" : " ") + var->name;
+      if (var->range) {
+        product *= var->range->size;
+      } else {
+        unknown = var;
+        ++unknowns;
+      }
+    }
+    if (pending.dim.isDynamic()) {
+      error(pending.span, fmt::format("'{}' cannot be split into ({}): its extent is known only per batch",
+                                      pending.of, names));
+    } else if (unknowns > 1) {
+      if (!final) {
+        later.push_back(pending);
+        continue;
+      }
+      error(pending.span, fmt::format("the ranges of ({}) cannot be inferred, only their product, {}", names,
+                                      pending.dim.text()))
+          .help = fmt::format("declare all but one of them, as in `let y[{}: ...]`", pending.vars[0]->name);
+    } else if (unknowns == 0 ? product != pending.dim.size : pending.dim.size % product != 0) {
+      Diagnostic &d = error(pending.span, fmt::format("({}) has {}{} values, but '{}' has {} here", names,
+                                                      unknowns ? "a multiple of " : "", product, pending.of,
+                                                      pending.dim.text()));
+      if (pending.dim.span.valid())
+        d.notes.push_back({pending.dim.span,
+                           fmt::format("the {} of '{}' is declared here", pending.dim.text(), pending.of)});
+    } else if (unknown) {
+      unknown->range = Dim{unknown->name, pending.dim.size / product, "", false, pending.dim.span};
+      unknown->fixedAt = pending.span;
+      unknown->fixedBy = pending.of;
+      continue;
+    } else {
+      continue;
+    }
+    for (Var *var : pending.vars) // report once
+      if (!var->range)
+        var->range = Dim{var->name, 1, "", false, pending.span};
+  }
+  pendingGroups = std::move(later);
+}
+
+bool Elaborator::requireRange(Var *var, Scope *scope) {
+  if (!var->range)
+    resolveGroups(false);
+  if (var->range)
+    return true;
+  // No plain use; a size of the same name says it.
+  for (Scope *s = scope; s && !var->range; s = s->parent) {
+    auto found = s->names.find(var->name);
+    if (found == s->names.end())
+      continue;
+    Binding &binding = found->second;
+    if (binding.kind == Binding::Size) {
+      var->range = binding.size;
+    } else if (binding.kind == Binding::Value && binding.value.isConstant() &&
+               binding.value.node->number >= 1) {
+      var->range = Dim{var->name, int64_t(binding.value.node->number), "", false, binding.span};
+    }
+  }
+  if (var->range) {
+    var->range->name = var->name;
+    var->fixedAt = var->span;
+    var->fixedBy = var->name;
+    return true;
+  }
+  error(var->span, fmt::format("the range of index '{}' cannot be inferred", var->name)).help =
+      fmt::format("it follows from a subscript with just `{0}`, or is declared: `{0}: 3`", var->name);
+  var->range = Dim{var->name, 1, "", false, var->span};
+  return false;
+}
+
+Value Elaborator::subscript(const ast::Expr &expr, Scope *scope) {
+  Value base = evaluate(*expr.children[0], scope);
+  if (!base.ok())
+    return base;
+  if (base.kind != Value::Tensor) {
+    error(expr.children[0]->span, fmt::format("{} has no indices", describe(base)));
+    return Value();
+  }
+  return subscriptValue(std::move(base), expr, scope);
+}
+
+Value Elaborator::subscriptValue(Value base, const ast::Expr &expr, Scope *scope) {
+  std::string of = base.node->op == Op::Load && !base.node->tensor->name.empty()
+                       ? base.node->tensor->name
+                       : std::string(sources.slice(expr.children[0]->span));
+  if (expr.children[0]->kind == ast::Expr::Name)
+    of = expr.children[0]->text;
+  size_t written = 0;
+  for (const ast::Index &index : expr.indices)
+    written += index.kind != ast::Index::Rest;
+  if (written > base.axes.size()) {
+    Diagnostic &d =
+        error(expr.span, fmt::format("'{}' has {} dimension{}, {}, but {} {} written here", of,
+                                     base.axes.size(), base.axes.size() == 1 ? "" : "s", dimsText(base.axes),
+                                     written, written == 1 ? "index is" : "indices are"));
+    if (base.node->op == Op::Load && base.node->tensor->span.valid())
+      d.notes.push_back({base.node->tensor->span, fmt::format("'{}' is declared here", of)});
+    return Value();
+  }
+  std::map<Var *, const Node *> with;
+  std::vector<Var *> axes;
+  size_t at = 0;
+  bool good = true;
+  for (const ast::Index &index : expr.indices) {
+    if (index.kind == ast::Index::Rest) {
+      Rest *rest = scope->findRest();
+      size_t count = base.axes.size() - written;
+      if (!rest) {
+        for (size_t i = 0; i < count; ++i) // as written by nobody: these stay
+          axes.push_back(base.axes[at++]);
+        continue;
+      }
+      if (!rest->known) {
+        rest->known = true;
+        for (size_t i = 0; i < count; ++i)
+          rest->vars.push_back(graph->makeVar(base.axes[at + i]->name, index.span));
+      }
+      if (rest->vars.size() != count) {
+        error(index.span, fmt::format("'..' stands for {} indices here, in '{}', but for {} before", count,
+                                      of, rest->vars.size()));
+        return Value();
+      }
+      for (size_t i = 0; i < count; ++i, ++at) {
+        good &= useIndex(rest->vars[i], *base.axes[at]->range, index.span, of);
+        with[base.axes[at]] = graph->index(rest->vars[i], index.span);
+      }
+      continue;
+    }
+    Var *axis = base.axes[at++];
+    if (index.kind == ast::Index::Group) {
+      std::vector<Var *> vars;
+      std::vector<const Node *> nodes;
+      for (const ast::Name &name : index.group) {
+        Binding *binding = scope->find(name.text);
+        if (!binding || binding->kind != Binding::Index) {
+          error(name.span, fmt::format("'{}' is not an index here", name.text)).help =
+              "a group names indices of the let or of a binder around it";
+          return Value();
+        }
+        vars.push_back(binding->var);
+        nodes.push_back(graph->index(binding->var, name.span));
+      }
+      group(vars, *axis->range, index.span, of);
+      Node merge;
+      merge.op = Op::Merge;
+      merge.type = Type::Int;
+      merge.exact = true;
+      merge.span = index.span;
+      merge.operands = nodes;
+      merge.bound = vars;
+      with[axis] = graph->make(std::move(merge));
+      continue;
+    }
+    if (!index.expr)
+      return Value();
+    Binding *binding = index.expr->kind == ast::Expr::Name ? scope->find(index.expr->text) : nullptr;
+    if (binding && binding->kind == Binding::Index) {
+      good &= useIndex(binding->var, *axis->range, index.span, of);
+      with[axis] = graph->index(binding->var, index.span);
+      continue;
+    }
+    if (!binding && index.expr->kind == ast::Expr::Name) {
+      error(index.expr->span, fmt::format("unknown index '{}'", index.expr->text)).help = fmt::format(
+          "an index is introduced by the let, `let y[{0}] = ...`, or by a binder, `sum({0}: ...)`",
+          index.expr->text);
+      good = false;
+      continue;
+    }
+    Value value = evaluate(*index.expr, scope);
+    if (!value.ok()) {
+      good = false;
+      continue;
+    }
+    if (value.kind != Value::Tensor || (value.node->type != Type::Int && !value.node->literal)) {
+      error(index.expr->span,
+            fmt::format("an index is an integer, this is {}",
+                        value.kind == Value::Tensor ? typeName(value.node->type) : describe(value)))
+          .help = "`int(...)` makes an integer of a number";
+      good = false;
+      continue;
+    }
+    if (value.isConstant()) {
+      double n = value.node->number;
+      if (n != double(int64_t(n)) || n < 0 || n >= double(axis->range->size)) {
+        error(index.expr->span, fmt::format("index {} lies outside of '{}', whose dimension has {} values",
+                                            numberText(n), of, axis->range->text()));
+        good = false;
+        continue;
+      }
+    }
+    const Node *node = graph->convert(value.node, Type::Int);
+    if (node->limit && !axis->range->isDynamic() && node->limit > axis->range->size) {
+      Diagnostic &d =
+          error(index.expr->span, fmt::format("the values of this index go up to {}, but '{}' has {} here",
+                                              node->limit, of, axis->range->text()));
+      if (axis->range->span.valid())
+        d.notes.push_back(
+            {axis->range->span, fmt::format("the {} of '{}' is declared here", axis->range->text(), of)});
+      good = false;
+    }
+    with[axis] = node;
+    axes.insert(axes.end(), value.axes.begin(), value.axes.end());
+  }
+  if (!good)
+    return Value();
+  axes.insert(axes.end(), base.axes.begin() + at, base.axes.end());
+  Value result;
+  result.kind = Value::Tensor;
+  result.node = graph->substitute(base.node, with);
+  result.axes = std::move(axes);
+  result.span = expr.span;
+  return result;
+}
+
+} // namespace gptc::typed

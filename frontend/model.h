@@ -1,0 +1,94 @@
+// A checked model: what a model file says once settings and data are known.
+#pragma once
+
+#include "frontend/ast.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+#include <functional>
+#include <map>
+
+namespace gptc {
+
+/// Facts that come from the data before compiling.
+struct DataFacts {
+  std::map<std::string, int64_t> sizes; // "vocabulary" -> 65
+};
+
+/// A data declaration, as the runtime's loaders need it.
+struct DataSpec {
+  enum Kind { None, Text, Rows, Pairs } kind = None;
+  struct Stream { std::string name; int64_t bound = 0; std::string extent; };
+  std::vector<Stream> streams;   // text and pairs: one per declared name
+  std::string tokenizer;         // "chars", "bpe", "ids", "alphabet"
+  std::vector<std::string> tokenizerArguments; // as written, evaluated: "8000"
+  struct Column { std::string name; bool standardise = false; std::vector<std::string> sources;
+                  bool isClass = false; std::vector<std::string> classes; };
+  std::vector<Column> columns;   // rows
+};
+
+/// A field of train { } or generate { }, evaluated. Calls keep their shape:
+/// adamw(lr: ..., betas: (0.9, 0.99)) is name "adamw" with arguments.
+struct ConfigValue {
+  enum Kind { Number, Word, Call, List } kind = Number;
+  double number = 0;
+  std::string word; // Word, Call
+  std::vector<std::pair<std::string, ConfigValue>> arguments; // Call, List; "" for positional
+  Span span;
+};
+
+/// A setting and its value.
+struct SettingValue { std::string name; double value; bool overridden; Span span; };
+
+/// Which function of a model is asked for. One module holds one program.
+enum class Program {
+  Init,    // () -> (); sets every parameter. Argument: seed
+  Train,   // loss with `training` true -> (loss, reports...)
+  Eval,    // the same with `training` false
+  Outputs, // () -> the declared outputs, then values asked for by name
+};
+
+class Model {
+public:
+  virtual ~Model() = default;
+  virtual const DataSpec &data() const = 0;
+  virtual const std::map<std::string, ConfigValue> &train() const = 0;
+  virtual const std::map<std::string, ConfigValue> &generate() const = 0;
+  virtual const std::vector<SettingValue> &settings() const = 0;
+  virtual std::vector<std::string> outputs() const = 0;
+  virtual std::vector<std::string> reports() const = 0;
+  virtual bool hasLoss() const = 0;
+  /// Every name that `--show` accepts.
+  virtual std::vector<std::string> values() const = 0;
+  /// The typed AST as text: every value with its dims, every instance.
+  virtual std::string printTyped() const = 0;
+  virtual const SourceManager &sources() const = 0;
+
+  struct EmitOptions {
+    Program program = Program::Train;
+    bool f64 = false;
+    std::vector<std::string> show; // Outputs only
+  };
+  /// The program as one module of the gpt dialect (docs/design.md, "Modules").
+  virtual mlir::OwningOpRef<mlir::ModuleOp> emit(mlir::MLIRContext *context, const EmitOptions &options) const = 0;
+};
+
+struct AnalyseOptions {
+  std::map<std::string, std::string> overrides; // --set name=value
+  DataFacts facts;
+  /// Without data, `vocabulary` and its like count as this; 0: an error.
+  int64_t assumedSize = 256;
+};
+
+/// Reads, resolves `use`, checks names and shapes. Null where there are errors.
+/// Only the facts that the file needs are read; `parse`-only callers that want
+/// to know the data declaration first use `dataSpec`.
+std::unique_ptr<Model> analyse(SourceManager &sources, int32_t file, const AnalyseOptions &options,
+                               Diagnostics &diagnostics);
+
+/// The data declaration alone, settings applied, before sizes are known.
+DataSpec dataSpec(SourceManager &sources, int32_t file, const AnalyseOptions &options,
+                  Diagnostics &diagnostics);
+
+} // namespace gptc

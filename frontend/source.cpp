@@ -1,0 +1,169 @@
+#include "frontend/source.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <sys/stat.h>
+
+namespace gptc {
+
+Span Span::to(Span other) const {
+  if (!valid())
+    return other;
+  if (!other.valid() || other.file != file)
+    return *this;
+  return {file, begin, std::max(end, other.end)};
+}
+
+int32_t SourceManager::add(std::string name, std::string text) {
+  File file{std::move(name), std::move(text), {0}};
+  for (uint32_t i = 0; i < file.text.size(); ++i)
+    if (file.text[i] == '\n')
+      file.lineStarts.push_back(i + 1);
+  files.push_back(std::move(file));
+  return static_cast<int32_t>(files.size()) - 1;
+}
+
+std::optional<int32_t> SourceManager::open(const std::string &path, std::string &error) {
+  // Spans are 32 bit, and no model file is near that.
+  constexpr off_t largest = 16 << 20;
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) {
+    error = fmt::format("cannot read '{}': {}", path, strerror(errno));
+    return std::nullopt;
+  }
+  if (S_ISDIR(info.st_mode)) {
+    error = fmt::format("cannot read '{}': it is a directory", path);
+    return std::nullopt;
+  }
+  if (info.st_size > largest) {
+    error = fmt::format("cannot read '{}': {} bytes, more than the {} that a model file may have", path,
+                        static_cast<long long>(info.st_size), static_cast<long long>(largest));
+    return std::nullopt;
+  }
+  std::FILE *handle = std::fopen(path.c_str(), "rb");
+  if (!handle) {
+    error = fmt::format("cannot read '{}': {}", path, strerror(errno));
+    return std::nullopt;
+  }
+  std::string text;
+  char buffer[65536];
+  while (size_t n = std::fread(buffer, 1, sizeof buffer, handle)) {
+    text.append(buffer, n);
+    if (text.size() > static_cast<size_t>(largest))
+      break;
+  }
+  bool failed = std::ferror(handle);
+  std::fclose(handle);
+  if (failed) {
+    error = fmt::format("cannot read '{}': {}", path, strerror(errno));
+    return std::nullopt;
+  }
+  return add(path, std::move(text));
+}
+
+std::string_view SourceManager::slice(Span span) const {
+  std::string_view text = files[span.file].text;
+  return text.substr(span.begin, span.end - span.begin);
+}
+
+static size_t lineOf(const std::vector<uint32_t> &starts, uint32_t offset) {
+  return std::upper_bound(starts.begin(), starts.end(), offset) - starts.begin() - 1;
+}
+
+static unsigned characters(std::string_view text) {
+  unsigned count = 0;
+  for (unsigned char c : text)
+    count += (c & 0xC0) != 0x80;
+  return count;
+}
+
+SourceManager::Place SourceManager::place(Span span) const {
+  const File &file = files[span.file];
+  size_t line = lineOf(file.lineStarts, span.begin);
+  uint32_t start = file.lineStarts[line];
+  return {static_cast<unsigned>(line) + 1,
+          characters(std::string_view(file.text).substr(start, span.begin - start)) + 1};
+}
+
+std::string_view SourceManager::line(Span span) const {
+  const File &file = files[span.file];
+  size_t index = lineOf(file.lineStarts, span.begin);
+  uint32_t start = file.lineStarts[index];
+  uint32_t end = index + 1 < file.lineStarts.size() ? file.lineStarts[index + 1] : file.text.size();
+  std::string_view line = std::string_view(file.text).substr(start, end - start);
+  while (!line.empty() && (line.back() == '\n' || line.back() == '\r'))
+    line.remove_suffix(1);
+  return line;
+}
+
+Diagnostic &Diagnostics::error(Span span, std::string message) {
+  errors.push_back({span, std::move(message), {}, {}});
+  return errors.back();
+}
+
+namespace {
+struct Printer {
+  const SourceManager &sources;
+  bool colour;
+  std::string out;
+
+  void message(Span span, const char *kind, const char *ansi, const std::string &text) {
+    if (span.valid()) {
+      auto place = sources.place(span);
+      out += fmt::format("{}:{}:{}: ", sources.name(span.file), place.line, place.column);
+    }
+    out += colour ? fmt::format("\033[{}m{}:\033[0m {}\n", ansi, kind, text) : fmt::format("{}: {}\n", kind, text);
+    if (span.valid())
+      underline(span);
+  }
+
+  void underline(Span span) {
+    auto place = sources.place(span);
+    std::string_view line = sources.line(span);
+    std::string number = fmt::format("{:5} | ", place.line);
+    out += number;
+    out += line;
+    out += '\n';
+    out += fmt::format("{:5} | ", "");
+    // Tabs stay tabs, so that the caret stands under its character.
+    unsigned column = 1;
+    size_t i = 0;
+    while (i < line.size() && column < place.column) {
+      out += line[i] == '\t' ? '\t' : ' ';
+      ++i;
+      while (i < line.size() && (static_cast<unsigned char>(line[i]) & 0xC0) == 0x80)
+        ++i;
+      ++column;
+    }
+    // The first line of a span that crosses lines.
+    size_t bytes = std::min<size_t>(span.end > span.begin ? span.end - span.begin : 1, line.size() - i);
+    unsigned width = std::max(1u, characters(line.substr(i, bytes)));
+    std::string mark = "^" + std::string(width - 1, '~');
+    out += colour ? fmt::format("\033[1;32m{}\033[0m\n", mark) : mark + "\n";
+  }
+};
+} // namespace
+
+std::string Diagnostics::render(bool colour) const {
+  std::vector<const Diagnostic *> ordered;
+  for (const Diagnostic &error : errors)
+    ordered.push_back(&error);
+  std::stable_sort(ordered.begin(), ordered.end(), [](const Diagnostic *a, const Diagnostic *b) {
+    return std::make_pair(a->span.file, a->span.begin) < std::make_pair(b->span.file, b->span.begin);
+  });
+  Printer printer{sources, colour, {}};
+  for (const Diagnostic *error : ordered) {
+    printer.message(error->span, "error", "1;31", error->message);
+    for (const Diagnostic::Note &note : error->notes)
+      printer.message(note.span, "note", "1;36", note.message);
+    if (!error->help.empty())
+      printer.out += "help: " + error->help + "\n";
+  }
+  return printer.out;
+}
+
+} // namespace gptc

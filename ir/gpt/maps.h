@@ -1,0 +1,24 @@
+// What can be read off the index maps of gpt.generic and gpt.scatter.
+#pragma once
+
+#include "ir/gpt/gpt.h"
+
+namespace gptc::gpt {
+/// A map result as a sum: coefficients of all dimensions and symbols, and a
+/// constant.
+struct LinearIndex {
+  llvm::SmallVector<int64_t> dims;
+  llvm::SmallVector<int64_t> symbols;
+  int64_t constant = 0;
+};
+
+/// Nothing where the expression has a div or mod, a product of two variables,
+/// a variable beyond the counts, or overflows.
+std::optional<LinearIndex> linearize(mlir::AffineExpr expr, unsigned numDims, unsigned numSymbols);
+
+/// True when the index stays within `target`'s extent at every point of the
+/// iteration space `space`, whatever the extents are. Never true for symbols.
+bool neverOutside(mlir::AffineExpr index, DimsAttr space, DimAttr target);
+/// The same for every result of an operand's map.
+bool neverOutside(mlir::AffineMap map, DimsAttr space, DimsAttr target);
+} // namespace gptc::gpt

@@ -1,0 +1,254 @@
+// The only list of our passes; declarations, registration and docs/passes.md
+// are generated from it. Order here is the order of the pipeline.
+#ifndef GPTC_PASSES
+#define GPTC_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def BatchPass : Pass<"gpt-batch", "::mlir::ModuleOp"> {
+  let summary = "adds the batch dimension";
+  let description = [{
+    Pre-condition: a program written for one example. Ensures: every value that
+    depends on an argument marked `gpt.per_example` has a leading dimension
+    `b upto bound` (`b=bound` where not `dynamic`); in stacks of `gpt.repeat` it comes
+    after the copies. Other values, parameters among them, are as before: the
+    maps of their users ignore `b`. What a repeat carries is batched if its
+    initial or any next value is. `gpt.batch_mean` is gone: sums over `b` and a
+    division, 0 where nothing counts. If `dynamic`, `b` is the first of
+    `gpt.extents` and its bound the first of `gpt.bounds`.
+
+    Before:
+    ```
+    %y = gpt.generic sum [j=3 | c=4] inputs(%x[c] : ..., %w[c, j] : ...) -> (tensor<3xf32, #j>) {...}
+    %l = gpt.batch_mean %total over %count : tensor<f32, #scalar>
+    ```
+    After, `bound=12`:
+    ```
+    %y = gpt.generic sum [b upto 12, j=3 | c=4] inputs(%x[b, c] : ..., %w[c, j] : ...) -> (tensor<12x3xf32, #b_j>) {...}
+    %t = gpt.generic sum [ | b upto 12] inputs(%total[b] : ...) -> (tensor<f32, #scalar>) {...}
+    %n = gpt.generic sum [ | b upto 12] inputs(%count[b] : ...) -> (tensor<f32, #scalar>) {...}
+    %l = gpt.generic [] inputs(%t[] : ..., %n[] : ...) -> (tensor<f32, #scalar>) { n != 0 ? t / n : 0 }
+    ```
+  }];
+  let options = [Option<"bound", "bound", "int64_t", "1", "largest batch">,
+                 Option<"dynamic", "dynamic", "bool", "true", "the batch's extent is known only at run time">];
+}
+def AutodiffPass : Pass<"gpt-autodiff", "::mlir::ModuleOp"> {
+  let summary = "turns the objective into loss and all gradients";
+  let description = [{
+    Pre-condition: `@main` has a result with `gpt.output = "loss"`, one float
+    number; no `gpt.batch_mean`, no kernels. Ensures: `@main` returns what it did,
+    then for each float parameter, in the order of the module, its gradient with
+    the attribute `gpt.gradient = @name` (zeros where the loss does not depend on
+    it). Each variable is read by one `gpt.get`, first in `@main`.
+
+    Reverse mode, by `VjpOpInterface` on tensors and `ScalarVjpOpInterface` in
+    bodies. The vjp of a generic is one generic an input, over the input's own
+    indices first: that of a contraction is a contraction, that of a gather a
+    `gpt.scatter`, that of a repeat a repeat the other way, for which the forward
+    one collects what is needed (what is cheap is computed again). Contributions
+    are added in a fixed order. Derivatives stop at integers. Ties of a max
+    reduction share evenly; of two numbers, half each, but a tie with a
+    constant gives 0, so that `max(x, 0)` has the slope 0 at 0.
+
+    Before:
+    ```
+    %w = gpt.get @w : tensor<4x3xf32, #c_j>
+    %y = gpt.generic sum [b upto 12, j=3 | c=4] inputs(%x[b, c] : ..., %w[c, j] : ...) -> (...) { a * b }
+    ... return %loss
+    ```
+    After (`%dy` is the cotangent of `%y`):
+    ```
+    %dw = gpt.generic sum [c=4, j=3 | b upto 12] inputs(%x[b, c] : ..., %dy[b, j] : ...) -> (...) { b * a }
+    ... return %loss, %dw
+    ```
+  }];
+}
+def OptimizerPass : Pass<"gpt-optimizer", "::mlir::ModuleOp"> {
+  let summary = "adds clipping and the parameter update to the step";
+  let description = [{
+    Pre-condition: `@main` has gradients as `gpt-autodiff` leaves them; the module
+    has `gpt.optimizer` (docs/design.md) and `@learning_rate(step) -> number`.
+    Ensures: gradients are results no longer; each parameter with a gradient is
+    updated by one generic and `gpt.set`, and so are its state variables, which
+    are added: `NAME.m` and `NAME.v` (adamw), `NAME.momentum` (sgd with momentum).
+    `@learning_rate` is inlined and gone. Argument `step` exists; results
+    `grad_norm` (over all gradients, before clipping) and `lr` are appended.
+
+    As PyTorch computes it: `clip_grad_norm_` (scale min(1, clip / (norm + 1e-6))),
+    `AdamW` (decay times learning rate, first; t = step + 1), `SGD` (decay added to
+    the gradient). Only parameters of declared rank `decay_min_rank` or more
+    decay. Bias corrections are computed in f64.
+
+    Before:
+    ```
+    gpt.variable parameter @w : tensor<4x3xf32, #c_j> path ["w"]
+    ... return %loss, %dw : ...       // gpt.gradient = @w
+    ```
+    After:
+    ```
+    gpt.variable parameter @w : tensor<4x3xf32, #c_j> path ["w"]
+    gpt.variable state @w.m : tensor<4x3xf32, #c_j> path ["w", "m"]
+    gpt.variable state @w.v : tensor<4x3xf32, #c_j> path ["w", "v"]
+    ... %new:3 = gpt.generic [c=4, j=3] inputs(%w[c, j] : ..., %m[c, j] : ..., %v[c, j] : ..., %dw[c, j] : ...,
+                   %scale[] : ..., %length[] : ..., %keep[] : ..., %root[] : ...) -> (...) {...}
+    gpt.set @w, %new#0 : ...
+    return %loss, %norm, %lr : ...
+    ```
+  }];
+}
+def SplitReductionsPass : Pass<"gpt-split-reductions", "::mlir::ModuleOp"> {
+  let summary = "cuts long reductions to few results into fixed pieces";
+  let description = [{
+    Pre-condition: no kernels yet. Ensures: a reduction of more than 16384 terms
+    to fewer than 4096 results (no contraction of 256 results or more) has become
+    two: the first keeps the leading reduced dimensions as parallel ones, the
+    second reduces these. The number of partial results is a function of the
+    shape: some dozens to 4096 with at least 512 terms each. A static dimension
+    k is cut in two, `k_piece * n + k_in`, where no whole dimension fits. Sums
+    are added in another order than before.
+
+    Before:
+    ```
+    %n = gpt.generic sum [| k=1024, j=512] inputs(%g[k, j] : ...) -> (tensor<f32, ...>) {...}
+    ```
+    After:
+    ```
+    %p = gpt.generic sum [k=1024 | j=512] inputs(%g[k, j] : ...) -> (tensor<1024xf32, ...>) {...}
+    %n = gpt.generic sum [| k=1024] inputs(%p[k] : ...) -> (tensor<f32, ...>) {...}
+    ```
+  }];
+}
+def InlineMapsPass : Pass<"gpt-inline-maps", "::mlir::ModuleOp"> {
+  let summary = "puts elementwise work into the bodies of its users";
+  let description = [{
+    Pre-condition: no kernels yet. Ensures: a generic without reduction and with
+    one result is part of its users' bodies, index maps composed, where
+    - it and all users (generics or scatters) stand in one block,
+    - no user reads outside of its extent (there it reads 0),
+    - no user is a contraction, unless only its maps change (a transposition),
+    - and it pays: one user on no more points, or few cheap operations from at
+      most one tensor of full size (from small ones, where a user has more
+      points). Divisions, roots, transcendental functions and random numbers
+      are never computed twice.
+    Elements of splat constants become scalar constants. Equal ops are one, ops
+    without use are gone.
+
+    Before:
+    ```
+    %s = gpt.generic [t=64, u=64] inputs(%q[t, u] : ...) {mulf %q, 0.125}
+    %m = gpt.generic max [t=64 | u=64] inputs(%s[t, u] : ...) {yield %s}
+    ```
+    After:
+    ```
+    %m = gpt.generic max [t=64 | u=64] inputs(%q[t, u] : ...) {yield (mulf %q, 0.125)}
+    ```
+  }];
+}
+def FormKernelsPass : Pass<"gpt-form-kernels", "::mlir::ModuleOp"> {
+  let summary = "groups ops that become one loop nest";
+  let description = [{
+    Pre-condition: no kernels yet. Ensures: every `gpt.generic` and `gpt.scatter`
+    stands in a `gpt.kernel`; blocks are sorted so that operands come first. A
+    kernel's body is one of
+    - a contraction (the first op, `isContraction()`, no `gpt.rows`), then
+      generics without reduction and index operands over its parallel
+      dimensions, which use values of the kernel by identity;
+    - a row group: generics that share their first `gpt.rows` dimensions (an
+      attribute of the kernel) and use each other's values by identity on
+      these. Reductions have exactly these parallel dimensions; of every value
+      a row has at most 16384 elements. Operands other than values of the
+      kernel may be read in any way. (Some are sums of products, too:
+      `gpt.rows` decides.);
+    - one generic or scatter alone. Maps over one space that use each other have
+      become one generic with several results.
+    Results are the values used outside; inputs are in order of first use.
+
+    Before:
+    ```
+    %m = gpt.generic max [t=64 | u=64] inputs(%x[t, u] : ...) {...}
+    %e = gpt.generic [t=64, u=64] inputs(%x[t, u] : ..., %m[t] : ...) {exp(x - m)}
+    %s = gpt.generic sum [t=64 | u=64] inputs(%e[t, u] : ...) {...}
+    %p = gpt.generic [t=64, u=64] inputs(%e[t, u] : ..., %s[t] : ...) {divf}
+    ```
+    After:
+    ```
+    %p = gpt.kernel(%x : ...) -> (...) attributes {gpt.rows = 1} { ... all four ... gpt.yield %p }
+    ```
+  }];
+}
+def OutlineKernelsPass : Pass<"gpt-outline-kernels", "::mlir::ModuleOp"> {
+  let summary = "makes each kernel a function, equal kernels one";
+  let description = [{
+    Pre-condition: all generics and scatters are in kernels. Ensures: each kernel
+    is a `gpt.launch` of a private function with the attribute `gpt.kernel` (and
+    `gpt.rows`, if the kernel had it), which holds the kernel's ops and a
+    `func.return`. Kernels that differ in locations only share one function.
+    Functions are called `kernel_N`, or `kernel_N_NAME` where a location names
+    what is computed first.
+
+    Before:
+    ```
+    %p = gpt.kernel(%x : T) -> (T) attributes {gpt.rows = 1} { ^bb0(%a: T): ... gpt.yield %b : T }
+    ```
+    After:
+    ```
+    %p = gpt.launch @kernel_0(%x) : (T) -> T
+    func.func private @kernel_0(%a: T) -> T attributes {gpt.kernel, gpt.rows = 1} { ... return %b : T }
+    ```
+  }];
+}
+def PlacePass : Pass<"gpt-place", "::mlir::ModuleOp"> {
+  let summary = "gives every value its place; the program becomes launches on memory";
+  let description = [{
+    Pre-condition: `@main` holds get, set, constant, reshape, repeat and launch
+    only. Ensures: `@main` is `() -> ()` and holds `rt`, `arith`, `scf.for` and
+    (for the number of a copy, where a kernel reads it) `memref.store`;
+    `rt.launch` has one flat memref an input, then one a result. Kernels are as
+    before, and some are added that copy or fill. The module has
+    `rt.arena_bytes`, `rt.inputs` (each with name, type and dims) and
+    `rt.results` (the same and offset, in bytes from the arena's start).
+
+    Places: values live in the arena from their launch to their last use (over a
+    whole repeat, if that is within it), aligned to 64 bytes and padded. Slices
+    of what a repeat stacks or collects are views and aligned as their size
+    allows. A carried value has two slots that take turns; one, where the copy
+    reads each element only to write it; or a place in the stack that collects
+    it. A variable's new value is written in its place if nothing reads the old
+    one afterwards and, in the same launch, only the op that computes the
+    element does: then an input and a result of one launch are the same memory.
+
+    Before:
+    ```
+    %w = gpt.get @w : T
+    %v = gpt.launch @kernel_0(%w, %g) : (T, T) -> T
+    gpt.set @w, %v : T
+    ```
+    After:
+    ```
+    %0 = rt.variable @w + %c0 : memref<1024xf32>
+    %1 = rt.arena %c64 : memref<1024xf32>
+    %2 = rt.variable @w + %c0 : memref<1024xf32>
+    rt.launch @kernel_0(%0, %1, %2) : memref<1024xf32>, memref<1024xf32>, memref<1024xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::scf::SCFDialect", "::gptc::rt::RtDialect"];
+}
+def LowerKernelsPass : Pass<"gpt-lower-kernels", "::mlir::func::FuncOp"> {
+  let summary = "kernels to loops and vectors";
+  let options = [Option<"vectorBits", "vector-bits", "int64_t", "512", "width of a vector register">,
+                 Option<"fma", "fma", "bool", "true", "the machine has fused multiply-add">];
+}
+def ExpandRandomPass : Pass<"rt-expand-random", "::mlir::func::FuncOp"> {
+  let summary = "counter-based random numbers as integer arithmetic";
+}
+def ExpandMathPass : Pass<"gpt-expand-math", "::mlir::func::FuncOp"> {
+  let summary = "vector exp, log, tanh, erf, sin and cos as polynomials";
+  let options = [Option<"fma", "fma", "bool", "true", "the machine has fused multiply-add">];
+}
+def RtToLLVMPass : Pass<"rt-to-llvm", "::mlir::ModuleOp"> {
+  let summary = "everything to the LLVM dialect, launches to the runtime's C interface";
+}
+
+#endif

@@ -1,0 +1,337 @@
+#include "passes/codegen/access.h"
+
+#include "ir/rt/rt.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+
+namespace gptc {
+
+//===-- Extents ----------------------------------------------------------------===//
+
+Value Extents::get(StringAttr name, Location loc) {
+  for (auto &[known, value] : values)
+    if (known == name)
+      return value;
+  OpBuilder b = OpBuilder::atBlockBegin(entry);
+  Value value = rt::ExtentOp::create(b, loc, b.getIndexType(), name);
+  values.push_back({name, value});
+  return value;
+}
+
+Value Extents::tripCount(ImplicitLocOpBuilder &b, const LoopDim &dim) {
+  if (dim.isStatic())
+    return constantIndex(b, dim.bound);
+  return mulIndex(b, get(dim.extent, b.getLoc()), dim.factor);
+}
+
+//===-- Access -----------------------------------------------------------------===//
+
+bool Access::usesDim(unsigned dim) const {
+  if (offset.dims[dim] != 0)
+    return true;
+  return llvm::any_of(guards, [&](const Guard &guard) { return guard.index.dims[dim] != 0; });
+}
+
+bool Access::usesSymbols() const {
+  auto any = [](ArrayRef<int64_t> symbols) { return llvm::any_of(symbols, [](int64_t s) { return s != 0; }); };
+  return any(offset.symbols) || llvm::any_of(guards, [&](const Guard &g) { return any(g.index.symbols); });
+}
+
+void Access::eraseDim(unsigned dim) {
+  offset.dims.erase(offset.dims.begin() + dim);
+  for (Guard &guard : guards)
+    guard.index.dims.erase(guard.index.dims.begin() + dim);
+}
+
+//===-- Small builders ---------------------------------------------------------===//
+
+Type storageType(Type type) {
+  return type.isInteger(1) ? IntegerType::get(type.getContext(), 8) : type;
+}
+
+Value constantIndex(ImplicitLocOpBuilder &b, int64_t value) { return arith::ConstantIndexOp::create(b, value); }
+
+Value addIndex(ImplicitLocOpBuilder &b, Value lhs, Value rhs) { return b.createOrFold<arith::AddIOp>(lhs, rhs); }
+
+Value mulIndex(ImplicitLocOpBuilder &b, Value lhs, int64_t rhs) {
+  return rhs == 1 ? lhs : b.createOrFold<arith::MulIOp>(lhs, constantIndex(b, rhs));
+}
+
+Value zeroOf(ImplicitLocOpBuilder &b, Type type) {
+  return arith::ConstantOp::create(b, cast<TypedAttr>(b.getZeroAttr(type)));
+}
+
+Value broadcast(ImplicitLocOpBuilder &b, Value value, int64_t lanes) {
+  if (isa<VectorType>(value.getType()))
+    return value;
+  return vector::BroadcastOp::create(b, VectorType::get(lanes, value.getType()), value);
+}
+
+Value iota(ImplicitLocOpBuilder &b, int64_t lanes, int64_t step) {
+  SmallVector<int32_t> values;
+  for (int64_t i = 0; i < lanes; ++i)
+    values.push_back(i * step);
+  auto type = VectorType::get(lanes, b.getI32Type());
+  return arith::ConstantOp::create(b, DenseElementsAttr::get(type, ArrayRef<int32_t>(values)));
+}
+
+//===-- Points -----------------------------------------------------------------===//
+
+Value Point::coordinateOf(ImplicitLocOpBuilder &b, unsigned dim) const {
+  return coordinate ? coordinate(b, dim) : coordinates[dim];
+}
+
+Value Point::sum(ImplicitLocOpBuilder &b, ArrayRef<int64_t> coefficients) const {
+  if (linear)
+    return linear(b, coefficients);
+  // Outer dimensions first, so that what does not change in an inner loop is a
+  // sum of its own and leaves that loop.
+  Value total;
+  for (auto [dim, coefficient] : llvm::enumerate(coefficients)) {
+    if (coefficient == 0)
+      continue;
+    Value term = mulIndex(b, coordinates[dim], coefficient);
+    total = total ? addIndex(b, total, term) : term;
+  }
+  return total ? total : constantIndex(b, 0);
+}
+
+bool variesAlong(const Access &access, int vectorDim, ArrayRef<bool> symbolVaries) {
+  if (vectorDim < 0)
+    return false;
+  if (access.usesDim(vectorDim))
+    return true;
+  for (auto [k, varies] : llvm::enumerate(symbolVaries)) {
+    if (!varies)
+      continue;
+    if (access.offset.symbols[k] != 0)
+      return true;
+    if (llvm::any_of(access.guards, [k = k](const Guard &g) { return g.index.symbols[k] != 0; }))
+      return true;
+  }
+  return false;
+}
+
+namespace {
+
+/// An index expression at a point, in a scalar part and, where lanes differ
+/// by more than a constant stride, vector terms.
+struct Evaluated {
+  Value base;         // index
+  int64_t stride = 0; // per lane
+  SmallVector<std::pair<Value, int64_t>> vectors; // i32 vectors times a factor
+  bool varies() const { return stride != 0 || !vectors.empty(); }
+};
+
+Evaluated evaluate(ImplicitLocOpBuilder &b, const gpt::LinearIndex &index, const Point &point,
+                   ArrayRef<Value> symbols) {
+  Evaluated result;
+  result.base = point.sum(b, index.dims);
+  if (point.isVector())
+    result.stride = index.dims[point.vectorDim];
+  for (auto [k, factor] : llvm::enumerate(index.symbols)) {
+    if (factor == 0)
+      continue;
+    if (isa<VectorType>(symbols[k].getType())) {
+      result.vectors.push_back({symbols[k], factor});
+      continue;
+    }
+    Value symbol = arith::IndexCastOp::create(b, b.getIndexType(), symbols[k]);
+    result.base = addIndex(b, result.base, mulIndex(b, symbol, factor));
+  }
+  if (index.constant != 0)
+    result.base = addIndex(b, result.base, constantIndex(b, index.constant));
+  return result;
+}
+
+/// The lanes' distances from the base as a vector of integers: 32 bits where
+/// no element is further away than that.
+Value laneOffsets(ImplicitLocOpBuilder &b, const Evaluated &index, int64_t lanes, bool wide) {
+  Value total;
+  if (index.stride != 0 || index.vectors.empty())
+    total = iota(b, lanes, index.stride);
+  Type element = wide ? b.getI64Type() : b.getI32Type();
+  auto type = VectorType::get(lanes, element);
+  auto widen = [&](Value value) -> Value {
+    return wide ? arith::ExtSIOp::create(b, type, value).getResult() : value;
+  };
+  if (total)
+    total = widen(total);
+  for (auto [vec, factor] : index.vectors) {
+    Value term = widen(vec);
+    if (factor != 1) {
+      auto constant = DenseElementsAttr::get(type, b.getIntegerAttr(element, factor));
+      term = arith::MulIOp::create(b, term, arith::ConstantOp::create(b, constant));
+    }
+    total = total ? arith::AddIOp::create(b, total, term).getResult() : term;
+  }
+  return total;
+}
+
+/// The conditions of all guards: one i1 for all lanes (null: true) and a
+/// vector of i1 (null: all true).
+struct Validity {
+  Value scalar, lanes;
+};
+
+Value andOf(ImplicitLocOpBuilder &b, Value lhs, Value rhs) {
+  if (!lhs || !rhs)
+    return lhs ? lhs : rhs;
+  return arith::AndIOp::create(b, lhs, rhs);
+}
+
+Validity evaluateGuards(ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,
+                        ArrayRef<Value> symbols) {
+  Validity validity;
+  for (const Guard &guard : access.guards) {
+    Evaluated index = evaluate(b, guard.index, point, symbols);
+    Value extent = extents.tripCount(b, guard.extent);
+    // Unsigned: what is below 0 is far beyond the extent.
+    if (!index.varies()) {
+      Value inside = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, index.base, extent);
+      validity.scalar = andOf(b, validity.scalar, inside);
+      continue;
+    }
+    Value base = arith::IndexCastOp::create(b, b.getI32Type(), index.base);
+    Value lanes = arith::AddIOp::create(b, broadcast(b, base, point.lanes),
+                                        laneOffsets(b, index, point.lanes, false));
+    Value limit = arith::IndexCastOp::create(b, b.getI32Type(), extent);
+    Value inside = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, lanes, broadcast(b, limit, point.lanes));
+    validity.lanes = andOf(b, validity.lanes, inside);
+  }
+  return validity;
+}
+
+/// Mask of a vector access: point, guards; null when all lanes are valid.
+Value maskOf(ImplicitLocOpBuilder &b, const Validity &validity, const Point &point) {
+  Value mask = andOf(b, point.mask, validity.lanes);
+  if (validity.scalar)
+    mask = andOf(b, mask, broadcast(b, validity.scalar, point.lanes));
+  return mask;
+}
+
+Value allTrue(ImplicitLocOpBuilder &b, int64_t lanes) {
+  auto type = VectorType::get(lanes, b.getI1Type());
+  return arith::ConstantOp::create(b, DenseElementsAttr::get(type, true));
+}
+
+Value fromStorage(ImplicitLocOpBuilder &b, Value value, Type element) {
+  if (!element.isInteger(1))
+    return value;
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, value, zeroOf(b, value.getType()));
+}
+
+Value toStorage(ImplicitLocOpBuilder &b, Value value) {
+  Type element = getElementTypeOrSelf(value.getType());
+  if (!element.isInteger(1))
+    return value;
+  Type type = b.getI8Type();
+  if (auto vec = dyn_cast<VectorType>(value.getType()))
+    type = VectorType::get(vec.getShape(), type);
+  return arith::ExtUIOp::create(b, type, value);
+}
+
+bool needsWideOffsets(const Access &access) { return access.elements >= (int64_t(1) << 31); }
+
+} // namespace
+
+//===-- Loads and stores -------------------------------------------------------===//
+
+Value emitLoad(ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,
+               ArrayRef<Value> symbols) {
+  Evaluated index = evaluate(b, access.offset, point, symbols);
+  Validity validity = evaluateGuards(b, extents, access, point, symbols);
+  Type storage = storageType(access.element);
+  if (!index.varies() && !validity.lanes) {
+    Value address = index.base;
+    if (validity.scalar) // Element 0 is always there.
+      address = arith::SelectOp::create(b, validity.scalar, address, constantIndex(b, 0));
+    Value value = memref::LoadOp::create(b, access.memref, address);
+    value = fromStorage(b, value, access.element);
+    if (validity.scalar)
+      value = arith::SelectOp::create(b, validity.scalar, value, zeroOf(b, access.element));
+    return value;
+  }
+  auto type = VectorType::get(point.lanes, storage);
+  Value mask = maskOf(b, validity, point);
+  Value value;
+  if (index.vectors.empty() && index.stride == 1) {
+    if (mask)
+      value = vector::MaskedLoadOp::create(b, type, access.memref, index.base, mask, zeroOf(b, type));
+    else
+      value = vector::LoadOp::create(b, type, access.memref, index.base);
+  } else {
+    Value lanes = laneOffsets(b, index, point.lanes, needsWideOffsets(access));
+    value = vector::GatherOp::create(b, type, access.memref, index.base, lanes,
+                                     mask ? mask : allTrue(b, point.lanes), zeroOf(b, type));
+  }
+  return fromStorage(b, value, access.element);
+}
+
+void emitStore(ImplicitLocOpBuilder &b, const Access &access, const Point &point, Value value) {
+  Evaluated index = evaluate(b, access.offset, point, {});
+  if (!index.varies()) {
+    memref::StoreOp::create(b, toStorage(b, value), access.memref, index.base);
+    return;
+  }
+  value = toStorage(b, broadcast(b, value, point.lanes));
+  if (index.stride == 1) {
+    if (point.mask)
+      vector::MaskedStoreOp::create(b, access.memref, index.base, point.mask, value);
+    else
+      vector::StoreOp::create(b, value, access.memref, index.base);
+    return;
+  }
+  Value lanes = laneOffsets(b, index, point.lanes, needsWideOffsets(access));
+  vector::ScatterOp::create(b, Type(), access.memref, index.base, lanes,
+                            point.mask ? point.mask : allTrue(b, point.lanes), value);
+}
+
+void emitAccumulate(ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,
+                    ArrayRef<Value> symbols, Value value) {
+  Evaluated index = evaluate(b, access.offset, point, symbols);
+  Validity validity = evaluateGuards(b, extents, access, point, symbols);
+  auto add = [&](Value lhs, Value rhs) -> Value {
+    if (isa<FloatType>(getElementTypeOrSelf(lhs.getType())))
+      return arith::AddFOp::create(b, lhs, rhs);
+    return arith::AddIOp::create(b, lhs, rhs);
+  };
+  auto emit = [&] {
+    if (!index.varies() && !validity.lanes) {
+      Value old = memref::LoadOp::create(b, access.memref, index.base);
+      memref::StoreOp::create(b, add(old, value), access.memref, index.base);
+      return;
+    }
+    auto type = VectorType::get(point.lanes, access.element);
+    Value mask = andOf(b, point.mask, validity.lanes);
+    value = broadcast(b, value, point.lanes);
+    if (index.vectors.empty() && index.stride == 1) {
+      if (mask) {
+        Value old = vector::MaskedLoadOp::create(b, type, access.memref, index.base, mask, zeroOf(b, type));
+        vector::MaskedStoreOp::create(b, access.memref, index.base, mask, add(old, value));
+      } else {
+        Value old = vector::LoadOp::create(b, type, access.memref, index.base);
+        vector::StoreOp::create(b, add(old, value), access.memref, index.base);
+      }
+      return;
+    }
+    Value lanes = laneOffsets(b, index, point.lanes, needsWideOffsets(access));
+    mask = mask ? mask : allTrue(b, point.lanes);
+    Value old = vector::GatherOp::create(b, type, access.memref, index.base, lanes, mask, zeroOf(b, type));
+    vector::ScatterOp::create(b, Type(), access.memref, index.base, lanes, mask, add(old, value));
+  };
+  if (!validity.scalar)
+    return emit();
+  auto branch = scf::IfOp::create(b, validity.scalar, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  emit();
+}
+
+} // namespace gptc

@@ -1,0 +1,108 @@
+// Where an operand's element lies at a point of an iteration space, and the
+// loads and stores of scalars and vectors there.
+//
+// All memory is rank-1 memrefs. An address is a sum: stride * coordinate over
+// the loop dimensions, stride * gathered index over the symbols, a constant.
+#pragma once
+
+#include "ir/gpt/maps.h"
+
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+#include <functional>
+#include <vector>
+
+namespace gptc {
+
+/// One dimension of a loop nest; neighbours may have been merged into one.
+struct LoopDim {
+  int64_t bound = 1;       ///< largest trip count; the trip count when static
+  mlir::StringAttr extent; ///< null when static
+  int64_t factor = 1;      ///< trip count = extent * factor when dynamic
+  bool reduction = false;
+  bool isStatic() const { return !extent; }
+};
+
+/// Values of extents, read once at the top of the function.
+class Extents {
+public:
+  explicit Extents(mlir::Block *entry) : entry(entry) {}
+  /// The extent `name` as an index.
+  mlir::Value get(mlir::StringAttr name, mlir::Location loc);
+  /// The dimension's trip count as an index.
+  mlir::Value tripCount(mlir::ImplicitLocOpBuilder &b, const LoopDim &dim);
+
+private:
+  mlir::Block *entry;
+  llvm::SmallVector<std::pair<mlir::StringAttr, mlir::Value>> values;
+};
+
+/// A coordinate of the operand that may leave [0, extent): what is read there is 0.
+struct Guard {
+  gpt::LinearIndex index;
+  LoopDim extent;
+};
+
+struct Access {
+  mlir::Value memref;        ///< null for an element in a register
+  mlir::Type element;        ///< scalar type in the body; i1 is stored as i8
+  gpt::LinearIndex offset;   ///< in elements
+  llvm::SmallVector<Guard, 1> guards;
+  int64_t elements = 1;      ///< of the memref
+  /// Place of an element that needs no load: the value that another op of the
+  /// same loop yields (`producer`, `result`), or a scalar known before the loop.
+  int producer = -1;
+  unsigned result = 0;
+  mlir::Value tensor;        ///< the graph value that is read or written
+
+  bool usesDim(unsigned dim) const;
+  bool usesSymbols() const;
+  void eraseDim(unsigned dim);
+};
+
+/// A point of the loop nest, or `lanes` neighbours along `vectorDim`.
+struct Point {
+  llvm::SmallVector<mlir::Value> coordinates; ///< index; that of lane 0 along vectorDim
+  int vectorDim = -1;
+  int64_t lanes = 1;
+  mlir::Value mask; ///< vector of i1; null when all lanes are valid
+  /// Set where coordinates are known in another form (tiles of contractions).
+  std::function<mlir::Value(mlir::ImplicitLocOpBuilder &, llvm::ArrayRef<int64_t>)> linear;
+  std::function<mlir::Value(mlir::ImplicitLocOpBuilder &, unsigned)> coordinate;
+
+  bool isVector() const { return vectorDim >= 0 && lanes > 1; }
+  mlir::Value coordinateOf(mlir::ImplicitLocOpBuilder &b, unsigned dim) const;
+  /// sum of coordinate * coefficient, as an index.
+  mlir::Value sum(mlir::ImplicitLocOpBuilder &b, llvm::ArrayRef<int64_t> coefficients) const;
+};
+
+/// The element type in memory of scalars of type `type`.
+mlir::Type storageType(mlir::Type type);
+
+mlir::Value constantIndex(mlir::ImplicitLocOpBuilder &b, int64_t value);
+mlir::Value addIndex(mlir::ImplicitLocOpBuilder &b, mlir::Value lhs, mlir::Value rhs);
+mlir::Value mulIndex(mlir::ImplicitLocOpBuilder &b, mlir::Value lhs, int64_t rhs);
+/// A splat or scalar constant zero of `type`.
+mlir::Value zeroOf(mlir::ImplicitLocOpBuilder &b, mlir::Type type);
+/// `value` as a vector of `lanes` (unchanged where it is one).
+mlir::Value broadcast(mlir::ImplicitLocOpBuilder &b, mlir::Value value, int64_t lanes);
+/// start, start + step, ... as a constant vector of i32.
+mlir::Value iota(mlir::ImplicitLocOpBuilder &b, int64_t lanes, int64_t step = 1);
+
+/// Reads at the point. `symbols` holds the loaded elements (i32, scalar or
+/// vector) of the index operands. Yields a vector where the address varies
+/// along the point's vector dimension, else a scalar.
+mlir::Value emitLoad(mlir::ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,
+                     llvm::ArrayRef<mlir::Value> symbols);
+
+/// Whether emitLoad yields a vector, given which symbols are vectors.
+bool variesAlong(const Access &access, int vectorDim, llvm::ArrayRef<bool> symbolVaries);
+
+/// Writes at the point; no guards, no symbols.
+void emitStore(mlir::ImplicitLocOpBuilder &b, const Access &access, const Point &point, mlir::Value value);
+
+/// Adds to what lies at the point (guards and symbols allowed).
+void emitAccumulate(mlir::ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,
+                    llvm::ArrayRef<mlir::Value> symbols, mlir::Value value);
+
+} // namespace gptc

@@ -1,0 +1,425 @@
+#include "passes/codegen/contraction.h"
+
+#include "passes/codegen/packing.h"
+#include "passes/codegen/tiles.h"
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace gptc {
+
+//===-- TilePoint --------------------------------------------------------------===//
+
+unsigned TilePoint::vectorDim() const { return plan->dims[plan->n].originals.back(); }
+
+Value TilePoint::coordinate(OpBuilder &b, Location loc, unsigned dim) const {
+  LoopBuilder l(b, loc);
+  for (auto [planned, at] : llvm::zip(plan->dims, position)) {
+    auto found = llvm::find(planned.originals, dim);
+    if (found == planned.originals.end())
+      continue;
+    Value whole = l.add(at.first ? at.first : l.constant(0), at.second);
+    int64_t inside = 1; // of the dims that lie within this one
+    for (auto it = std::next(found); it != planned.originals.end(); ++it)
+      inside *= plan->spec->dims[*it].size;
+    Value coordinate = inside == 1 ? whole : l.div(whole, l.constant(inside));
+    if (found != planned.originals.begin())
+      coordinate = l.rem(coordinate, l.constant(plan->spec->dims[dim].size));
+    return coordinate;
+  }
+  return l.constant(0); // a dimension of size 1
+}
+
+Value TilePoint::linear(OpBuilder &b, Location loc, ArrayRef<int64_t> strides) const {
+  LoopBuilder l(b, loc);
+  Value sum;
+  int64_t fixed = 0;
+  auto accumulate = [&](Value value, int64_t stride) {
+    if (!value || stride == 0)
+      return;
+    Value term = stride == 1 ? value : l.mul(value, stride);
+    sum = sum ? l.add(sum, term) : term;
+  };
+  for (auto [planned, at] : llvm::zip(plan->dims, position)) {
+    if (planned.role == ContractionRole::K)
+      continue;
+    bool whole = true;
+    for (unsigned i = 1; i < planned.originals.size(); ++i)
+      whole &= strides[planned.originals[i - 1]] ==
+               strides[planned.originals[i]] * plan->spec->dims[planned.originals[i]].size;
+    if (whole) {
+      int64_t stride = strides[planned.originals.back()];
+      accumulate(at.first, stride);
+      fixed += at.second * stride;
+    } else {
+      for (unsigned i : planned.originals)
+        if (strides[i])
+          accumulate(coordinate(b, loc, i), strides[i]);
+    }
+  }
+  return sum ? l.add(sum, fixed) : l.constant(fixed);
+}
+
+//===-- The loops of a piece ---------------------------------------------------===//
+
+namespace {
+
+/// Where the inner loop finds one operand: base + flat * strideK in a panel,
+/// base + (offset of k) in place.
+struct OperandSource {
+  Value memref, base;
+  bool panel = false;
+  int64_t strideK = 0, strideRow = 1;
+};
+
+class PieceEmitter {
+public:
+  PieceEmitter(OpBuilder &builder, Location loc, const ContractionPlan &plan, Value scratch,
+               const ContractionEpilogue &epilogue, int64_t scratchOffset)
+      : l(builder, loc), plan(plan), spec(*plan.spec), scratch(scratch), epilogue(epilogue),
+        scratchOffset(scratchOffset) {}
+
+  void emit(Value piece);
+
+private:
+  /// Columns that one register tile works on; all but `start` and `end` are known
+  /// when the code is made.
+  struct Columns {
+    Value start;          ///< first column
+    int64_t valid = 0;    ///< columns that exist, by the bound
+    int64_t vectors = 2;
+    bool full = false;    ///< all lanes of all vectors are valid
+  };
+  struct Rows {
+    Value first;          ///< the tile's begin, in steps of plan.rows
+    Value start;          ///< row of the tile's first register row
+    Value tile;           ///< number within the piece
+  };
+
+  Value extent(const PlanDim &dim);
+  Value view(int64_t at, int64_t elements);
+  void emitOuterPoint();
+  void overColumns(function_ref<void(const Columns &)> body);
+  void overRows(function_ref<void(const Rows &)> body);
+  void emitPanels(ArrayRef<DepthRange> depth, Value baseA, Value baseB);
+  SmallVector<Value> multiply(ArrayRef<DepthRange> depth, const OperandSource &a, const OperandSource &b,
+                              int64_t vectors, ArrayRef<Value> sums);
+  Value sumsIndex(const Rows &rows, const Columns &columns);
+  void finishTile(const Rows &rows, const Columns &columns, ArrayRef<Value> sums);
+  void finishFromScratch(const Rows &rows, const Columns &columns);
+  void finishVector(const Rows &rows, Value row, int64_t rowConstant, Value column, int64_t columnConstant,
+                    Value vec, Value mask);
+  void overDepthBlocks(unsigned level, Value baseA, Value baseB, function_ref<void(Value, Value, Value)> body);
+
+  LoopBuilder l;
+  const ContractionPlan &plan;
+  const ContractionSpec &spec;
+  Value scratch;
+  const ContractionEpilogue &epilogue;
+  int64_t scratchOffset;
+
+  Value a, b;                   // memrefs, by role
+  VectorType vectorType;
+  Value rowLo, rowHi, columnLo, columnHi;
+  Value sumsView, panelAView, panelBView;
+  TilePoint point;              // outer coordinates are set
+};
+
+Value PieceEmitter::extent(const PlanDim &dim) {
+  if (!dim.dynamic)
+    return l.constant(dim.size);
+  unsigned outermost = dim.originals.front();
+  return l.mul(spec.dims[outermost].extent, dim.size / spec.dims[outermost].size);
+}
+
+Value PieceEmitter::view(int64_t at, int64_t elements) {
+  auto type = MemRefType::get({elements}, vectorType.getElementType());
+  return memref::ViewOp::create(l.b, type, scratch, l.constant(scratchOffset + at), ValueRange());
+}
+
+void PieceEmitter::emit(Value piece) {
+  Type element = spec.isDouble ? Type(l.b.getF64Type()) : Type(l.b.getF32Type());
+  vectorType = VectorType::get({int64_t(spec.lanes)}, element);
+  a = plan.swapped ? spec.b : spec.a;
+  b = plan.swapped ? spec.a : spec.b;
+  point.plan = &plan;
+  point.position.assign(plan.dims.size(), {Value(), 0});
+
+  if (plan.panelBAt >= 0)
+    panelBView = view(plan.panelBAt, plan.kPanel * plan.columns());
+  if (plan.panelAAt >= 0)
+    panelAView = view(plan.panelAAt, plan.kPanel * plan.rowBlock);
+  sumsView = view(plan.sumsAt, plan.kBlocked ? plan.rowBlock * plan.columnBlock : plan.rows * plan.columns());
+
+  // piece = (outer group * column blocks + column block) * row blocks + row block
+  Value rowExtent = plan.m ? extent(plan.dims[*plan.m]) : l.constant(1);
+  Value columnExtent = extent(plan.dims[plan.n]);
+  auto range = [&](Value size, int64_t bound, int64_t block, Value &lo, Value &hi) {
+    if (bound <= block) {
+      lo = l.constant(0);
+      hi = size;
+      return;
+    }
+    Value blocks = l.ceilDiv(size, block);
+    lo = l.mul(l.rem(piece, blocks), block);
+    hi = l.min(l.add(lo, block), size);
+    piece = l.div(piece, blocks);
+  };
+  range(rowExtent, plan.mSize(), plan.rowBlock, rowLo, rowHi);
+  range(columnExtent, plan.nSize(), plan.columnBlock, columnLo, columnHi);
+  if (plan.outer.empty())
+    return emitOuterPoint();
+
+  Value total = l.constant(1);
+  for (unsigned i : plan.outer)
+    total = l.mul(total, extent(plan.dims[i]));
+  auto atPoint = [&](Value index) {
+    for (unsigned i : llvm::reverse(plan.outer)) {
+      bool last = i == plan.outer.front();
+      Value size = extent(plan.dims[i]);
+      point.position[i] = {last ? index : l.rem(index, size), 0};
+      if (!last)
+        index = l.div(index, size);
+    }
+    emitOuterPoint();
+  };
+  if (plan.group == 1)
+    return atPoint(piece);
+  Value first = l.mul(piece, plan.group);
+  l.loop(first, l.min(l.add(first, plan.group), total), 1, atPoint);
+}
+
+void PieceEmitter::emitOuterPoint() {
+  Value baseA = l.constant(plan.swapped ? spec.offsetB : spec.offsetA);
+  Value baseB = l.constant(plan.swapped ? spec.offsetA : spec.offsetB);
+  for (unsigned i : plan.outer) {
+    baseA = l.add(baseA, l.mul(point.position[i].first, plan.dims[i].strideA));
+    baseB = l.add(baseB, l.mul(point.position[i].first, plan.dims[i].strideB));
+  }
+
+  auto wholeRange = [&](unsigned i) {
+    const PlanDim &dim = plan.dims[plan.k[i]];
+    DepthRange range{extent(dim), std::nullopt, dim.strideA, dim.strideB};
+    if (!dim.dynamic)
+      range.fixed = dim.size;
+    return range;
+  };
+  SmallVector<DepthRange> depth;
+  for (unsigned i = plan.kLevel; i < plan.k.size(); ++i)
+    depth.push_back(wholeRange(i));
+  if (!plan.kBlocked)
+    return emitPanels(depth, baseA, baseB);
+
+  Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(vectorType));
+  Value used = l.mul(l.ceilDiv(l.sub(columnHi, columnLo), plan.columns()), plan.rowBlock * plan.columns());
+  l.loop(l.constant(0), used, spec.lanes, [&](Value i) { l.store(zero, sumsView, i); });
+  bool divides = depth.front().fixed && *depth.front().fixed % plan.kBlock == 0;
+  overDepthBlocks(0, baseA, baseB, [&](Value blockA, Value blockB, Value count) {
+    depth.front().count = count;
+    depth.front().fixed = divides ? std::optional<int64_t>(plan.kBlock) : std::nullopt;
+    emitPanels(depth, blockA, blockB);
+  });
+  overColumns([&](const Columns &columns) {
+    overRows([&](const Rows &rows) { finishFromScratch(rows, columns); });
+  });
+}
+
+/// Calls body(base of A, base of B, count along dim kLevel) for each panel's part of K.
+void PieceEmitter::overDepthBlocks(unsigned level, Value baseA, Value baseB,
+                                   function_ref<void(Value, Value, Value)> body) {
+  const PlanDim &dim = plan.dims[plan.k[level]];
+  Value size = extent(dim);
+  bool isBlocked = level == plan.kLevel;
+  l.loop(l.constant(0), size, isBlocked ? plan.kBlock : 1, [&](Value k) {
+    Value nextA = l.add(baseA, l.mul(k, dim.strideA)), nextB = l.add(baseB, l.mul(k, dim.strideB));
+    if (!isBlocked)
+      return overDepthBlocks(level + 1, nextA, nextB, body);
+    body(nextA, nextB, l.min(l.constant(plan.kBlock), l.sub(size, k)));
+  });
+}
+
+void PieceEmitter::overColumns(function_ref<void(const Columns &)> body) {
+  int64_t width = plan.columns(), tail = plan.tailColumns();
+  Columns columns;
+  columns.valid = width;
+  columns.vectors = plan.vectors;
+  columns.full = !plan.dims[plan.n].dynamic;
+  Value tailStart = l.constant(plan.tailStart());
+  if (plan.tailStart() > 0) {
+    Value end = tail ? l.min(columnHi, tailStart) : columnHi;
+    l.loop(columnLo, end, width, [&](Value start) {
+      columns.start = start;
+      body(columns);
+    });
+  }
+  if (!tail)
+    return;
+  columns.start = tailStart;
+  columns.valid = tail;
+  columns.vectors = llvm::divideCeil(tail, spec.lanes);
+  columns.full &= tail % spec.lanes == 0;
+  if (plan.tailStart() == 0)
+    return body(columns);
+  l.branch(l.less(tailStart, columnHi), [&] { body(columns); }, nullptr);
+}
+
+void PieceEmitter::overRows(function_ref<void(const Rows &)> body) {
+  l.loop(rowLo, rowHi, plan.rows, [&](Value first) {
+    Rows rows;
+    rows.first = first;
+    rows.start = tileStart(l, plan, first);
+    rows.tile = l.div(l.sub(first, rowLo), l.constant(plan.rows));
+    body(rows);
+  });
+}
+
+/// All tiles of the piece, for one panel's part of K.
+void PieceEmitter::emitPanels(ArrayRef<DepthRange> depth, Value baseA, Value baseB) {
+  int64_t strideM = plan.m ? plan.dims[*plan.m].strideA : 0, strideN = plan.dims[plan.n].strideB;
+  if (plan.packA)
+    packPanelA(l, plan, depth, a, baseA, rowLo, rowHi, panelAView);
+  overColumns([&](const Columns &columns) {
+    OperandSource sourceB{b, l.add(baseB, l.mul(columns.start, strideN)), false, 0};
+    bool inPlace = plan.panelB == PanelKind::Direct && columns.valid % spec.lanes == 0;
+    if (!inPlace) {
+      packPanelB(l, plan, depth, b, sourceB.base, columns.valid, columns.vectors, panelBView);
+      sourceB = {panelBView, l.constant(0), true, columns.vectors * int64_t(spec.lanes)};
+    }
+    overRows([&](const Rows &rows) {
+      OperandSource sourceA{a, l.add(baseA, l.mul(rows.start, strideM)), false, 0, strideM};
+      if (plan.packA)
+        sourceA = {panelAView, l.mul(rows.tile, plan.kPanel * plan.rows), true, plan.rows, 1};
+      SmallVector<Value> sums;
+      Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(vectorType));
+      Value index = plan.kBlocked ? sumsIndex(rows, columns) : Value();
+      int64_t width = columns.vectors * spec.lanes;
+      for (int64_t r = 0; r < plan.rows; ++r)
+        for (int64_t j = 0; j < columns.vectors; ++j)
+          sums.push_back(plan.kBlocked
+                             ? l.loadVector(sumsView, l.add(index, r * width + j * spec.lanes), spec.lanes)
+                             : zero);
+      sums = multiply(depth, sourceA, sourceB, columns.vectors, sums);
+      if (!plan.kBlocked)
+        return finishTile(rows, columns, sums);
+      for (auto [i, sum] : llvm::enumerate(sums))
+        l.store(sum, sumsView, l.add(index, i * spec.lanes));
+    });
+  });
+}
+
+SmallVector<Value> PieceEmitter::multiply(ArrayRef<DepthRange> depth, const OperandSource &sourceA,
+                                          const OperandSource &sourceB, int64_t vectors, ArrayRef<Value> sums) {
+  const DepthRange &inner = depth.back();
+  return overDepth(l, depth, sums, [&](const DepthPoint &at, ValueRange carried) {
+    auto begin = [&](const OperandSource &source, Value offset) {
+      return l.add(source.base, source.panel ? l.mul(at.flat, source.strideK) : offset);
+    };
+    Value beginA = begin(sourceA, at.offsetA), beginB = begin(sourceB, at.offsetB);
+    int64_t strideA = sourceA.panel ? sourceA.strideK : inner.strideA;
+    int64_t strideB = sourceB.panel ? sourceB.strideK : inner.strideB;
+    constexpr int64_t unroll = 4;
+    return unrolled(l, inner, unroll, carried, [&](Value k, int64_t u, ValueRange values) {
+      Value indexA = l.add(beginA, l.mul(k, strideA)), indexB = l.add(beginB, l.mul(k, strideB));
+      SmallVector<Value> columns, next(values);
+      for (int64_t j = 0; j < vectors; ++j)
+        columns.push_back(l.loadVector(sourceB.memref, l.add(indexB, u * strideB + j * spec.lanes), spec.lanes));
+      for (int64_t r = 0; r < plan.rows; ++r) {
+        Value scalar = l.loadScalar(sourceA.memref, l.add(indexA, u * strideA + r * sourceA.strideRow));
+        Value row = vector::BroadcastOp::create(l.b, vectorType, scalar);
+        for (int64_t j = 0; j < vectors; ++j) {
+          Value &sum = next[r * vectors + j];
+          if (spec.fma)
+            sum = vector::FMAOp::create(l.b, row, columns[j], sum);
+          else
+            sum = arith::AddFOp::create(l.b, sum, arith::MulFOp::create(l.b, row, columns[j]));
+        }
+      }
+      return next;
+    });
+  });
+}
+
+/// Where a tile's sums lie in scratch.
+Value PieceEmitter::sumsIndex(const Rows &rows, const Columns &columns) {
+  if (!plan.kBlocked)
+    return l.constant(0);
+  Value panel = l.div(l.sub(columns.start, columnLo), l.constant(plan.columns()));
+  return l.mul(l.add(l.mul(panel, plan.rowBlock / plan.rows), rows.tile), plan.rows * plan.columns());
+}
+
+void PieceEmitter::finishTile(const Rows &rows, const Columns &columns, ArrayRef<Value> sums) {
+  auto store = [&] {
+    for (auto [i, sum] : llvm::enumerate(sums))
+      l.store(sum, sumsView, l.constant(i * spec.lanes));
+    finishFromScratch(rows, columns);
+  };
+  if (!spec.cheapEpilogue || (columns.valid % spec.lanes && columns.full))
+    return store();
+  // Whole tiles need no detour.
+  auto straight = [&] {
+    for (int64_t r = 0; r < plan.rows; ++r)
+      for (int64_t j = 0; j < columns.vectors; ++j)
+        finishVector(rows, rows.start, r, columns.start, j * spec.lanes, sums[r * columns.vectors + j], Value());
+  };
+  bool wholeRows = !plan.m || (!plan.dims[*plan.m].dynamic && plan.mSize() % plan.rows == 0);
+  Value condition;
+  auto require = [&](Value test) {
+    condition = condition ? l.b.createOrFold<arith::AndIOp>(condition, test) : test;
+  };
+  if (!wholeRows) {
+    require(l.lessOrEqual(l.add(rows.first, plan.rows), rowHi));
+    if (plan.mSize() % plan.rows)
+      require(l.b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::eq, rows.first, rows.start));
+  }
+  if (!columns.full)
+    require(l.lessOrEqual(l.add(columns.start, columns.vectors * spec.lanes), columnHi));
+  if (!condition)
+    return straight();
+  l.branch(condition, straight, store);
+}
+
+/// The epilogue of a tile whose sums are in scratch, in loops, with all tails.
+void PieceEmitter::finishFromScratch(const Rows &rows, const Columns &columns) {
+  Value index = sumsIndex(rows, columns);
+  Value lo = l.sub(rows.first, rows.start), hi = l.min(l.constant(plan.rows), l.sub(rowHi, rows.start));
+  int64_t width = columns.vectors * spec.lanes;
+  Value exists = columns.full ? l.constant(columns.valid) : l.min(l.constant(columns.valid), l.sub(columnHi, columns.start));
+  auto maskType = VectorType::get({int64_t(spec.lanes)}, l.b.getI1Type());
+  l.loop(lo, hi, 1, [&](Value row) {
+    Value rowIndex = l.add(index, l.mul(row, width)), at = l.add(rows.start, row);
+    l.loop(l.constant(0), exists, spec.lanes, [&](Value column) {
+      Value vec = l.loadVector(sumsView, l.add(rowIndex, column), spec.lanes);
+      Value start = l.add(columns.start, column);
+      if (columns.full)
+        return finishVector(rows, at, 0, start, 0, vec, Value());
+      l.branch(
+          l.lessOrEqual(l.add(column, spec.lanes), exists),
+          [&] { finishVector(rows, at, 0, start, 0, vec, Value()); },
+          [&] {
+            Value mask = vector::CreateMaskOp::create(l.b, maskType, ValueRange(l.sub(exists, column)));
+            finishVector(rows, at, 0, start, 0, vec, mask);
+          });
+    });
+  });
+}
+
+void PieceEmitter::finishVector(const Rows &rows, Value row, int64_t rowConstant, Value column,
+                                int64_t columnConstant, Value vec, Value mask) {
+  if (plan.m)
+    point.position[*plan.m] = {row, rowConstant};
+  point.position[plan.n] = {column, columnConstant};
+  epilogue(l.b, l.b.getLoc(), point, vec, mask);
+}
+
+} // namespace
+
+void emitContraction(OpBuilder &b, Location loc, const ContractionSpec &spec, Value piece, Value scratch,
+                     const ContractionEpilogue &epilogue, int64_t scratchOffset) {
+  std::optional<ContractionPlan> plan = planContraction(spec);
+  PieceEmitter(b, loc, *plan, scratch, epilogue, scratchOffset).emit(piece);
+}
+
+} // namespace gptc

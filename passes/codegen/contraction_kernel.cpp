@@ -1,0 +1,167 @@
+// Kernels that begin with a contraction: our ops in the terms of contraction.h.
+#include "passes/codegen/body_emitter.h"
+#include "passes/codegen/contraction.h"
+#include "passes/codegen/kernel_builder.h"
+#include "passes/codegen/row_groups.h"
+
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+
+namespace gptc {
+namespace {
+
+/// The contraction, the maps over its result, and what their accesses mean for it.
+struct ContractionKernel {
+  OpPlan product;
+  std::vector<OpPlan> maps;
+  ContractionSpec spec;
+};
+
+FailureOr<ContractionKernel> analyse(KernelBuilder &kernel) {
+  SmallVector<Operation *> ops = kernel.ops();
+  ContractionKernel result;
+  Buffers buffers = kernel.buffers;
+  for (Operation *op : ops)
+    for (Value value : op->getResults())
+      if (!buffers.contains(value)) // Stays in registers.
+        buffers[value].push_back({Value(), getElementTypeOrSelf(value.getType()), gpt::dimsOf(value), 0});
+  for (auto [i, op] : llvm::enumerate(ops)) {
+    FailureOr<OpPlan> plan = makePlan(op, buffers, 0);
+    if (failed(plan))
+      return failure();
+    if (i == 0)
+      result.product = std::move(*plan);
+    else
+      result.maps.push_back(std::move(*plan));
+  }
+  OpPlan &product = result.product;
+  SmallVector<OpPlan *> group = {&product};
+  for (OpPlan &map : result.maps)
+    group.push_back(&map);
+  connect(group);
+
+  ContractionSpec &spec = result.spec;
+  const Access &a = product.reads[0], &b = product.reads[1];
+  spec.a = a.memref;
+  spec.b = b.memref;
+  spec.offsetA = a.offset.constant;
+  spec.offsetB = b.offset.constant;
+  spec.isDouble = a.element.isF64();
+  spec.lanes = kernel.target.vectorBits / (spec.isDouble ? 64 : 32);
+  spec.fma = kernel.target.fma;
+  int64_t cost = 0;
+  for (OpPlan &map : result.maps)
+    cost += bodyCost(map.body);
+  spec.cheapEpilogue = cost <= 8;
+  // Row-major strides of the sums, whether or not they are stored.
+  SmallVector<int64_t> strides(product.dims.size(), 0);
+  int64_t stride = 1;
+  for (int d = int(product.dims.size()) - 1; d >= 0; --d)
+    if (!product.dims[d].reduction) {
+      strides[d] = stride;
+      stride *= product.dims[d].bound;
+    }
+  for (auto [d, dim] : llvm::enumerate(product.dims)) {
+    ContractionDim &out = spec.dims.emplace_back();
+    out.size = dim.bound;
+    if (!dim.isStatic())
+      out.symbol = kernel.extentPosition(dim.extent);
+    out.strideA = a.offset.dims[d];
+    out.strideB = b.offset.dims[d];
+    out.strideOut = strides[d];
+    if (dim.reduction)
+      continue;
+    for (OpPlan &map : result.maps)
+      out.separate |= map.usesCoordinate(d);
+  }
+  auto addOther = [&](const Access &access) {
+    if (!access.memref || access.producer >= 0)
+      return;
+    for (auto [d, dim] : llvm::enumerate(spec.dims)) {
+      bool has = d < access.offset.dims.size();
+      dim.others.push_back(has ? access.offset.dims[d] : 0);
+      dim.separate |= has && llvm::any_of(access.guards, [d = d](const Guard &g) { return g.index.dims[d] != 0; });
+    }
+  };
+  for (const Access &write : product.writes.front())
+    addOther(write);
+  for (OpPlan &map : result.maps) {
+    for (const Access &read : map.reads)
+      addOther(read);
+    for (const auto &places : map.writes)
+      for (const Access &write : places)
+        addOther(write);
+  }
+  return result;
+}
+
+} // namespace
+
+bool canLowerContractionKernel(KernelBuilder &kernel) {
+  SmallVector<Operation *> ops = kernel.ops();
+  auto product = dyn_cast<gpt::GenericOp>(ops.front());
+  if (!product || !product.isContraction())
+    return false;
+  for (Operation *op : llvm::drop_begin(ops)) {
+    auto map = dyn_cast<gpt::GenericOp>(op);
+    if (!map || map.isReduction() || !map.getIndices().empty() || map.getNumDims() != product.getNumParallel())
+      return false;
+    for (auto [i, operand] : llvm::enumerate(map.getInputs()))
+      if (operand.getDefiningOp() && !map.getInputMap(i).isIdentity())
+        return false;
+  }
+  FailureOr<ContractionKernel> parts = analyse(kernel);
+  return succeeded(parts) && canLowerContraction(parts->spec);
+}
+
+LogicalResult lowerContractionKernel(KernelBuilder &kernel) {
+  FailureOr<ContractionKernel> parts = analyse(kernel);
+  if (failed(parts))
+    return failure();
+  ContractionSpec &spec = parts->spec;
+  OpPlan &product = parts->product;
+  ImplicitLocOpBuilder &b = kernel.b;
+  b.setLoc(product.op->getLoc());
+  for (auto [dim, out] : llvm::zip(product.dims, spec.dims))
+    if (!dim.isStatic())
+      out.extent = kernel.extents.tripCount(b, dim);
+  PieceInfo info = contractionPieces(b.getContext(), spec);
+
+  auto epilogue = [&](OpBuilder &builder, Location loc, const TilePoint &tile, Value sums, Value mask) {
+    ImplicitLocOpBuilder b(loc, builder);
+    Point point;
+    point.vectorDim = tile.vectorDim();
+    point.lanes = cast<VectorType>(sums.getType()).getNumElements();
+    point.mask = mask;
+    point.linear = [&](ImplicitLocOpBuilder &b, ArrayRef<int64_t> coefficients) {
+      SmallVector<int64_t> strides(coefficients);
+      strides.resize(spec.dims.size(), 0);
+      return tile.linear(b, b.getLoc(), strides);
+    };
+    point.coordinate = [&](ImplicitLocOpBuilder &b, unsigned dim) { return tile.coordinate(b, b.getLoc(), dim); };
+    auto store = [&](ArrayRef<Access> places, Value value) {
+      for (const Access &place : places)
+        if (place.memref)
+          emitStore(b, place, point, value);
+    };
+    SmallVector<SmallVector<Value>> yielded = {{sums}};
+    store(product.writes.front(), sums);
+    for (OpPlan &map : parts->maps) {
+      SmallVector<Value> elements;
+      for (const Access &read : map.reads)
+        elements.push_back(read.producer >= 0 ? yielded[read.producer][read.result]
+                                              : emitLoad(b, kernel.extents, read, point, {}));
+      yielded.push_back(emitBody(b, kernel.extents, map.body, map.opDims, map.dimOf, point, elements));
+      for (auto [places, value] : llvm::zip(map.writes, yielded.back()))
+        store(places, value);
+    }
+    builder.restoreInsertionPoint(b.saveInsertionPoint());
+  };
+  emitContraction(b, b.getLoc(), spec, kernel.piece(), kernel.scratch(), epilogue);
+  kernel.scratchBytes = info.scratchBytes;
+  kernel.finish(AffineMap::get(0, kernel.extentNames.size(), info.pieces));
+  return success();
+}
+
+} // namespace gptc

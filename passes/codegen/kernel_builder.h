@@ -1,0 +1,54 @@
+// The parts that all forms of kernels share while they are lowered: the new
+// function, places of values, extents.
+#pragma once
+
+#include "passes/codegen/op_plan.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace gptc {
+
+/// What the machine offers.
+struct Target {
+  int64_t vectorBits = 512;
+  bool fma = true;
+};
+
+/// A kernel on its way from tensors to memory. Its function has a new entry
+/// block with (piece, scratch, one memref an input, one a result); the old one
+/// stays beside it until `finish`.
+class KernelBuilder {
+public:
+  KernelBuilder(mlir::func::FuncOp function, const Target &target);
+
+  mlir::func::FuncOp function;
+  Target target;
+  mlir::Block *source; ///< the ops on tensors
+  mlir::Block *entry;
+  mlir::ImplicitLocOpBuilder b;
+  Extents extents;
+  Buffers buffers;
+  llvm::SmallVector<mlir::StringAttr> extentNames;
+  int64_t scratchBytes = 0;
+
+  mlir::Value piece() const { return entry->getArgument(0); }
+  mlir::Value scratch() const { return entry->getArgument(1); }
+  llvm::SmallVector<mlir::Operation *> ops() const;
+  unsigned extentPosition(mlir::StringAttr name) const;
+
+  /// A place in scratch for one row of `value`.
+  void placeRow(mlir::Value value, unsigned rows);
+
+  /// Gives the function its attributes and drops the ops on tensors.
+  void finish(mlir::AffineMap pieces);
+};
+
+/// Kernel forms. Each fails with an error at the op that does not fit.
+mlir::LogicalResult lowerSingle(KernelBuilder &kernel, mlir::Operation *op);
+mlir::LogicalResult lowerRows(KernelBuilder &kernel, unsigned rows);
+mlir::LogicalResult lowerScatter(KernelBuilder &kernel, gpt::ScatterOp op);
+/// False where the first op is no contraction that `contraction.h` serves.
+bool canLowerContractionKernel(KernelBuilder &kernel);
+mlir::LogicalResult lowerContractionKernel(KernelBuilder &kernel);
+
+} // namespace gptc

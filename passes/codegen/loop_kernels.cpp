@@ -1,0 +1,156 @@
+// Kernels made of generic loops: one op, a scatter, or ops that share rows.
+#include "passes/codegen/kernel_builder.h"
+#include "passes/codegen/pieces.h"
+#include "passes/codegen/row_groups.h"
+
+#include "mlir/IR/TypeUtilities.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace gptc {
+
+LogicalResult lowerSingle(KernelBuilder &kernel, Operation *op) {
+  FailureOr<OpPlan> plan = makePlan(op, kernel.buffers, 0);
+  if (failed(plan))
+    return failure();
+  OpPlan *group[] = {&*plan};
+  mergeDims(group, 0, plan->dims.size());
+  VectorChoice choice = chooseVector(group, 0, kernel.target.vectorBits);
+  PiecePlan pieces = choosePieces(*plan, choice);
+  Registers registers;
+  kernel.b.setLoc(op->getLoc());
+  emitPiece(kernel.b, kernel.extents, plan->dims, pieces, kernel.piece(), [&](ArrayRef<Range> ranges) {
+    emitGroup(kernel.b, kernel.extents, group, pieces.rows, ranges, choice, registers);
+  });
+  kernel.finish(pieceCount(op->getContext(), plan->dims, pieces, kernel.extentNames));
+  return success();
+}
+
+LogicalResult lowerRows(KernelBuilder &kernel, unsigned rows) {
+  SmallVector<Operation *> ops = kernel.ops();
+  SmallVector<OpGroup> groups = formGroups(ops, rows);
+  for (const OpGroup &group : groups)
+    for (Operation *op : group)
+      for (Value result : op->getResults()) {
+        if (kernel.buffers.contains(result))
+          continue;
+        if (leavesGroup(result, group))
+          kernel.placeRow(result, rows);
+        else // Seen by ops of the same loop only; a place on paper.
+          kernel.buffers[result].push_back({Value(), getElementTypeOrSelf(result.getType()), gpt::dimsOf(result), rows});
+      }
+  // Plans must not move: groups point to them.
+  std::vector<OpPlan> plans;
+  plans.reserve(ops.size());
+  SmallVector<OpPlan *> all;
+  SmallVector<SmallVector<OpPlan *>> planGroups;
+  for (const OpGroup &group : groups) {
+    auto &members = planGroups.emplace_back();
+    for (Operation *op : group) {
+      FailureOr<OpPlan> plan = makePlan(op, kernel.buffers, rows);
+      if (failed(plan))
+        return failure();
+      plans.push_back(std::move(*plan));
+      members.push_back(&plans.back());
+      all.push_back(&plans.back());
+    }
+    connect(members);
+  }
+  rows = mergeDims(all, 0, rows);
+  int64_t work = 0;
+  SmallVector<VectorChoice> choices;
+  for (SmallVector<OpPlan *> &group : planGroups) {
+    mergeDims(group, rows, group.front()->dims.size());
+    choices.push_back(chooseVector(group, rows, kernel.target.vectorBits));
+    for (OpPlan *plan : group) {
+      int64_t cost = plan->cost();
+      for (const LoopDim &dim : llvm::drop_begin(plan->dims, rows))
+        cost *= dim.bound;
+      work += cost;
+    }
+  }
+  PiecePlan pieces = choosePieces(rows, work);
+  ArrayRef<LoopDim> rowDims = ArrayRef<LoopDim>(all.front()->dims).take_front(rows);
+  ImplicitLocOpBuilder &b = kernel.b;
+  emitPiece(b, kernel.extents, rowDims, pieces, kernel.piece(), [&](ArrayRef<Range> rowRanges) {
+    Registers registers;
+    for (auto [group, choice] : llvm::zip(planGroups, choices)) {
+      SmallVector<Range> ranges(rowRanges);
+      for (const LoopDim &dim : llvm::drop_begin(group.front()->dims, rows))
+        ranges.push_back(wholeRange(b, kernel.extents, dim));
+      b.setLoc(group.front()->op->getLoc());
+      emitGroup(b, kernel.extents, group, rows, ranges, choice, registers);
+    }
+  });
+  kernel.finish(pieceCount(b.getContext(), rowDims, pieces, kernel.extentNames));
+  return success();
+}
+
+LogicalResult lowerScatter(KernelBuilder &kernel, gpt::ScatterOp op) {
+  FailureOr<OpPlan> plan = makePlan(op, kernel.buffers, 0);
+  if (failed(plan))
+    return failure();
+  OpPlan *group[] = {&*plan};
+  VectorChoice choice = chooseVector(group, 0, kernel.target.vectorBits);
+  gpt::DimsAttr target = gpt::dimsOf(op.getResult());
+
+  // The zeros that come first: the same memory seen as a map of the result's dimensions.
+  OpPlan fill;
+  fill.op = nullptr;
+  SmallVector<AffineExpr> identity;
+  for (auto [i, dim] : llvm::enumerate(target.getDims())) {
+    fill.dims.push_back({dim.getSize(), dim.getExtent(), 1, false});
+    identity.push_back(getAffineDimExpr(i, op.getContext()));
+  }
+  AffineMap map = AffineMap::get(target.size(), 0, identity, op.getContext());
+  auto &places = fill.writes.emplace_back();
+  for (const Buffer &buffer : kernel.buffers.lookup(op.getResult()))
+    places.push_back(*makeAccess(map, target, buffer, op.getResult()));
+
+  // Columns that never meet can be added to at the same time.
+  int column = -1;
+  PiecePlan pieces;
+  int64_t work = plan->cost();
+  for (const LoopDim &dim : plan->dims)
+    work *= dim.bound;
+  AffineExpr vectorExpr = choice.dim >= 0 ? getAffineDimExpr(choice.dim, op.getContext()) : AffineExpr();
+  for (auto [r, expr] : llvm::enumerate(op.getResultMap().getResults()))
+    if (expr == vectorExpr && target[r].getSize() == plan->dims[choice.dim].bound &&
+        target[r].getExtent() == plan->dims[choice.dim].extent)
+      column = r;
+  int64_t chunk = 4 * choice.lanes;
+  if (column >= 0 && work > pieceWork && target[column].getSize() > chunk)
+    pieces.chunk = chunk;
+
+  ImplicitLocOpBuilder &b = kernel.b;
+  b.setLoc(op.getLoc());
+  LoopDim chunked = column >= 0 ? fill.dims[column] : LoopDim();
+  emitPiece(b, kernel.extents, chunked, pieces, kernel.piece(), [&](ArrayRef<Range> columnRange) {
+    SmallVector<Range> fillRanges, ranges;
+    for (const LoopDim &dim : fill.dims)
+      fillRanges.push_back(wholeRange(b, kernel.extents, dim));
+    for (const LoopDim &dim : plan->dims)
+      ranges.push_back(wholeRange(b, kernel.extents, dim));
+    OpPlan *fillGroup[] = {&fill};
+    if (pieces.chunk > 0) {
+      fillRanges[column] = columnRange.front();
+      ranges[choice.dim] = columnRange.front();
+    } else {
+      mergeDims(fillGroup, 0, fill.dims.size());
+      fillRanges.clear();
+      for (const LoopDim &dim : fill.dims)
+        fillRanges.push_back(wholeRange(b, kernel.extents, dim));
+    }
+    Registers registers;
+    VectorChoice fillChoice = chooseVector(fillGroup, 0, kernel.target.vectorBits);
+    emitGroup(b, kernel.extents, fillGroup, 0, fillRanges, fillChoice, registers);
+    emitGroup(b, kernel.extents, group, 0, ranges, choice, registers);
+  });
+  kernel.finish(pieceCount(op.getContext(), chunked, pieces, kernel.extentNames));
+  return success();
+}
+
+} // namespace gptc

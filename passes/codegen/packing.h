@@ -1,0 +1,86 @@
+// Panels: parts of A and B copied into the order in which the inner loop of a
+// contraction reads them; and the small loop builder that this and the
+// contraction share.
+#pragma once
+
+#include "passes/codegen/tiles.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace gptc {
+
+/// Index arithmetic and loops at a moving place. Folds constants, so that loops
+/// of one turn vanish.
+class LoopBuilder {
+public:
+  LoopBuilder(mlir::OpBuilder &builder, mlir::Location loc) : b(loc, builder) {}
+
+  mlir::Value constant(int64_t value);
+  mlir::Value add(mlir::Value x, mlir::Value y);
+  mlir::Value add(mlir::Value x, int64_t y) { return y ? add(x, constant(y)) : x; }
+  mlir::Value sub(mlir::Value x, mlir::Value y);
+  mlir::Value mul(mlir::Value x, mlir::Value y);
+  mlir::Value mul(mlir::Value x, int64_t y) { return mul(x, constant(y)); }
+  mlir::Value div(mlir::Value x, mlir::Value y);
+  mlir::Value rem(mlir::Value x, mlir::Value y);
+  mlir::Value ceilDiv(mlir::Value x, int64_t y);
+  mlir::Value min(mlir::Value x, mlir::Value y);
+  mlir::Value max(mlir::Value x, mlir::Value y);
+  mlir::Value less(mlir::Value x, mlir::Value y);        ///< i1: x < y
+  mlir::Value lessOrEqual(mlir::Value x, mlir::Value y); ///< i1: x <= y
+
+  using Body = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)>;
+  /// for i = lo; i < hi; i += step, carrying `inits`; returns the last values.
+  llvm::SmallVector<mlir::Value> loop(mlir::Value lo, mlir::Value hi, int64_t step, mlir::ValueRange inits,
+                                      Body body);
+  void loop(mlir::Value lo, mlir::Value hi, int64_t step, llvm::function_ref<void(mlir::Value)> body);
+  /// if (condition) then() else otherwise(); `otherwise` may be null.
+  void branch(mlir::Value condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise);
+
+  mlir::Value loadVector(mlir::Value memref, mlir::Value index, int64_t lanes);
+  mlir::Value loadScalar(mlir::Value memref, mlir::Value index);
+  void store(mlir::Value vectorOrScalar, mlir::Value memref, mlir::Value index);
+
+  mlir::ImplicitLocOpBuilder b;
+};
+
+/// One k dimension of a panel.
+struct DepthRange {
+  mlir::Value count;
+  std::optional<int64_t> fixed; ///< `count`, where it is static
+  int64_t strideA = 0, strideB = 0;
+};
+
+/// Where the innermost k loop stands: offsets into A and B of its first k, and
+/// how many k of the panel lie before it.
+struct DepthPoint {
+  mlir::Value offsetA, offsetB, flat;
+};
+
+/// Loops over all but the last range, carrying `inits` through `leaf`, which
+/// does the last.
+llvm::SmallVector<mlir::Value>
+overDepth(LoopBuilder &l, llvm::ArrayRef<DepthRange> ranges, mlir::ValueRange inits,
+          llvm::function_ref<llvm::SmallVector<mlir::Value>(const DepthPoint &, mlir::ValueRange)> leaf);
+
+/// k = 0 ... range.count - 1 in bodies of `unroll` steps; body(k, u, carried) is
+/// at k + u.
+llvm::SmallVector<mlir::Value>
+unrolled(LoopBuilder &l, const DepthRange &range, int64_t unroll, mlir::ValueRange inits,
+         llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, int64_t, mlir::ValueRange)> body);
+
+/// panel[k][column] = B[base + k..., column] for the `columns` columns of a panel of
+/// `vectors` vectors a row; what is beside them is arbitrary.
+void packPanelB(LoopBuilder &l, const ContractionPlan &plan, llvm::ArrayRef<DepthRange> depth, mlir::Value b,
+                mlir::Value base, int64_t columns, int64_t vectors, mlir::Value panel);
+
+/// The first row of the register tile that begins at `row`: earlier where the tile would
+/// reach beyond the bound, so that a tile is always whole.
+mlir::Value tileStart(LoopBuilder &l, const ContractionPlan &plan, mlir::Value row);
+
+/// panel[tile][k][row] = A[base + row, k...] for the tiles that cover rows lo ... hi - 1.
+void packPanelA(LoopBuilder &l, const ContractionPlan &plan, llvm::ArrayRef<DepthRange> depth, mlir::Value a,
+                mlir::Value base, mlir::Value lo, mlir::Value hi, mlir::Value panel);
+
+} // namespace gptc

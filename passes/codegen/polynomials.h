@@ -1,0 +1,66 @@
+// f32 functions as arithmetic, the same for scalars and vectors, so that a value
+// has the same bits wherever it is computed. Errors are those of tests/unit/codegen/ulp_test.cpp.
+#pragma once
+
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace gptc {
+
+/// Builds functions of f32 scalars or vectors. NaN gives NaN; infinities and
+/// zeros give the limits.
+class Polynomials {
+public:
+  /// `type`: f32 or a vector of it. Without `fma` multiplies and adds are two ops.
+  Polynomials(mlir::ImplicitLocOpBuilder &b, mlir::Type type, bool fma) : b(b), type(type), useFma(fma) {}
+
+  using Value = mlir::Value;
+  Value exp(Value x);
+  Value exp2(Value x);
+  Value expm1(Value x);
+  Value log(Value x);
+  Value log1p(Value x);
+  Value tanh(Value x);
+  Value erf(Value x);
+  Value sin(Value x) { return sinCos(x, /*quarter=*/0); }
+  Value cos(Value x) { return sinCos(x, /*quarter=*/1); }
+  Value rsqrt(Value x);
+  /// Null where the exponent is no constant that is worth it.
+  Value pow(Value x, Value y);
+
+private:
+  mlir::Type typeOf(mlir::Type element);
+  Value constant(double value);
+  Value integer(int32_t value);
+  Value add(Value a, Value b);
+  Value sub(Value a, Value b);
+  Value mul(Value a, Value b);
+  Value div(Value a, Value b);
+  /// a * b + c.
+  Value fma(Value a, Value b, Value c);
+  /// Highest power first.
+  Value horner(Value x, llvm::ArrayRef<double> coefficients);
+  Value select(Value condition, Value a, Value b);
+  Value less(Value a, Value b);
+  Value equal(Value a, Value b);
+  /// The bounds; NaN stays NaN.
+  Value clamp(Value x, double low, double high);
+  Value absolute(Value x);
+  Value copySign(Value magnitude, Value sign);
+  Value asInteger(Value x);
+  Value asFloat(Value x);
+  /// x rounded to an integer, as bits whose low part is it, and as a float.
+  std::pair<Value, Value> roundToInteger(Value x);
+  /// value * 2^exponent by two multiplications, right for denormal results.
+  Value scale(Value value, Value exponent);
+  /// exp(r) - 1 - r over |r| <= ln 2 / 2.
+  Value expTail(Value r);
+  /// n, r with x = n ln 2 + r; the n as i32.
+  std::pair<Value, Value> reduceByLn2(Value x);
+  Value sinCos(Value x, int quarter);
+
+  mlir::ImplicitLocOpBuilder &b;
+  mlir::Type type;
+  bool useFma;
+};
+
+} // namespace gptc

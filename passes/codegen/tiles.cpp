@@ -1,0 +1,298 @@
+#include "passes/codegen/tiles.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <algorithm>
+#include <limits>
+
+using namespace mlir;
+
+namespace gptc {
+namespace {
+
+/// Whether `outer` and `inner` are one contiguous dimension in all operands.
+bool canMerge(const PlanDim &outer, const PlanDim &inner) {
+  if (outer.role != inner.role || inner.dynamic)
+    return false;
+  auto continues = [&](int64_t o, int64_t i) { return o == i * inner.size; };
+  if (!continues(outer.strideA, inner.strideA) || !continues(outer.strideB, inner.strideB) ||
+      !continues(outer.strideOut, inner.strideOut))
+    return false;
+  // Vectors run along n alone; rows are taken apart where the epilogue asks.
+  if (inner.role != ContractionRole::N)
+    return true;
+  if (outer.separate || inner.separate)
+    return false;
+  return llvm::all_of(llvm::zip(outer.others, inner.others),
+                [&](auto pair) { return continues(std::get<0>(pair), std::get<1>(pair)); });
+}
+
+void mergeDims(SmallVectorImpl<PlanDim> &dims) {
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (unsigned o = 0; o < dims.size() && !changed; ++o)
+      for (unsigned i = 0; i < dims.size() && !changed; ++i) {
+        if (o == i || !canMerge(dims[o], dims[i]))
+          continue;
+        PlanDim merged = dims[i];
+        merged.size *= dims[o].size;
+        merged.dynamic = dims[o].dynamic;
+        merged.originals = dims[o].originals;
+        merged.originals.append(dims[i].originals.begin(), dims[i].originals.end());
+        merged.separate |= dims[o].separate;
+        dims[o] = std::move(merged);
+        dims.erase(dims.begin() + i);
+        changed = true;
+      }
+  }
+}
+
+std::optional<ContractionRole> roleOf(const ContractionDim &dim, bool swapped) {
+  bool inA = (swapped ? dim.strideB : dim.strideA) != 0;
+  bool inB = (swapped ? dim.strideA : dim.strideB) != 0;
+  bool inOut = dim.strideOut != 0;
+  if (inA && inB)
+    return inOut ? ContractionRole::Batch : ContractionRole::K;
+  if (inOut && (inA || inB))
+    return inA ? ContractionRole::M : ContractionRole::N;
+  return std::nullopt;
+}
+
+/// Cycles a vector of an operand costs each time it is read anew and, in panels,
+/// packed: what the multiplications, half a cycle a vector, do not hide.
+double readCost(PanelKind kind, double bytes) {
+  double far = bytes > 512 * 1024 ? 2.5 : 0; // not in the second cache
+  switch (kind) {
+  case PanelKind::Direct: return 1.5 + far;
+  case PanelKind::Copy: return 3.5 + far;
+  case PanelKind::Transpose: return 5.5 + far;
+  case PanelKind::Gather: return 40;
+  }
+  return 0;
+}
+
+constexpr int64_t maxPanelDepth = 1024;
+/// Memory that one panel's rows may span when they are read in place: more pages
+/// than this are not in the first level of the TLB.
+constexpr int64_t maxSpan = 256 * 1024;
+constexpr int64_t minDirectDepth = 64;
+constexpr double minPieceFlops = 5e5, maxPieceFlops = 8e6;
+constexpr int64_t wantedPieces = 16;
+
+/// Decides what is packed; returns how many k a panel may have.
+int64_t choosePacking(ContractionPlan &plan) {
+  const PlanDim &n = plan.dims[plan.n], &inner = plan.dims[plan.k.back()];
+  int64_t depth = maxPanelDepth;
+  // Rows along n (or m) of one k each: in place, while k is short enough or cut short.
+  auto readsInPlace = [&](int64_t strideK) {
+    int64_t most = maxSpan / (strideK * plan.elementBytes());
+    if (most < std::min(minDirectDepth, inner.size))
+      return false;
+    depth = std::min(depth, most);
+    return true;
+  };
+  if (n.strideB != 1)
+    plan.panelB = inner.strideB == 1 ? PanelKind::Transpose : PanelKind::Gather;
+  else
+    plan.panelB = plan.mSize() <= 4 * plan.rows || readsInPlace(inner.strideB) ? PanelKind::Direct : PanelKind::Copy;
+  plan.packA = plan.m && plan.dims[*plan.m].strideA == 1 && plan.rows >= 8 && !readsInPlace(inner.strideA);
+  if (plan.packA)
+    plan.rows = 8; // whole vectors of a power of two
+  return depth;
+}
+
+/// Cuts K into panels of at most `maxDepth`.
+void blockDepth(ContractionPlan &plan, int64_t maxDepth) {
+  int64_t inside = 1;
+  unsigned level = plan.k.size();
+  while (level > 0 && inside * plan.dims[plan.k[level - 1]].size <= maxDepth)
+    inside *= plan.dims[plan.k[--level]].size;
+  if (level == 0) {
+    plan.kPanel = inside;
+    plan.kBlock = plan.dims[plan.k[0]].size;
+    return;
+  }
+  plan.kLevel = level - 1;
+  int64_t size = plan.dims[plan.k[plan.kLevel]].size;
+  int64_t blocks = llvm::divideCeil(size, std::max<int64_t>(1, maxDepth / inside));
+  plan.kBlock = llvm::divideCeil(size, blocks);
+  if (plan.kBlock > 4)
+    plan.kBlock = llvm::alignTo(plan.kBlock, 4);
+  plan.kPanel = plan.kBlock * inside;
+  plan.kBlocked = true;
+}
+
+/// Rows x vectors of sums that stay in registers, beside one row of B and one element of A.
+void chooseTile(ContractionPlan &plan) {
+  const ContractionSpec &spec = *plan.spec;
+  int64_t rows = plan.mSize();
+  bool wide = spec.lanes * plan.elementBytes() >= 64; // 32 registers, or 16
+  int64_t least = wide ? 8 : 4, most = wide ? 13 : 6;
+  plan.rows = std::min(rows, least);
+  if (rows >= least) {
+    // Rows past the end are lost work; each tile costs its beginning and its end.
+    double best = std::numeric_limits<double>::max();
+    for (int64_t r = std::min(most, rows); r >= least; --r) {
+      double cost = llvm::divideCeil(rows, r) * (r + 0.5);
+      if (cost < best) {
+        best = cost;
+        plan.rows = r;
+      }
+    }
+  }
+  plan.vectors = 2;
+  // Few rows: more columns, to keep both multipliers busy.
+  if (plan.rows <= 2 && plan.nSize() >= 4 * int64_t(spec.lanes))
+    plan.vectors = 4;
+  if (plan.nSize() <= int64_t(spec.lanes))
+    plan.vectors = 1;
+}
+
+/// Cuts the space into pieces.
+void choosePieces(ContractionPlan &plan) {
+  double outer = 1, depth = 1;
+  for (unsigned i : plan.outer)
+    outer *= plan.dims[i].size;
+  for (unsigned i : plan.k)
+    depth *= plan.dims[i].size;
+  int64_t rows = plan.mSize(), columns = plan.nSize();
+  double inner = 2.0 * rows * columns * depth;
+  double target = std::clamp(inner * outer / wantedPieces, minPieceFlops, maxPieceFlops);
+  if (inner <= target) {
+    plan.rowBlock = llvm::alignTo(rows, plan.rows);
+    plan.columnBlock = llvm::alignTo(columns, plan.columns());
+    plan.group = std::max<int64_t>(1, target / inner);
+    return;
+  }
+  double costA = readCost(plan.packA ? PanelKind::Copy : PanelKind::Direct, rows * depth * plan.elementBytes());
+  double costB = readCost(plan.panelB, columns * depth * plan.elementBytes());
+  double best = std::numeric_limits<double>::max();
+  int64_t rowTiles = llvm::divideCeil(rows, plan.rows), columnTiles = llvm::divideCeil(columns, plan.columns());
+  for (int64_t i = 1; i <= rowTiles; ++i) {
+    int64_t rowBlock = llvm::divideCeil(rowTiles, i) * plan.rows;
+    for (int64_t j = 1; j <= columnTiles; ++j) {
+      int64_t columnBlock = llvm::divideCeil(columnTiles, j) * plan.columns();
+      double flops = 2.0 * rowBlock * columnBlock * depth;
+      // What is left when the blocks do not divide the shape makes pieces uneven.
+      double padded = double(llvm::divideCeil(rows, rowBlock) * rowBlock) / rows *
+                      double(llvm::divideCeil(columns, columnBlock) * columnBlock) / columns;
+      double cost = costB / (0.5 * rowBlock) + costA / (0.5 * columnBlock) + 0.5 * (padded - 1) +
+                    0.3 * std::max(0.0, flops / target - 1.3);
+      if (cost < best) {
+        best = cost;
+        plan.rowBlock = rowBlock;
+        plan.columnBlock = columnBlock;
+      }
+    }
+  }
+}
+
+void placeScratch(ContractionPlan &plan) {
+  auto take = [&](int64_t elements) {
+    int64_t at = plan.scratchBytes;
+    plan.scratchBytes += llvm::alignTo(elements * plan.elementBytes(), 64);
+    return at;
+  };
+  if (plan.panelB != PanelKind::Direct || plan.tailColumns() % plan.spec->lanes)
+    plan.panelBAt = take(plan.kPanel * plan.columns());
+  if (plan.packA)
+    plan.panelAAt = take(plan.kPanel * plan.rowBlock);
+  plan.sumsAt = take(plan.kBlocked ? plan.rowBlock * plan.columnBlock : plan.rows * plan.columns());
+}
+
+} // namespace
+
+int64_t ContractionPlan::columns() const { return vectors * spec->lanes; }
+
+std::optional<ContractionPlan> planContraction(const ContractionSpec &spec) {
+  ContractionPlan plan;
+  plan.spec = &spec;
+  auto unit = llvm::find_if(spec.dims, [](const ContractionDim &dim) { return dim.strideOut == 1 && dim.size > 1; });
+  if (unit == spec.dims.end())
+    return std::nullopt;
+  plan.swapped = roleOf(*unit, false) == ContractionRole::M;
+
+  for (auto [i, dim] : llvm::enumerate(spec.dims)) {
+    if (dim.size == 1)
+      continue;
+    std::optional<ContractionRole> role = roleOf(dim, plan.swapped);
+    if (!role)
+      return std::nullopt;
+    PlanDim planned;
+    planned.role = *role;
+    planned.size = dim.size;
+    planned.dynamic = dim.symbol.has_value();
+    planned.originals = {unsigned(i)};
+    planned.strideA = plan.swapped ? dim.strideB : dim.strideA;
+    planned.strideB = plan.swapped ? dim.strideA : dim.strideB;
+    planned.strideOut = dim.strideOut;
+    planned.others = dim.others;
+    planned.separate = dim.separate;
+    plan.dims.push_back(std::move(planned));
+  }
+  mergeDims(plan.dims);
+  // Out's order, outermost first: neighbouring pieces write neighbouring places.
+  llvm::stable_sort(plan.dims, [](const PlanDim &x, const PlanDim &y) { return x.strideOut > y.strideOut; });
+
+  std::optional<unsigned> n;
+  for (auto [i, dim] : llvm::enumerate(plan.dims)) {
+    if (dim.role == ContractionRole::N && dim.strideOut == 1)
+      n = i;
+    if (dim.role == ContractionRole::M && (!plan.m || dim.size > plan.dims[*plan.m].size))
+      plan.m = i;
+    if (dim.role == ContractionRole::K)
+      plan.k.push_back(i);
+  }
+  if (!n)
+    return std::nullopt;
+  plan.n = *n;
+  if (plan.k.empty()) { // every k had size 1
+    plan.k.push_back(plan.dims.size());
+    plan.dims.emplace_back();
+    plan.dims.back().role = ContractionRole::K;
+  }
+  for (unsigned i = 0; i < plan.dims.size(); ++i)
+    if (plan.dims[i].role != ContractionRole::K && i != plan.n && (!plan.m || i != *plan.m))
+      plan.outer.push_back(i);
+  // The innermost k is the one that is contiguous: in B where B is transposed, else in A.
+  bool byB = plan.dims[plan.n].strideB != 1;
+  llvm::stable_sort(plan.k, [&](unsigned x, unsigned y) {
+    const PlanDim &a = plan.dims[x], &b = plan.dims[y];
+    return byB ? a.strideB > b.strideB : a.strideA > b.strideA;
+  });
+
+  chooseTile(plan);
+  blockDepth(plan, choosePacking(plan));
+  choosePieces(plan);
+  placeScratch(plan);
+  return plan;
+}
+
+AffineExpr extentExpr(MLIRContext *context, const ContractionPlan &plan, const PlanDim &dim) {
+  AffineExpr expr = getAffineConstantExpr(1, context);
+  for (unsigned i : dim.originals) {
+    const ContractionDim &original = plan.spec->dims[i];
+    expr = expr * (original.symbol ? getAffineSymbolExpr(*original.symbol, context)
+                                   : getAffineConstantExpr(original.size, context));
+  }
+  return expr;
+}
+
+bool canLowerContraction(const ContractionSpec &spec) { return planContraction(spec).has_value(); }
+
+PieceInfo contractionPieces(MLIRContext *context, const ContractionSpec &spec) {
+  std::optional<ContractionPlan> plan = planContraction(spec);
+  PieceInfo info;
+  info.scratchBytes = plan->scratchBytes;
+  AffineExpr outer = getAffineConstantExpr(1, context);
+  for (unsigned i : plan->outer)
+    outer = outer * extentExpr(context, *plan, plan->dims[i]);
+  info.pieces = outer.ceilDiv(plan->group);
+  if (plan->m)
+    info.pieces = info.pieces * extentExpr(context, *plan, plan->dims[*plan->m]).ceilDiv(plan->rowBlock);
+  info.pieces = info.pieces * extentExpr(context, *plan, plan->dims[plan->n]).ceilDiv(plan->columnBlock);
+  return info;
+}
+
+} // namespace gptc

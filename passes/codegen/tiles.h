@@ -1,0 +1,73 @@
+// How a contraction is cut: merged dimensions, roles, pieces, register tile,
+// panels and scratch. Decides everything from shapes and register width, builds no IR.
+#pragma once
+
+#include "passes/codegen/contraction.h"
+
+#include "llvm/ADT/SmallVector.h"
+
+namespace gptc {
+
+enum class ContractionRole { Batch, M, N, K };
+
+/// One dimension of the plan: one or more contiguous original dimensions.
+struct PlanDim {
+  ContractionRole role = ContractionRole::Batch;
+  int64_t size = 1;                              ///< product of sizes or bounds
+  bool dynamic = false;                          ///< through its outermost original
+  llvm::SmallVector<unsigned, 2> originals;      ///< outer to inner
+  int64_t strideA = 0, strideB = 0, strideOut = 0;
+  llvm::SmallVector<int64_t, 2> others;
+  bool separate = false;
+};
+
+/// How panels of B come about.
+enum class PanelKind {
+  Direct,     ///< no panel: rows of B are read where they are
+  Copy,       ///< n is contiguous
+  Transpose,  ///< the innermost k is contiguous
+  Gather,     ///< neither
+};
+
+/// A and B are named by their role: B is the operand that has the vectorised
+/// dimension (`swapped`: it is the spec's `a`).
+struct ContractionPlan {
+  const ContractionSpec *spec = nullptr;
+  bool swapped = false;
+  llvm::SmallVector<PlanDim> dims;
+  llvm::SmallVector<unsigned> outer;   ///< dims that count groups of pieces, outer to inner
+  std::optional<unsigned> m;           ///< rows of tiles; none for one row
+  unsigned n = 0;                      ///< columns of tiles
+  llvm::SmallVector<unsigned> k;       ///< outer to inner
+
+  int64_t rows = 8;        ///< register tile, rows
+  int64_t vectors = 2;     ///< register tile, vectors a row
+  int64_t rowBlock = 8;    ///< rows of a piece, a multiple of `rows`
+  int64_t columnBlock = 32;///< columns of a piece, a multiple of a panel's
+  int64_t group = 1;       ///< outer points of a piece
+  unsigned kLevel = 0;     ///< k dims before this one are loops around the panels,
+  int64_t kBlock = 0;      ///< which hold this many of dim kLevel and all of the others
+  bool kBlocked = false;   ///< more than one panel along k: sums rest in scratch between
+  int64_t kPanel = 1;      ///< largest number of k in a panel
+  PanelKind panelB = PanelKind::Copy;
+  bool packA = false;
+
+  // Scratch, in bytes from its start; -1 where there is none.
+  int64_t panelBAt = -1, panelAAt = -1, sumsAt = -1, scratchBytes = 0;
+
+  int64_t mSize() const { return m ? dims[*m].size : 1; }
+  int64_t nSize() const { return dims[n].size; }
+  int64_t columns() const;   ///< of a full panel
+  /// First column of the narrow last panel, and its columns; none: nSize, 0.
+  int64_t tailStart() const { return nSize() - nSize() % columns(); }
+  int64_t tailColumns() const { return nSize() % columns(); }
+  int64_t elementBytes() const { return spec->isDouble ? 8 : 4; }
+};
+
+/// The plan of a contraction, or nothing where `canLowerContraction` is false.
+std::optional<ContractionPlan> planContraction(const ContractionSpec &spec);
+
+/// The extent of a plan's dimension over `gpt.extents`.
+mlir::AffineExpr extentExpr(mlir::MLIRContext *context, const ContractionPlan &plan, const PlanDim &dim);
+
+} // namespace gptc

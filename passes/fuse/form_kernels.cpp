@@ -1,0 +1,233 @@
+// gpt-form-kernels: which ops become one loop nest.
+#include "passes/fuse/groups.h"
+#include "passes/fuse/merge_maps.h"
+#include "passes/fuse/space.h"
+#include "passes/passes.h"
+
+#include "mlir/Analysis/TopologicalSortUtils.h"
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/BitVector.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace gptc::gpt;
+using gptc::fuse::Groups;
+
+namespace gptc {
+#define GEN_PASS_DEF_FORMKERNELSPASS
+#include "passes/Passes.h.inc"
+
+namespace {
+
+constexpr int64_t longestRow = 16384; // elements of one value in a row; rows live in the first caches
+constexpr unsigned mostMembers = 24;  // ops of a row group
+
+/// The kernels of one block: first which ops belong together, then the ops.
+class BlockKernels {
+public:
+  explicit BlockKernels(Block &block) : block(block), groups(block), rows(groups.size(), 0), taken(groups.size()) {}
+
+  void form() {
+    for (unsigned id = groups.size(); id-- > 0;)
+      if (auto op = dyn_cast<GenericOp>(groups.operation(id)); op && fuse::isContraction(op))
+        addEpilogue(op);
+    formRowGroups();
+    // What looks like a contraction but reads by rows, and found no company there.
+    for (unsigned id = groups.size(); id-- > 0;)
+      if (auto op = dyn_cast<GenericOp>(groups.operation(id)); op && !taken.test(id) && op.isContraction())
+        addEpilogue(op);
+    joinMaps();
+    build();
+  }
+
+private:
+  /// Maps over a contraction's results, computed while these are in registers.
+  void addEpilogue(GenericOp contraction) {
+    ArrayRef<DimAttr> space = contraction.getDims().getDims().take_front(contraction.getNumParallel());
+    unsigned group = groups.groupOf(contraction);
+    taken.set(groups.idOf(contraction));
+    for (unsigned id = groups.idOf(contraction) + 1; id < groups.size(); ++id) {
+      auto map = dyn_cast<GenericOp>(groups.operation(id));
+      if (!map || taken.test(id) || !fuse::isMap(map) || !map.getIndices().empty() ||
+          !fuse::sameDims(map.getDims().getDims(), space))
+        continue;
+      bool uses = false, straight = true;
+      for (auto [i, value] : llvm::enumerate(map.getInputs()))
+        if (isMember(value, group)) {
+          uses = true;
+          straight &= fuse::isIdentity(map.getInputMap(i), map.getDims(), dimsOf(value));
+        }
+      if (uses && straight && groups.merge(group, id))
+        taken.set(id);
+    }
+  }
+
+  bool isMember(Value value, unsigned group) {
+    Operation *op = value.getDefiningOp();
+    return op && op->getBlock() == &block && groups.groupOf(op) == group;
+  }
+
+  /// May be part of a row group with `rank` leading dimensions like `space`.
+  bool fitsRows(unsigned id, ArrayRef<DimAttr> space) {
+    auto op = dyn_cast<GenericOp>(groups.operation(id));
+    if (!op || taken.test(id) || fuse::isContraction(op) || op.getNumParallel() < space.size())
+      return false;
+    ArrayRef<DimAttr> dims = op.getDims().getDims();
+    if (!fuse::sameDims(dims.take_front(space.size()), space) ||
+        fuse::points(dims.drop_front(space.size())) > longestRow)
+      return false;
+    return !op.isReduction() || (op.getNumParallel() == space.size() && fuse::readsRows(op));
+  }
+
+  /// All values that go from one group to the other stay in their row.
+  bool staysInRow(unsigned from, unsigned to, unsigned rank) {
+    for (unsigned id : groups.members(to)) {
+      auto user = cast<GenericOp>(groups.operation(id));
+      for (auto [i, value] : llvm::enumerate(user->getOperands()))
+        if (isMember(value, from) &&
+            (i < user.getIndices().size() ||
+             !fuse::isIdentityOn(user.getMap(i), user.getDims(), dimsOf(value), rank)))
+          return false;
+    }
+    return true;
+  }
+
+  /// Joins op `id` or its group to `group`, a row group.
+  bool joinRows(unsigned group, unsigned id, ArrayRef<DimAttr> space) {
+    unsigned other = groups.groupOf(groups.operation(id));
+    if (other == group || groups.members(group).size() + groups.members(other).size() > mostMembers)
+      return false;
+    for (unsigned member : groups.members(other))
+      if (!fitsRows(member, space))
+        return false;
+    return staysInRow(group, other, space.size()) && staysInRow(other, group, space.size()) &&
+           groups.merge(group, other);
+  }
+
+  void formRowGroups() {
+    for (unsigned seed = 0; seed < groups.size(); ++seed) {
+      auto op = dyn_cast<GenericOp>(groups.operation(seed));
+      if (!op || !op.isReduction() || op.getNumParallel() == 0)
+        continue;
+      SmallVector<DimAttr> space(op.getDims().getDims().take_front(op.getNumParallel()));
+      unsigned group = groups.groupOf(op);
+      if (groups.members(group).size() > 1 || !fitsRows(seed, space))
+        continue;
+      // Neighbours, until none joins any more.
+      for (bool changed = true; changed;) {
+        changed = false;
+        llvm::SetVector<unsigned> neighbours;
+        for (unsigned id : groups.members(group)) {
+          for (Value operand : groups.operation(id)->getOperands())
+            if (Operation *producer = operand.getDefiningOp(); producer && producer->getBlock() == &block)
+              neighbours.insert(groups.idOf(producer));
+          for (Operation *user : groups.operation(id)->getUsers())
+            if (user->getBlock() == &block)
+              neighbours.insert(groups.idOf(user));
+        }
+        SmallVector<unsigned> order(neighbours.begin(), neighbours.end());
+        llvm::sort(order);
+        for (unsigned id : order)
+          changed |= joinRows(group, id, space);
+      }
+      if (groups.members(group).size() > 1)
+        rows[group] = space.size();
+    }
+    for (unsigned id = 0; id < groups.size(); ++id)
+      if (rows[groups.groupOf(groups.operation(id))] != 0)
+        taken.set(id);
+  }
+
+  /// Maps that are left over and compute on the same points: one loop instead of several.
+  void joinMaps() {
+    for (unsigned id = 0; id < groups.size(); ++id) {
+      auto user = dyn_cast<GenericOp>(groups.operation(id));
+      if (!user || taken.test(id) || !fuse::isMap(user))
+        continue;
+      for (Value operand : user->getOperands()) {
+        auto producer = operand.getDefiningOp<GenericOp>();
+        if (!producer || producer->getBlock() != &block || taken.test(groups.idOf(producer)) ||
+            !fuse::isMap(producer) || producer.getDims() != user.getDims())
+          continue;
+        unsigned from = groups.groupOf(producer), to = groups.groupOf(user);
+        unsigned rank = user.getNumDims();
+        if (from != to && staysInRow(from, to, rank) && staysInRow(to, from, rank))
+          groups.merge(from, to);
+      }
+    }
+  }
+
+  void build() {
+    // The ops are replaced one by one; groups know only the old ones.
+    llvm::MapVector<unsigned, SmallVector<Operation *>> kernels;
+    for (unsigned id = 0; id < groups.size(); ++id)
+      if (isa<GenericOp, ScatterOp>(groups.operation(id)))
+        kernels[groups.groupOf(groups.operation(id))].push_back(groups.operation(id));
+    for (auto &[group, ops] : kernels) {
+      bool maps = llvm::all_of(ops, [&](Operation *op) { return fuse::isMap(op); });
+      if (maps && ops.size() > 1) {
+        OpBuilder builder(ops.back());
+        ops = {fuse::mergeMaps(builder, llvm::map_to_vector(ops, [](Operation *op) { return cast<GenericOp>(op); }))};
+      }
+      makeKernel(ops, rows[group]);
+    }
+    // A kernel stands where its last op stood; users of its first results may stand before.
+    mlir::sortTopologically(&block);
+  }
+
+  static void makeKernel(ArrayRef<Operation *> ops, unsigned rows) {
+    llvm::SetVector<Value> inputs, results;
+    SmallVector<Location> locations;
+    auto isInside = [&](Operation *op) { return op && llvm::is_contained(ops, op); };
+    for (Operation *op : ops) {
+      locations.push_back(op->getLoc());
+      for (Value operand : op->getOperands())
+        if (!isInside(operand.getDefiningOp()))
+          inputs.insert(operand);
+      for (OpResult result : op->getResults())
+        if (llvm::any_of(result.getUsers(), [&](Operation *user) { return !isInside(user); }))
+          results.insert(result);
+    }
+    OpBuilder builder(ops.back());
+    Location loc = FusedLoc::get(builder.getContext(), locations);
+    SmallVector<Type> types = llvm::map_to_vector(results, [](Value v) { return v.getType(); });
+    auto kernel = KernelOp::create(builder, loc, types, inputs.getArrayRef());
+    if (rows != 0)
+      kernel->setAttr("gpt.rows", builder.getI64IntegerAttr(rows));
+    Block *body = builder.createBlock(&kernel.getBody());
+    IRMapping mapping;
+    for (Value input : inputs)
+      mapping.map(input, body->addArgument(input.getType(), input.getLoc()));
+    for (Operation *op : ops)
+      builder.clone(*op, mapping);
+    YieldOp::create(builder, loc, llvm::map_to_vector(results, [&](Value v) { return mapping.lookup(v); }));
+    for (auto [before, after] : llvm::zip_equal(SmallVector<Value>(results.begin(), results.end()), kernel.getResults()))
+      before.replaceAllUsesWith(after);
+    for (Operation *op : llvm::reverse(ops))
+      op->erase();
+  }
+
+  Block &block;
+  Groups groups;
+  SmallVector<unsigned> rows; ///< of each group: shared leading dimensions, 0: no row group
+  llvm::BitVector taken;      ///< ops whose group is final
+};
+
+struct FormKernels : impl::FormKernelsPassBase<FormKernels> {
+  void runOnOperation() override {
+    SmallVector<Block *> blocks;
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      if (function.isExternal() || function->hasAttr("gpt.kernel"))
+        continue;
+      blocks.push_back(&function.front());
+      function.walk([&](RepeatOp repeat) { blocks.push_back(repeat.getBlock()); });
+    }
+    for (Block *block : blocks)
+      if (!block->empty())
+        BlockKernels(*block).form();
+  }
+};
+
+} // namespace
+} // namespace gptc

@@ -1,0 +1,87 @@
+// gpt-outline-kernels: each kernel a function, equal kernels one.
+#include "passes/fuse/space.h"
+#include "passes/passes.h"
+
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
+
+using namespace mlir;
+using namespace gptc::gpt;
+
+namespace gptc {
+#define GEN_PASS_DEF_OUTLINEKERNELSPASS
+#include "passes/Passes.h.inc"
+
+namespace {
+
+/// The kernel as text, which has neither locations nor names of values: equal
+/// text, equal kernel. The function must still have the name that all begin with.
+std::string textOf(func::FuncOp function) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  function.print(stream, OpPrintingFlags().useLocalScope());
+  return text;
+}
+
+func::FuncOp makeFunction(OpBuilder &builder, KernelOp kernel) {
+  auto type = builder.getFunctionType(kernel.getInputs().getTypes(), kernel.getResultTypes());
+  auto function = func::FuncOp::create(builder, kernel.getLoc(), "kernel", type);
+  function.setPrivate();
+  function->setAttr("gpt.kernel", builder.getUnitAttr());
+  if (Attribute rows = kernel->getAttr("gpt.rows"))
+    function->setAttr("gpt.rows", rows);
+  Block *entry = function.addEntryBlock();
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(entry);
+  IRMapping mapping;
+  mapping.map(kernel.getBlock()->getArguments(), entry->getArguments());
+  for (Operation &op : kernel.getBlock()->without_terminator())
+    builder.clone(op, mapping);
+  SmallVector<Value> results =
+      llvm::map_to_vector(kernel.getYield().getValues(), [&](Value v) { return mapping.lookup(v); });
+  func::ReturnOp::create(builder, kernel.getLoc(), results);
+  return function;
+}
+
+/// `kernel_7_score`: the name in the source of what is computed first, if any.
+std::string nameFor(KernelOp kernel, size_t number) {
+  std::string name = "kernel_" + std::to_string(number);
+  StringRef given = fuse::nameOf(kernel.getLoc());
+  if (given.empty())
+    return name;
+  name += '_';
+  for (char c : given)
+    name += llvm::isAlnum(c) ? c : '_';
+  return name;
+}
+
+struct OutlineKernels : impl::OutlineKernelsPassBase<OutlineKernels> {
+  void runOnOperation() override {
+    SymbolTable symbols(getOperation());
+    llvm::StringMap<func::FuncOp> known;
+    SmallVector<KernelOp> kernels;
+    getOperation()->walk<WalkOrder::PreOrder>([&](KernelOp kernel) { kernels.push_back(kernel); });
+    OpBuilder builder(&getContext());
+    for (KernelOp kernel : kernels) {
+      builder.clearInsertionPoint();
+      func::FuncOp function = makeFunction(builder, kernel);
+      auto [entry, added] = known.try_emplace(textOf(function), function);
+      if (added) {
+        function.setSymName(nameFor(kernel, known.size() - 1));
+        symbols.insert(function, getOperation().getBody()->end());
+      } else {
+        function.erase();
+        function = entry->second;
+      }
+      builder.setInsertionPoint(kernel);
+      auto launch = LaunchOp::create(builder, kernel.getLoc(), kernel.getResultTypes(),
+                                     FlatSymbolRefAttr::get(function.getSymNameAttr()), kernel.getInputs());
+      kernel.replaceAllUsesWith(launch.getResults());
+      kernel.erase();
+    }
+  }
+};
+
+} // namespace
+} // namespace gptc

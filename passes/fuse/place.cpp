@@ -1,0 +1,216 @@
+// gpt-place: the program becomes launches on memory.
+#include "ir/rt/rt.h"
+#include "passes/fuse/destinations.h"
+#include "passes/fuse/places.h"
+#include "passes/passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace gptc::gpt;
+using gptc::fuse::Place;
+using gptc::fuse::Places;
+
+namespace gptc {
+#define GEN_PASS_DEF_PLACEPASS
+#include "passes/Passes.h.inc"
+
+namespace {
+
+/// All memory is flat; Bool takes a byte.
+MemRefType flatType(Type tensor) {
+  auto type = cast<RankedTensorType>(tensor);
+  Type element = type.getElementType();
+  if (element.isInteger(1))
+    element = IntegerType::get(type.getContext(), 8);
+  return MemRefType::get({type.getNumElements()}, element);
+}
+
+/// The same elements in the shape and type of their memory.
+ElementsAttr flatConstant(ElementsAttr value) {
+  auto dense = dyn_cast<DenseElementsAttr>(value);
+  if (!dense)
+    return value;
+  auto type = RankedTensorType::get({dense.getNumElements()}, dense.getElementType());
+  if (!dense.getElementType().isInteger(1))
+    return dense.reshape(type);
+  SmallVector<int8_t> bytes = llvm::map_to_vector(dense.getValues<bool>(), [](bool b) { return int8_t(b); });
+  return DenseElementsAttr::get(type.clone(IntegerType::get(type.getContext(), 8)), ArrayRef<int8_t>(bytes));
+}
+
+/// Writes the new body of `main` from the old one.
+class Emitter {
+public:
+  Emitter(const Places &places, Block *block) : places(places), builder(OpBuilder::atBlockEnd(block)) {}
+
+  void emitBlock(Block &block) {
+    for (Operation &op : block) {
+      if (auto launch = dyn_cast<gpt::LaunchOp>(op))
+        emitLaunch(launch);
+      else if (auto repeat = dyn_cast<RepeatOp>(op))
+        emitRepeat(repeat);
+    }
+  }
+
+  void emitReturn(Location loc) { func::ReturnOp::create(builder, loc); }
+
+private:
+  /// What a running loop knows; values are made at the start of its body when first asked for.
+  struct Loop {
+    scf::ForOp op;
+    bool reverse = false;
+    int64_t count = 0;
+    Value copy, turn, otherTurn;
+  };
+
+  Value index(OpBuilder &at, Location loc, int64_t value) { return arith::ConstantIndexOp::create(at, loc, value); }
+
+  Value loopValue(Loop &loop, Place::Term::Kind kind) {
+    Location loc = loop.op.getLoc();
+    Value counter = loop.op.getInductionVar();
+    OpBuilder start = OpBuilder::atBlockBegin(loop.op.getBody());
+    auto parity = [&](int64_t flip) -> Value {
+      Value bit = arith::AndIOp::create(start, loc, counter, index(start, loc, 1));
+      return flip ? arith::XOrIOp::create(start, loc, bit, index(start, loc, 1)).getResult() : bit;
+    };
+    switch (kind) {
+    case Place::Term::Copy:
+      if (!loop.copy)
+        loop.copy = loop.reverse
+                        ? arith::SubIOp::create(start, loc, index(start, loc, loop.count - 1), counter).getResult()
+                        : counter;
+      return loop.copy;
+    case Place::Term::Turn:
+      return loop.turn ? loop.turn : loop.turn = parity(0);
+    case Place::Term::OtherTurn:
+      return loop.otherTurn ? loop.otherTurn : loop.otherTurn = parity(1);
+    }
+    llvm_unreachable("all kinds are handled");
+  }
+
+  Value view(Location loc, Value tensor) {
+    const Place &place = places.values.at(tensor);
+    MemRefType type = flatType(tensor.getType());
+    if (place.base == Place::Constant)
+      return rt::ConstantOp::create(builder, loc, type, flatConstant(place.constant));
+    if (place.base == Place::Input)
+      return rt::InputOp::create(builder, loc, type, place.position);
+    int64_t start = place.offset + (place.base == Place::Arena ? places.buffers[place.buffer].offset : 0);
+    Value offset = index(builder, loc, start);
+    for (const Place::Term &term : place.terms) {
+      Value factor = loopValue(loops.find(term.repeat)->second, term.kind);
+      Value bytes = arith::MulIOp::create(builder, loc, factor, index(builder, loc, term.stride));
+      offset = arith::AddIOp::create(builder, loc, offset, bytes);
+    }
+    if (place.base == Place::Variable)
+      return rt::VariableOp::create(builder, loc, type, place.variable, offset);
+    return rt::ArenaOp::create(builder, loc, type, offset);
+  }
+
+  void emitLaunch(gpt::LaunchOp launch) {
+    SmallVector<Value> arguments;
+    for (ValueRange tensors : {ValueRange(launch.getInputs()), ValueRange(launch.getResults())})
+      for (Value tensor : tensors)
+        arguments.push_back(view(launch.getLoc(), tensor));
+    rt::LaunchOp::create(builder, launch.getLoc(), launch.getKernelAttr(), arguments);
+  }
+
+  void emitRepeat(RepeatOp repeat) {
+    Location loc = repeat.getLoc();
+    auto op = scf::ForOp::create(builder, loc, index(builder, loc, 0), index(builder, loc, repeat.getCount()),
+                                 index(builder, loc, 1));
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPoint(op.getBody()->getTerminator());
+    Loop loop;
+    loop.op = op;
+    loop.reverse = repeat.getReverse();
+    loop.count = repeat.getCount();
+    loops[repeat] = loop;
+    if (places.values.contains(repeat.getCopyArgument())) {
+      // Kernels take memory, so the number goes through memory.
+      Value copy = loopValue(loops[repeat], Place::Term::Copy);
+      Value number = arith::IndexCastOp::create(builder, loc, builder.getI32Type(), copy);
+      memref::StoreOp::create(builder, loc, number, view(loc, repeat.getCopyArgument()),
+                              ValueRange{index(builder, loc, 0)});
+    }
+    emitBlock(*repeat.getBlock());
+  }
+
+  const Places &places;
+  OpBuilder builder;
+  llvm::DenseMap<Operation *, Loop> loops;
+};
+
+struct PlaceProgram : impl::PlacePassBase<PlaceProgram> {
+  /// {name, type, dims} of an argument or result; the name from its attribute `key`.
+  SmallVector<NamedAttribute> describe(Builder &builder, DictionaryAttr attributes, StringRef key, StringRef fallback,
+                                       Type type) {
+    SmallVector<NamedAttribute> entry;
+    Attribute name = attributes ? attributes.get(key) : Attribute();
+    entry.push_back(builder.getNamedAttr("name", name ? name : builder.getStringAttr(fallback)));
+    entry.push_back(builder.getNamedAttr("type", TypeAttr::get(type)));
+    if (DimsAttr dims = dimsOf(type))
+      entry.push_back(builder.getNamedAttr("dims", dims));
+    if (attributes && attributes.contains("gpt.per_example"))
+      entry.push_back(builder.getNamedAttr("per_example", builder.getUnitAttr()));
+    return entry;
+  }
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    auto main = module.lookupSymbol<func::FuncOp>("main");
+    if (!main || main.isExternal()) {
+      module.emitError() << "module has no program @main";
+      return signalPassFailure();
+    }
+    WalkResult legal = main.walk([&](Operation *op) {
+      if (op == main || isa<GetOp, SetOp, gpt::ConstantOp, ReshapeOp, RepeatOp, gpt::LaunchOp, gpt::YieldOp,
+                            func::ReturnOp>(op))
+        return WalkResult::advance();
+      op->emitOpError() << "has no place in memory; outline kernels first";
+      return WalkResult::interrupt();
+    });
+    if (legal.wasInterrupted())
+      return signalPassFailure();
+
+    fuse::Destinations destinations = fuse::planDestinations(module, main);
+    FailureOr<Places> places = fuse::assignPlaces(main, destinations);
+    if (failed(places))
+      return signalPassFailure();
+
+    Builder builder(&getContext());
+    SmallVector<Attribute> inputs, results;
+    for (auto [i, type] : llvm::enumerate(main.getArgumentTypes()))
+      inputs.push_back(builder.getDictionaryAttr(
+          describe(builder, main.getArgAttrDict(i), "gpt.input", "input" + std::to_string(i), type)));
+    for (auto [i, value] : llvm::enumerate(main.front().getTerminator()->getOperands())) {
+      const Place &place = places->values.at(value);
+      SmallVector<NamedAttribute> entry = describe(builder, main.getResultAttrDict(i), "gpt.output",
+                                                   "output" + std::to_string(i), value.getType());
+      int64_t offset = places->buffers[place.buffer].offset + place.offset;
+      entry.push_back(builder.getNamedAttr("offset", builder.getI64IntegerAttr(offset)));
+      results.push_back(builder.getDictionaryAttr(entry));
+    }
+    module->setAttr("rt.inputs", builder.getArrayAttr(inputs));
+    module->setAttr("rt.results", builder.getArrayAttr(results));
+    module->setAttr("rt.arena_bytes", builder.getI64IntegerAttr(places->arenaBytes));
+
+    // The old body stands beside the new one while that is written.
+    Block *before = &main.front(), *after = new Block();
+    main.getBody().push_back(after);
+    Emitter emitter(*places, after);
+    emitter.emitBlock(*before);
+    emitter.emitReturn(before->getTerminator()->getLoc());
+    before->dropAllReferences();
+    before->dropAllDefinedValueUses();
+    before->erase();
+    main.setArgAttrsAttr({});
+    main.setResAttrsAttr({});
+    main.setFunctionType(builder.getFunctionType({}, {}));
+  }
+};
+
+} // namespace
+} // namespace gptc

@@ -1,0 +1,42 @@
+// Small graph builders that the passes of this folder share.
+#pragma once
+
+#include "ir/gpt/gpt.h"
+
+#include "mlir/IR/Builders.h"
+
+namespace gptc::grad {
+bool isFloatTensor(mlir::Type type);
+/// Equal extents and sizes, whatever the names.
+bool sameExtent(gpt::DimAttr a, gpt::DimAttr b);
+/// Bytes of a tensor at its bounds.
+int64_t byteSize(mlir::Type type);
+
+/// Scalar ops that are worth a read from memory: divisions, roots, functions.
+bool isCostly(mlir::Operation *scalar);
+
+/// Every element `value`.
+mlir::Value splat(mlir::OpBuilder &builder, mlir::Location loc, mlir::RankedTensorType type, double value);
+/// The elementwise sum of one or more values of the first one's shape, in order.
+mlir::Value sum(mlir::OpBuilder &builder, mlir::Location loc, mlir::ValueRange values);
+/// The same elements under the dimension names of `type`.
+mlir::Value retype(mlir::OpBuilder &builder, mlir::Value value, mlir::Type type);
+
+/// What a new form of a repeat keeps of the old one, and adds.
+struct RepeatChange {
+  llvm::SmallVector<bool> carried, stacks, stacked; // which are kept
+  llvm::SmallVector<mlir::Value> collect;           // values of the body that new stacks collect
+  explicit RepeatChange(gpt::RepeatOp op);
+};
+/// Puts a changed repeat in the place of `op`, whose body moves into it. The
+/// new stacks come last. Nothing kept may depend on what is dropped.
+gpt::RepeatOp changeRepeat(gpt::RepeatOp op, const RepeatChange &change);
+/// A name for the dimension of copies that no dimension of `slice` has.
+std::string copiesName(mlir::RankedTensorType slice);
+
+/// Removes operations without effect or use, carried values, stacks and slices
+/// of repeats that nothing depends on; then what was computed twice.
+void cleanUp(mlir::Operation *root);
+/// Only the first part of it, for the operations of one block.
+void removeDead(mlir::Block &block);
+} // namespace gptc::grad

@@ -1,0 +1,66 @@
+// What every kind of data offers to training and evaluation.
+#pragma once
+
+#include "runtime/error.h"
+#include "runtime/program.h"
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/JSON.h"
+
+namespace gptc::runtime {
+
+/// Where an input of a program lies: rows in row-major order of the bounds.
+struct InputBuffer {
+  const TensorInfo *info = nullptr;
+  char *data = nullptr;
+};
+
+/// What a program takes at a time.
+struct BatchShape {
+  int64_t rows = 1;         // the most examples
+  bool wholeRows = false;   // exactly so many; a smaller rest is left out
+  bool wholeLength = false; // only windows of full length; a shorter rest is left out
+};
+
+/// What a loader has filled in.
+struct Batch {
+  int64_t rows = 0;   // examples, the extent of every input's first dimension
+  int64_t length = 0; // the extent of a text window; 0 for rows
+  int64_t items = 0;  // tokens or rows: the weight of this batch's mean
+};
+
+/// The inputs that no data fills: they come from the training loop.
+inline bool isLoopInput(llvm::StringRef name) {
+  return name == "seed" || name == "step" || name == "example";
+}
+
+/// Batches by number: the n-th one depends on the data, the seed and n alone,
+/// so a resumed run goes on where it stopped.
+class Loader {
+public:
+  enum class Part { Validation, All };
+
+  virtual ~Loader() = default;
+  /// "tokens" or "rows".
+  virtual llvm::StringRef items() const = 0;
+  /// An error unless every data input of a program is one that this data has,
+  /// in this type and shape.
+  virtual llvm::Error check(llvm::ArrayRef<InputBuffer> inputs) const = 0;
+  /// An error where the training part is too small for one batch.
+  virtual llvm::Error checkTraining(const BatchShape &shape) const = 0;
+  /// Training batches that go once over the data (an epoch), at least 1.
+  virtual int64_t batchesPerEpoch(const BatchShape &shape) const = 0;
+  /// Examples in the training part; what `batch: all` means for rows.
+  virtual int64_t trainingExamples() const = 0;
+  /// Fills in the training batch of this step. Inputs have passed check().
+  virtual Batch training(const BatchShape &shape, uint64_t seed, int64_t step,
+                         llvm::ArrayRef<InputBuffer> inputs) = 0;
+  /// Batches of a part, taken in order, each item once; 0 where it has none.
+  virtual int64_t evaluationBatches(Part part, const BatchShape &shape) const = 0;
+  virtual Batch evaluation(Part part, const BatchShape &shape, int64_t index,
+                           llvm::ArrayRef<InputBuffer> inputs) = 0;
+  /// What the run keeps of this data in config.json.
+  virtual llvm::json::Object facts() const = 0;
+};
+
+} // namespace gptc::runtime

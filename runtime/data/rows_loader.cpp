@@ -1,0 +1,286 @@
+#include "runtime/data/rows_loader.h"
+
+#include "runtime/data/csv.h"
+#include "runtime/files.h"
+#include "runtime/random.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+#include <cmath>
+#include <set>
+
+using llvm::ArrayRef;
+using llvm::Error;
+using llvm::Expected;
+using llvm::StringRef;
+
+namespace gptc::runtime {
+
+static Expected<size_t> columnOf(const CsvTable &table, StringRef name) {
+  for (size_t i = 0; i < table.header.size(); ++i)
+    if (table.header[i].text == name)
+      return i;
+  std::string known;
+  for (const CsvField &field : table.header)
+    known += (known.empty() ? "" : ", ") + field.text;
+  return failure("{}:{}:1: there is no column '{}'; there are {}", table.source, table.header.front().line,
+                 name, known);
+}
+
+static Error readNumbers(const CsvTable &table, ArrayRef<std::string> sources, std::vector<double> &values) {
+  size_t width = sources.size();
+  values.resize(table.rows.size() * width);
+  for (size_t s = 0; s < width; ++s) {
+    Expected<size_t> column = columnOf(table, sources[s]);
+    if (!column)
+      return column.takeError();
+    for (size_t row = 0; row < table.rows.size(); ++row) {
+      const CsvField &field = table.rows[row][*column];
+      double &value = values[row * width + s];
+      if (field.text.empty() || !llvm::to_float(field.text, value) || !std::isfinite(value))
+        return failure("{}: '{}' is not a number (column '{}')", placeOf(table, field), field.text,
+                       sources[s]);
+    }
+  }
+  return Error::success();
+}
+
+static Error readClasses(const CsvTable &table, RowsColumn &spec, std::vector<int32_t> &labels) {
+  Expected<size_t> column = columnOf(table, spec.sources.front());
+  if (!column)
+    return column.takeError();
+  if (spec.classes.empty()) {
+    std::set<std::string> found;
+    for (const auto &row : table.rows)
+      found.insert(row[*column].text);
+    spec.classes.assign(found.begin(), found.end());
+  }
+  for (const auto &row : table.rows) {
+    const CsvField &field = row[*column];
+    auto found = llvm::find(spec.classes, field.text);
+    if (found == spec.classes.end())
+      return failure("{}: '{}' is no class of column '{}'; there are {}", placeOf(table, field), field.text,
+                     spec.sources.front(), fmt::join(spec.classes, ", "));
+    labels.push_back(int32_t(found - spec.classes.begin()));
+  }
+  return Error::success();
+}
+
+Expected<std::unique_ptr<RowsLoader>> RowsLoader::open(StringRef path, const RowsOptions &options) {
+  auto buffer = readFile(path);
+  if (!buffer)
+    return buffer.takeError();
+  return create((*buffer)->getBuffer(), path, options);
+}
+
+Expected<std::unique_ptr<RowsLoader>> RowsLoader::create(StringRef text, StringRef source,
+                                                         const RowsOptions &options) {
+  Expected<CsvTable> table = parseCsv(text, source);
+  if (!table)
+    return table.takeError();
+  if (table->rows.empty())
+    return failure("{}: there is a header and no row", source);
+  if (table->rows.size() > INT32_MAX)
+    return failure("{}: {} rows are too many", source, table->rows.size());
+  auto loader = std::make_unique<RowsLoader>();
+  loader->source = source.str();
+  loader->count = int64_t(table->rows.size());
+  loader->split(options.seed);
+  for (const RowsColumn &spec : options.columns) {
+    if (!options.needed.empty() && !llvm::is_contained(options.needed, spec.name))
+      continue;
+    if (spec.sources.empty() || (spec.isClass && spec.sources.size() != 1))
+      return failure("'{}' is made of {} columns", spec.name, spec.sources.size());
+    Column column;
+    column.spec = spec;
+    const llvm::json::Object *facts = options.facts ? options.facts->getObject(spec.name) : nullptr;
+    if (spec.isClass && facts)
+      if (const llvm::json::Array *saved = facts->getArray("classes")) {
+        column.spec.classes.clear();
+        for (const llvm::json::Value &label : *saved)
+          column.spec.classes.push_back(label.getAsString().value_or("").str());
+      }
+    if (Error error = spec.isClass ? readClasses(*table, column.spec, column.labels)
+                                   : readNumbers(*table, spec.sources, column.values))
+      return error;
+    if (spec.standardise && !spec.isClass)
+      if (Error error = loader->standardise(column, facts))
+        return error;
+    loader->columns.push_back(std::move(column));
+  }
+  return loader;
+}
+
+// Fisher and Yates' shuffle; the n-th exchange has the n-th number.
+static void shuffle(llvm::MutableArrayRef<int32_t> order, uint64_t seed, RandomUse use, uint64_t key) {
+  for (size_t i = order.size(); i > 1; --i)
+    std::swap(order[i - 1], order[randomBelow(randomBits(seed, use, key, i), i)]);
+}
+
+void RowsLoader::split(uint64_t seed) {
+  order.resize(size_t(count));
+  for (int64_t i = 0; i < count; ++i)
+    order[size_t(i)] = int32_t(i);
+  shuffle(order, seed, RandomUse::Split, 0);
+  trainingCount = count == 1 ? 1 : count - std::max<int64_t>(1, count / 10);
+  epochOrder.resize(size_t(trainingCount));
+}
+
+Error RowsLoader::standardise(Column &column, const llvm::json::Object *facts) {
+  size_t width = column.spec.sources.size();
+  column.mean.assign(width, 0);
+  column.deviation.assign(width, 1);
+  const llvm::json::Array *means = facts ? facts->getArray("mean") : nullptr;
+  const llvm::json::Array *deviations = facts ? facts->getArray("deviation") : nullptr;
+  if (means && deviations) {
+    if (means->size() != width || deviations->size() != width)
+      return failure("the run's statistics of '{}' are for {} columns, not {}", column.spec.name,
+                     means->size(), width);
+    for (size_t s = 0; s < width; ++s) {
+      column.mean[s] = (*means)[s].getAsNumber().value_or(0);
+      column.deviation[s] = (*deviations)[s].getAsNumber().value_or(1);
+    }
+  } else {
+    for (size_t s = 0; s < width; ++s) {
+      double sum = 0, squares = 0, n = double(trainingCount);
+      for (int64_t i = 0; i < trainingCount; ++i)
+        sum += column.values[size_t(order[size_t(i)]) * width + s];
+      double mean = sum / n;
+      for (int64_t i = 0; i < trainingCount; ++i) {
+        double centred = column.values[size_t(order[size_t(i)]) * width + s] - mean;
+        squares += centred * centred;
+      }
+      column.mean[s] = mean;
+      // A constant column becomes 0, not a division by 0.
+      double deviation = std::sqrt(squares / n);
+      column.deviation[s] = deviation > 1e-12 * std::fabs(mean) && deviation > 0 ? deviation : 1;
+    }
+  }
+  for (size_t i = 0; i < column.values.size(); ++i)
+    column.values[i] = (column.values[i] - column.mean[i % width]) / column.deviation[i % width];
+  return Error::success();
+}
+
+const RowsLoader::Column *RowsLoader::find(StringRef name) const {
+  for (const Column &column : columns)
+    if (column.spec.name == name)
+      return &column;
+  return nullptr;
+}
+
+ArrayRef<std::string> RowsLoader::classes(StringRef name) const {
+  const Column *column = find(name);
+  return column ? ArrayRef<std::string>(column->spec.classes) : ArrayRef<std::string>();
+}
+
+Error RowsLoader::check(ArrayRef<InputBuffer> inputs) const {
+  for (const InputBuffer &input : inputs) {
+    const TensorInfo &info = *input.info;
+    if (isLoopInput(info.name))
+      continue;
+    const Column *column = find(info.name);
+    if (!column)
+      return failure("{}: these rows have no '{}'", source, info.name);
+    bool fits =
+        column->spec.isClass ? info.type == DType::I32 : info.type == DType::F32 || info.type == DType::F64;
+    if (!fits)
+      return failure("input '{}' is {}, the data {}", info.name, nameOf(info.type),
+                     column->spec.isClass ? "classes (I32)" : "numbers (F32 or F64)");
+    int64_t width = 1;
+    for (size_t d = 1; d < info.shape.size(); ++d)
+      width *= info.shape[d];
+    if (info.shape.empty() || width != int64_t(column->spec.sources.size()))
+      return failure("input '{}' takes {} numbers a row, the data has {}", info.name, width,
+                     column->spec.sources.size());
+  }
+  return Error::success();
+}
+
+Error RowsLoader::checkTraining(const BatchShape &shape) const {
+  if (shape.wholeRows && trainingCount < shape.rows)
+    return failure("{}: the training part has {} rows, a batch needs {}", source, trainingCount, shape.rows);
+  return Error::success();
+}
+
+static int64_t batchesOf(int64_t rows, const BatchShape &shape) {
+  return shape.wholeRows ? rows / shape.rows : (rows + shape.rows - 1) / shape.rows;
+}
+
+int64_t RowsLoader::batchesPerEpoch(const BatchShape &shape) const {
+  return std::max<int64_t>(1, batchesOf(trainingCount, shape));
+}
+
+void RowsLoader::shuffleEpoch(uint64_t seed, int64_t epoch) {
+  if (epoch == epochShuffled && seed == epochSeed)
+    return;
+  std::copy_n(order.begin(), trainingCount, epochOrder.begin());
+  shuffle(epochOrder, seed, RandomUse::Shuffle, uint64_t(epoch));
+  epochShuffled = epoch;
+  epochSeed = seed;
+}
+
+template <typename T> static void copyAs(const double *from, char *to, int64_t at, size_t width) {
+  T *values = reinterpret_cast<T *>(to) + at * int64_t(width);
+  for (size_t i = 0; i < width; ++i)
+    values[i] = T(from[i]);
+}
+
+void RowsLoader::fill(ArrayRef<InputBuffer> inputs, int64_t to, int64_t row) const {
+  for (const InputBuffer &input : inputs) {
+    if (isLoopInput(input.info->name))
+      continue;
+    const Column &column = *find(input.info->name);
+    if (column.spec.isClass) {
+      reinterpret_cast<int32_t *>(input.data)[to] = column.labels[size_t(row)];
+      continue;
+    }
+    size_t width = column.spec.sources.size();
+    const double *from = column.values.data() + size_t(row) * width;
+    if (input.info->type == DType::F64)
+      copyAs<double>(from, input.data, to, width);
+    else
+      copyAs<float>(from, input.data, to, width);
+  }
+}
+
+Batch RowsLoader::training(const BatchShape &shape, uint64_t seed, int64_t step,
+                           ArrayRef<InputBuffer> inputs) {
+  int64_t batches = batchesPerEpoch(shape);
+  shuffleEpoch(seed, step / batches);
+  int64_t first = step % batches * shape.rows, rows = std::min(shape.rows, trainingCount - first);
+  for (int64_t i = 0; i < rows; ++i)
+    fill(inputs, i, epochOrder[size_t(first + i)]);
+  return {rows, 0, rows};
+}
+
+int64_t RowsLoader::evaluationBatches(Part part, const BatchShape &shape) const {
+  return batchesOf(part == Part::All ? count : count - trainingCount, shape);
+}
+
+Batch RowsLoader::evaluation(Part part, const BatchShape &shape, int64_t index,
+                             ArrayRef<InputBuffer> inputs) {
+  // All rows go in the order of the file, as whoever reads the results expects.
+  int64_t total = part == Part::All ? count : count - trainingCount;
+  int64_t first = index * shape.rows, rows = std::min(shape.rows, total - first);
+  for (int64_t i = 0; i < rows; ++i)
+    fill(inputs, i, part == Part::All ? first + i : order[size_t(trainingCount + first + i)]);
+  return {rows, 0, rows};
+}
+
+llvm::json::Object RowsLoader::facts() const {
+  llvm::json::Object object;
+  for (const Column &column : columns) {
+    llvm::json::Object entry;
+    if (column.spec.isClass)
+      entry["classes"] = llvm::json::Array(column.spec.classes);
+    if (!column.mean.empty()) {
+      entry["mean"] = llvm::json::Array(column.mean);
+      entry["deviation"] = llvm::json::Array(column.deviation);
+    }
+    object[column.spec.name] = std::move(entry);
+  }
+  return object;
+}
+
+} // namespace gptc::runtime

@@ -1,0 +1,51 @@
+// Files that are whole or not there.
+#pragma once
+
+#include "runtime/error.h"
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+#include <memory>
+#include <string>
+
+namespace gptc::runtime {
+
+/// The file's bytes, memory-mapped where it is large.
+llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> readFile(llvm::StringRef path);
+
+/// Parses a JSON object; `source` names it in errors. Nesting is limited, so
+/// that a hostile file cannot exhaust the stack.
+llvm::Expected<llvm::json::Object> parseJsonObject(llvm::StringRef text, llvm::StringRef source);
+llvm::Expected<llvm::json::Object> readJsonFile(llvm::StringRef path);
+
+/// A file under a temporary name in the same directory until commit(), which
+/// syncs it, renames it and syncs the directory. Whatever fails before that,
+/// the old file is as it was and the temporary one is removed.
+class AtomicFile {
+public:
+  static llvm::Expected<AtomicFile> create(llvm::StringRef path);
+  AtomicFile(AtomicFile &&other) noexcept;
+  AtomicFile &operator=(AtomicFile &&) = delete;
+  ~AtomicFile();
+
+  llvm::Error write(const void *data, size_t bytes);
+  llvm::Error commit();
+
+private:
+  AtomicFile() = default;
+  std::string path, temporary;
+  int descriptor = -1;
+};
+
+llvm::Error atomicWriteFile(llvm::StringRef path, llvm::StringRef contents);
+
+/// Creates the directory and those above it.
+llvm::Error makeDirectories(llvm::StringRef path);
+/// Makes renames and removals inside a directory lasting.
+llvm::Error syncDirectory(llvm::StringRef path);
+/// An error unless files can be created in this directory.
+llvm::Error checkWritable(llvm::StringRef directory);
+
+} // namespace gptc::runtime

@@ -1,0 +1,26 @@
+// Ctrl-C and termination.
+#pragma once
+
+#include <csignal>
+
+namespace gptc::runtime {
+
+/// While it lives, the first SIGINT or SIGTERM sets a flag and a second one
+/// ends the process with code 130. A signal that was ignored stays ignored.
+class InterruptGuard {
+public:
+  InterruptGuard();
+  ~InterruptGuard();
+  InterruptGuard(const InterruptGuard &) = delete;
+
+private:
+  struct sigaction before[2];
+};
+
+bool interrupted();
+/// Sets the flag, as a signal would.
+void requestInterrupt();
+/// Takes the flag back.
+void clearInterrupt();
+
+} // namespace gptc::runtime

@@ -1,0 +1,269 @@
+#include "runtime/pool.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <linux/futex.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+namespace gptc::runtime {
+
+static constexpr int64_t spinNanoseconds = 20000;
+static constexpr unsigned mostThreads = 1024;
+
+// True on every thread that runs a kernel, for nested launches.
+static thread_local bool insideKernel = false;
+
+static void relax() {
+#if defined(__x86_64__)
+  _mm_pause();
+#endif
+}
+
+// The control word without its sticky exception flags.
+static uint32_t floatControl() {
+#if defined(__x86_64__)
+  return _mm_getcsr() & ~0x3fu;
+#else
+  return 0;
+#endif
+}
+
+static void setFloatControl(uint32_t control) {
+#if defined(__x86_64__)
+  if (floatControl() != control)
+    _mm_setcsr(control);
+#endif
+}
+
+static int64_t nanoseconds() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t(now.tv_sec) * 1000000000 + now.tv_nsec;
+}
+
+static void futexWait(std::atomic<uint32_t> &word, uint32_t seen) {
+  syscall(SYS_futex, reinterpret_cast<uint32_t *>(&word), FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
+}
+
+static void futexWake(std::atomic<uint32_t> &word, int threads) {
+  syscall(SYS_futex, reinterpret_cast<uint32_t *>(&word), FUTEX_WAKE_PRIVATE, threads, nullptr, nullptr, 0);
+}
+
+llvm::Expected<std::unique_ptr<Pool>> Pool::create(unsigned threads) {
+  if (threads < 1 || threads > mostThreads)
+    return failure("the number of threads must be between 1 and {}, not {}", mostThreads, threads);
+  std::unique_ptr<Pool> pool(new Pool);
+  pool->slots = std::vector<Slot>(threads);
+  // More threads than cores: whoever spins keeps another from working.
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof(cores), &cores) == 0)
+    pool->maySpin = threads <= unsigned(CPU_COUNT(&cores));
+  pool->spinning = pool->maySpin;
+
+  // Signals belong to the caller's thread.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int error = 0;
+  for (unsigned i = 0; i < threads && !error; ++i) {
+    Slot &slot = pool->slots[i];
+    slot.pool = pool.get();
+    slot.index = i;
+    if (i == 0)
+      continue;
+    error = pthread_create(&slot.thread, nullptr, threadMain, &slot);
+    slot.started = !error;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (error)
+    return failure("cannot start {} threads: {}", threads, std::strerror(error));
+  return pool;
+}
+
+Pool::~Pool() {
+  stopping = true;
+  signal.fetch_add(1);
+  futexWake(signal, INT_MAX);
+  for (Slot &slot : slots)
+    if (slot.started)
+      pthread_join(slot.thread, nullptr);
+}
+
+void *Pool::threadMain(void *argument) {
+  Slot &slot = *static_cast<Slot *>(argument);
+  insideKernel = true;
+  slot.pool->work(slot);
+  return nullptr;
+}
+
+llvm::Error Pool::reserveScratch(int64_t bytes) {
+  if (bytes <= scratchBytes.load())
+    return llvm::Error::success();
+  std::lock_guard<std::mutex> lock(launching);
+  for (Slot &slot : slots) {
+    llvm::Expected<Buffer> buffer = Buffer::allocate(bytes);
+    if (!buffer)
+      return buffer.takeError();
+    slot.scratch = std::move(*buffer);
+  }
+  scratchBytes = bytes;
+  return llvm::Error::success();
+}
+
+template <typename Condition> bool Pool::spinUntil(Condition condition) {
+  if (condition())
+    return true;
+  if (!spinning.load(std::memory_order_relaxed))
+    return false;
+  for (int64_t end = nanoseconds() + spinNanoseconds; nanoseconds() < end;)
+    for (int i = 0; i < 16; ++i) {
+      relax();
+      if (condition())
+        return true;
+    }
+  return false;
+}
+
+void Pool::work(Slot &slot) {
+  auto haveWork = [&] { return uint32_t(open.load(std::memory_order_acquire)) != 0; };
+  for (;;) {
+    uint32_t seen = signal.load();
+    if (stopping.load())
+      return;
+    if (runPieces(slot))
+      continue;
+    if (spinUntil([&] { return haveWork() || stopping.load(std::memory_order_relaxed); }))
+      continue;
+    // The caller raises the signal before it looks for sleepers, we count
+    // ourselves before we look at the signal: one of us sees the other.
+    sleepers.fetch_add(1);
+    if (!stopping.load())
+      futexWait(signal, seen);
+    sleepers.fetch_sub(1);
+  }
+}
+
+bool Pool::runPieces(Slot &slot) {
+  bool any = false;
+  uint64_t word = open.load(std::memory_order_acquire);
+  for (;;) {
+    uint32_t left = uint32_t(word);
+    if (left == 0)
+      return any;
+    if (!open.compare_exchange_weak(word, word - 1, std::memory_order_acq_rel, std::memory_order_acquire))
+      continue;
+    // A piece is ours, so the job stays as it is until we report it done.
+    uint32_t pieces = job.pieces;
+    setFloatControl(job.floatControl);
+    job.kernel(job.context, job.arguments, slot.scratch.data(), job.first + (pieces - left));
+    any = true;
+    if (done.fetch_add(1) + 1 == pieces && callerSleeps.load())
+      futexWake(done, 1);
+    word = open.load(std::memory_order_acquire);
+  }
+}
+
+void Pool::wakeWorkers(uint32_t pieces) {
+  signal.fetch_add(1);
+  if (uint32_t asleep = sleepers.load())
+    futexWake(signal, int(std::min(asleep, pieces - 1)));
+}
+
+void Pool::waitForPieces(uint32_t pieces) {
+  if (spinUntil([&] { return done.load(std::memory_order_acquire) == pieces; }))
+    return;
+  callerSleeps = true;
+  for (uint32_t now; (now = done.load()) != pieces;)
+    futexWait(done, now);
+  callerSleeps = false;
+}
+
+// Whoever is taken off its core against its will shares it with another
+// process; spinning then takes time from the thread that we wait for.
+void Pool::watchContention() {
+  if (!maySpin || ++launches % 256 != 0)
+    return;
+  rusage usage;
+  if (getrusage(RUSAGE_THREAD, &usage) != 0)
+    return;
+  int64_t now = nanoseconds();
+  double seconds = double(now - lastCheck) * 1e-9;
+  double switches = double(usage.ru_nivcsw - lastSwitches);
+  if (lastCheck)
+    spinning.store(switches < 2 + 30 * seconds, std::memory_order_relaxed);
+  lastCheck = now;
+  lastSwitches = usage.ru_nivcsw;
+}
+
+void Pool::runShared(uint32_t pieces) {
+  job.pieces = pieces;
+  done.store(0, std::memory_order_relaxed);
+  open.store(uint64_t(++epoch) << 32 | pieces, std::memory_order_seq_cst);
+  wakeWorkers(pieces);
+  runPieces(slots[0]);
+  waitForPieces(pieces);
+}
+
+// Where no pool can help: every piece in order, with scratch of its own.
+static void runAlone(const gptc_context *context, gptc_kernel kernel, void *const *arguments, int64_t pieces,
+                     int64_t scratchBytes) {
+  llvm::Expected<Buffer> scratch = Buffer::allocate(scratchBytes);
+  if (!scratch) {
+    fmt::print(stderr, "gptc: {}\n", llvm::toString(scratch.takeError()));
+    std::abort();
+  }
+  for (int64_t piece = 0; piece < pieces; ++piece)
+    kernel(context, arguments, scratch->data(), piece);
+}
+
+void Pool::launch(const gptc_context *context, gptc_kernel kernel, void *const *arguments, int64_t pieces,
+                  int64_t bytes) {
+  if (pieces <= 0)
+    return;
+  if (insideKernel)
+    return runAlone(context, kernel, arguments, pieces, bytes);
+  if (bytes > scratchBytes.load(std::memory_order_relaxed)) {
+    // A program that was loaded without its scratch: grows once, at its first run.
+    if (llvm::Error error = reserveScratch(bytes)) {
+      fmt::print(stderr, "gptc: {}\n", llvm::toString(std::move(error)));
+      std::abort();
+    }
+  }
+  std::lock_guard<std::mutex> lock(launching);
+  insideKernel = true;
+  if (pieces == 1 || slots.size() == 1) {
+    for (int64_t piece = 0; piece < pieces; ++piece)
+      kernel(context, arguments, slots[0].scratch.data(), piece);
+  } else {
+    job.context = context;
+    job.kernel = kernel;
+    job.arguments = arguments;
+    job.floatControl = floatControl();
+    const int64_t most = UINT32_MAX;
+    for (job.first = 0; job.first < pieces; job.first += most)
+      runShared(uint32_t(std::min(most, pieces - job.first)));
+    watchContention();
+  }
+  insideKernel = false;
+}
+
+} // namespace gptc::runtime
+
+extern "C" void gptc_launch(const gptc_context *context, gptc_kernel kernel, void *const *arguments,
+                            int64_t pieces, int64_t scratch_bytes) {
+  auto *pool = static_cast<gptc::runtime::Pool *>(context->pool);
+  if (!pool)
+    return gptc::runtime::runAlone(context, kernel, arguments, pieces, scratch_bytes);
+  pool->launch(context, kernel, arguments, pieces, scratch_bytes);
+}

@@ -1,0 +1,93 @@
+// The thread pool behind gptc_launch.
+#pragma once
+
+#include "runtime/abi.h"
+#include "runtime/memory.h"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <pthread.h>
+#include <vector>
+
+namespace gptc::runtime {
+
+/// N threads, the caller among them, started once. Pieces are taken one by one
+/// from a shared counter, and a launch waits only for pieces, never for
+/// threads: one that the system gives no core simply takes none.
+class Pool {
+public:
+  static llvm::Expected<std::unique_ptr<Pool>> create(unsigned threads);
+  ~Pool();
+  Pool(const Pool &) = delete;
+  Pool &operator=(const Pool &) = delete;
+
+  unsigned threads() const { return unsigned(slots.size()); }
+
+  /// Scratch of every thread is at least `bytes` from here on. Called when a
+  /// program is loaded, so that launches allocate nothing.
+  llvm::Error reserveScratch(int64_t bytes);
+
+  /// As gptc_launch. Launches from several threads take turns; a launch from
+  /// inside a kernel is a mistake, and runs on the thread it comes from.
+  void launch(const gptc_context *context, gptc_kernel kernel, void *const *arguments, int64_t pieces,
+              int64_t scratchBytes);
+
+private:
+  struct Slot {
+    Pool *pool = nullptr;
+    unsigned index = 0;
+    pthread_t thread = {};
+    bool started = false;
+    Buffer scratch;
+  };
+  struct Job {
+    const gptc_context *context = nullptr;
+    gptc_kernel kernel = nullptr;
+    void *const *arguments = nullptr;
+    int64_t first = 0; // the piece that the counter calls 0
+    uint32_t pieces = 0;
+    uint32_t floatControl = 0;
+  };
+
+  Pool() = default;
+  static void *threadMain(void *slot);
+  void work(Slot &slot);
+  bool runPieces(Slot &slot);
+  void runShared(uint32_t pieces);
+  void wakeWorkers(uint32_t pieces);
+  void waitForPieces(uint32_t pieces);
+  void watchContention();
+  template <typename Condition> bool spinUntil(Condition condition);
+
+  std::vector<Slot> slots; // 0 is the caller's
+  std::mutex launching;
+  std::atomic<int64_t> scratchBytes{0};
+
+  Job job; // written only while no piece is left or running
+  uint32_t epoch = 0;
+  bool maySpin = true;
+  uint64_t launches = 0;
+  int64_t lastSwitches = 0, lastCheck = 0;
+
+  // Epoch in the upper half, pieces not yet taken in the lower. The epoch
+  // keeps a thread that lost its core from taking a piece of another launch.
+  alignas(64) std::atomic<uint64_t> open{0};
+  alignas(64) std::atomic<uint32_t> done{0};
+  std::atomic<bool> callerSleeps{false};
+  alignas(64) std::atomic<uint32_t> signal{0};
+  std::atomic<uint32_t> sleepers{0};
+  std::atomic<bool> stopping{false};
+  std::atomic<bool> spinning{true};
+};
+
+/// The number of cores that this process may use: its affinity mask, cut to
+/// the CPU quota of its control group. At least 1.
+unsigned defaultThreads();
+
+/// Cores' worth of CPU time that control groups (v1 or v2) grant, 0 where
+/// nothing limits it. `membership` is /proc/self/cgroup's text, `root` where
+/// control groups are mounted.
+double cgroupCores(llvm::StringRef membership, llvm::StringRef root);
+
+} // namespace gptc::runtime

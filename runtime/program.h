@@ -1,0 +1,57 @@
+// A compiled program as the runtime sees it: code, memory and names. Filled by
+// compiler/; nothing here knows how the code came to be.
+#pragma once
+
+#include "runtime/abi.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace gptc::runtime {
+
+enum class DType { F32, F64, I32, Bool };
+size_t sizeOf(DType type);
+/// As safetensors writes it: "F32", "F64", "I32", "BOOL".
+const char *nameOf(DType type);
+
+struct TensorInfo {
+  std::string name;
+  DType type = DType::F32;
+  std::vector<int64_t> shape;       // bounds
+  std::vector<std::string> extents; // one a dimension; "" where static
+  int64_t elements() const;
+};
+
+/// A parameter or optimizer state. The stored shape has `copies` leading
+/// dimensions; `path` has a "*" for each ("blocks", "*", "wq").
+struct VariableInfo : TensorInfo {
+  bool parameter = false;
+  int64_t copies = 0;
+  std::vector<std::string> path;
+};
+
+struct ExtentInfo {
+  std::string name;
+  int64_t bound;
+};
+
+/// A result: where it lies in the arena once the program has run.
+struct ResultInfo : TensorInfo {
+  int64_t arenaOffset = 0;
+};
+
+struct Program {
+  gptc_program entry = nullptr;
+  int64_t arenaBytes = 0;
+  int64_t scratchBytes = 0; // the most that one thread needs in any kernel
+  std::vector<VariableInfo> variables;
+  std::vector<TensorInfo> inputs;  // names: "token", "next(token)", "step", "seed", "example"
+  std::vector<ResultInfo> results; // names: "loss", "lr", "grad_norm", report and output names
+  std::vector<ExtentInfo> extents; // "batch" first where the program has a batch
+  std::shared_ptr<void> owner;     // keeps the code alive
+};
+
+} // namespace gptc::runtime

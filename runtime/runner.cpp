@@ -1,0 +1,155 @@
+#include "runtime/runner.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+#include <cstring>
+
+using llvm::Error;
+using llvm::Expected;
+using llvm::StringRef;
+
+namespace gptc::runtime {
+
+Expected<std::unique_ptr<ProgramRun>> ProgramRun::create(Program program, VariableStore &store, Arena &arena,
+                                                         Pool &pool) {
+  std::unique_ptr<ProgramRun> run(new ProgramRun(std::move(program), arena, pool));
+  if (Error error = run->bind(store))
+    return error;
+  return run;
+}
+
+Error ProgramRun::bind(VariableStore &store) {
+  if (!code.entry)
+    return failure("the program has no code");
+  if (Error error = store.add(code.variables))
+    return error;
+  for (const VariableInfo &info : code.variables)
+    variables.push_back(store.find(info.name)->memory.data());
+  for (const TensorInfo &info : code.inputs) {
+    Expected<Buffer> buffer = Buffer::allocate(info.elements() * int64_t(sizeOf(info.type)));
+    if (!buffer)
+      return buffer.takeError();
+    buffers.push_back({&info, buffer->data()});
+    pointers.push_back(buffer->data());
+    memory.push_back(std::move(*buffer));
+  }
+  for (const ExtentInfo &extent : code.extents)
+    extents.push_back(extent.bound);
+  for (const ResultInfo &result : code.results) {
+    int64_t bytes = result.elements() * int64_t(sizeOf(result.type));
+    if (result.arenaOffset < 0 || bytes < 0 || result.arenaOffset > code.arenaBytes - bytes)
+      return failure("result '{}' lies outside of the arena", result.name);
+  }
+  if (Error error = pool.reserveScratch(code.scratchBytes))
+    return error;
+  return arena.reserve(code.arenaBytes);
+}
+
+const InputBuffer *ProgramRun::input(StringRef name) const {
+  auto found = llvm::find_if(buffers, [&](const InputBuffer &buffer) { return buffer.info->name == name; });
+  return found == buffers.end() ? nullptr : &*found;
+}
+
+Error ProgramRun::setExtent(StringRef name, int64_t value) {
+  for (size_t i = 0; i < extents.size(); ++i) {
+    if (code.extents[i].name != name)
+      continue;
+    if (value < 1 || value > code.extents[i].bound)
+      return failure("the extent '{}' must be between 1 and {}, not {}", name, code.extents[i].bound, value);
+    extents[i] = value;
+    return Error::success();
+  }
+  return failure("the program has no extent '{}'", name);
+}
+
+Error ProgramRun::setDimension(size_t dimension, int64_t value, const char *what) {
+  for (const InputBuffer &buffer : buffers) {
+    const TensorInfo &info = *buffer.info;
+    if (info.shape.size() <= dimension || (dimension > 0 && isLoopInput(info.name)))
+      continue;
+    if (dimension < info.extents.size() && !info.extents[dimension].empty()) {
+      if (Error error = setExtent(info.extents[dimension], value))
+        return error;
+    } else if (info.shape[dimension] != value) {
+      return failure("the program was compiled for exactly {} {}, not {} (input '{}')", info.shape[dimension],
+                     what, value, info.name);
+    }
+  }
+  return Error::success();
+}
+
+Error ProgramRun::setBatch(int64_t rows, int64_t length) {
+  if (Error error = setDimension(0, rows, "examples"))
+    return error;
+  return length ? setDimension(1, length, "tokens") : Error::success();
+}
+
+BatchShape ProgramRun::batchShape() const {
+  BatchShape shape;
+  bool found = false;
+  for (const InputBuffer &buffer : buffers) {
+    const TensorInfo &info = *buffer.info;
+    if (isLoopInput(info.name) || info.shape.empty())
+      continue;
+    auto isStatic = [&](size_t d) { return d >= info.extents.size() || info.extents[d].empty(); };
+    shape.rows = found ? std::min(shape.rows, info.shape[0]) : info.shape[0];
+    shape.wholeRows |= isStatic(0);
+    shape.wholeLength |= info.shape.size() > 1 && isStatic(1);
+    found = true;
+  }
+  return shape;
+}
+
+void ProgramRun::setLoopInputs(uint64_t seed, int64_t step, int64_t firstExample) {
+  for (const InputBuffer &buffer : buffers) {
+    const TensorInfo &info = *buffer.info;
+    int64_t value;
+    if (info.name == "seed")
+      value = int64_t(seed);
+    else if (info.name == "step")
+      value = step;
+    else if (info.name == "example")
+      value = firstExample;
+    else
+      continue;
+    auto *data = reinterpret_cast<int32_t *>(buffer.data);
+    for (int64_t i = 0, n = info.elements(); i < n; ++i)
+      data[i] = int32_t(uint32_t(uint64_t(info.name == "example" ? value + i : value)));
+  }
+}
+
+void ProgramRun::run() {
+  gptc_context context = {arena.data(), variables.data(), pointers.data(), extents.data(), &pool};
+  code.entry(&context);
+}
+
+ResultView ProgramRun::resultAt(size_t index) const {
+  const ResultInfo &info = code.results[index];
+  return {&info, arena.data() + info.arenaOffset};
+}
+
+ResultView ProgramRun::result(StringRef name) const {
+  for (size_t i = 0; i < code.results.size(); ++i)
+    if (code.results[i].name == name)
+      return resultAt(i);
+  return {};
+}
+
+double ProgramRun::scalarOf(const ResultView &view) {
+  switch (view.info->type) {
+  case DType::F32: return *reinterpret_cast<const float *>(view.data);
+  case DType::F64: return *reinterpret_cast<const double *>(view.data);
+  case DType::I32: return *reinterpret_cast<const int32_t *>(view.data);
+  case DType::Bool: return *view.data ? 1 : 0;
+  }
+  return 0;
+}
+
+std::optional<double> ProgramRun::scalar(StringRef name) const {
+  ResultView view = result(name);
+  if (!view.data || view.info->elements() != 1)
+    return std::nullopt;
+  return scalarOf(view);
+}
+
+} // namespace gptc::runtime

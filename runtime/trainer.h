@@ -1,0 +1,48 @@
+// The training loop.
+#pragma once
+
+#include "runtime/checkpoint.h"
+#include "runtime/evaluate.h"
+#include "runtime/progress.h"
+
+namespace gptc::runtime {
+
+struct TrainOptions {
+  int64_t steps = 0;        // in all, those of an earlier part of the run included
+  int64_t batch = 1;        // examples a step
+  int64_t evalInterval = 0; // steps between evaluations, and one at the end; 0: none
+  int64_t saveInterval = 0; // steps between checkpoints, and one at the end; 0: only then
+  int64_t keep = 2;         // checkpoints kept, beside the best
+  uint64_t seed = 0;
+};
+
+struct TrainJob {
+  Program init; // sets every parameter; not run where weights are resumed
+  Program step; // one step: loss, gradients, update
+  /// Compiles the evaluation when it is first needed. Empty: no evaluation.
+  std::function<llvm::Expected<Program>()> compileEval;
+
+  VariableStore *store = nullptr;
+  Arena *arena = nullptr;
+  Pool *pool = nullptr;
+  Loader *loader = nullptr;
+  RunDirectory *run = nullptr; // null: nothing is saved or logged
+  bool resume = false;         // go on from the run's newest whole checkpoint
+  std::string initFile;        // a safetensors file with the parameters to start from
+  TrainOptions options;
+  ProgressOptions progress;
+
+  /// What came out, also after an interrupt.
+  struct Result {
+    int64_t steps = 0; // done in all
+    double loss = 0;
+    std::optional<double> valLoss, bestLoss;
+  } result;
+};
+
+/// Trains and returns the exit code: 0, or 130 where an interrupt ended it, the
+/// state saved. Errors: input that does not fit, a loss that is not finite (the
+/// good checkpoints stay), a file that cannot be written.
+llvm::Expected<int> train(TrainJob &job);
+
+} // namespace gptc::runtime

@@ -1,0 +1,121 @@
+#include "runtime/utf8.h"
+
+namespace gptc::runtime {
+
+// Length of the character that a first byte announces; 0: none starts so.
+static size_t announced(unsigned char byte) {
+  if (byte < 0x80)
+    return 1;
+  if (byte >= 0xC2 && byte < 0xE0)
+    return 2;
+  if (byte >= 0xE0 && byte < 0xF0)
+    return 3;
+  return byte >= 0xF0 && byte < 0xF5 ? 4 : 0;
+}
+
+// Whether `second` may follow `first`: keeps out overlong forms, surrogates
+// and what lies above U+10FFFF.
+static bool mayFollow(unsigned char first, unsigned char second) {
+  switch (first) {
+  case 0xE0: return second >= 0xA0 && second < 0xC0;
+  case 0xED: return second >= 0x80 && second < 0xA0;
+  case 0xF0: return second >= 0x90 && second < 0xC0;
+  case 0xF4: return second >= 0x80 && second < 0x90;
+  default: return second >= 0x80 && second < 0xC0;
+  }
+}
+
+// Valid bytes of the character at the start, which announces `length`.
+static size_t validBytes(llvm::StringRef text, size_t length) {
+  size_t valid = 1;
+  while (valid < length && valid < text.size()) {
+    unsigned char byte = text[valid];
+    if (valid == 1 ? !mayFollow(text[0], byte) : byte < 0x80 || byte >= 0xC0)
+      break;
+    ++valid;
+  }
+  return valid;
+}
+
+int32_t nextCodePoint(llvm::StringRef text, size_t &at) {
+  unsigned char first = text[at];
+  if (first < 0x80) {
+    ++at;
+    return first;
+  }
+  size_t length = announced(first);
+  if (length == 0 || validBytes(text.substr(at), length) != length)
+    return -1;
+  int32_t codePoint = first & (0xFF >> (length + 1));
+  for (size_t i = 1; i < length; ++i)
+    codePoint = codePoint << 6 | (text[at + i] & 0x3F);
+  at += length;
+  return codePoint;
+}
+
+void appendCodePoint(std::string &text, int32_t codePoint) {
+  uint32_t c = uint32_t(codePoint);
+  if (c < 0x80) {
+    text += char(c);
+  } else if (c < 0x800) {
+    text += {char(0xC0 | c >> 6), char(0x80 | (c & 0x3F))};
+  } else if (c < 0x10000) {
+    text += {char(0xE0 | c >> 12), char(0x80 | (c >> 6 & 0x3F)), char(0x80 | (c & 0x3F))};
+  } else {
+    text += {char(0xF0 | c >> 18), char(0x80 | (c >> 12 & 0x3F)), char(0x80 | (c >> 6 & 0x3F)),
+             char(0x80 | (c & 0x3F))};
+  }
+}
+
+llvm::Error checkUtf8(llvm::StringRef text, llvm::StringRef source) {
+  for (size_t at = 0; at < text.size();) {
+    if (nextCodePoint(text, at) >= 0)
+      continue;
+    size_t line = text.take_front(at).count('\n') + 1;
+    return failure("{}:{}: not valid UTF-8: byte 0x{:02x} at offset {}", source, line,
+                   unsigned(static_cast<unsigned char>(text[at])), at);
+  }
+  return llvm::Error::success();
+}
+
+std::string describeCharacter(int32_t codePoint) {
+  std::string text;
+  if (codePoint == '\n')
+    text = "\\n";
+  else if (codePoint == '\t')
+    text = "\\t";
+  else if (codePoint == '\r')
+    text = "\\r";
+  else if (codePoint >= 0x20 && (codePoint < 0x7F || codePoint > 0xA0))
+    appendCodePoint(text, codePoint);
+  return fmt::format("'{}' (U+{:04X})", text, codePoint);
+}
+
+size_t wholeCharacters(llvm::StringRef bytes) {
+  size_t size = bytes.size();
+  for (size_t back = 1; back <= 3 && back <= size; ++back) {
+    unsigned char byte = bytes[size - back];
+    if (byte >= 0x80 && byte < 0xC0)
+      continue;
+    // The last character's first byte; cut where it is valid but unfinished.
+    size_t length = announced(byte);
+    bool unfinished = length > back && validBytes(bytes.take_back(back), length) == back;
+    return unfinished ? size - back : size;
+  }
+  return size;
+}
+
+std::string repairUtf8(llvm::StringRef bytes) {
+  std::string text;
+  for (size_t at = 0; at < bytes.size();) {
+    int32_t codePoint = nextCodePoint(bytes, at);
+    if (codePoint < 0) {
+      codePoint = 0xFFFD;
+      ++at;
+    }
+    appendCodePoint(text, codePoint);
+  }
+  return text;
+}
+
+} // namespace gptc::runtime

@@ -1,0 +1,26 @@
+// UTF-8 by code points.
+#pragma once
+
+#include "runtime/error.h"
+
+#include <cstdint>
+#include <string>
+
+namespace gptc::runtime {
+
+/// The code point at `at`, which moves behind it. -1, and `at` stays, where no
+/// valid character starts there (overlong forms and surrogates included).
+int32_t nextCodePoint(llvm::StringRef text, size_t &at);
+/// Appends a code point's bytes.
+void appendCodePoint(std::string &text, int32_t codePoint);
+/// An error with line and byte for the first byte that is not valid UTF-8.
+llvm::Error checkUtf8(llvm::StringRef text, llvm::StringRef source);
+/// "'é' (U+00E9)", for messages.
+std::string describeCharacter(int32_t codePoint);
+/// How many leading bytes form whole characters; what follows is the start of
+/// one that may still be completed.
+size_t wholeCharacters(llvm::StringRef bytes);
+/// The text with every invalid byte as U+FFFD.
+std::string repairUtf8(llvm::StringRef bytes);
+
+} // namespace gptc::runtime

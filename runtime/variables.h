@@ -1,0 +1,53 @@
+// Parameters and optimizer states: memory that outlives programs.
+#pragma once
+
+#include "runtime/memory.h"
+#include "runtime/program.h"
+#include "runtime/safetensors.h"
+
+#include "llvm/ADT/StringMap.h"
+
+namespace gptc::runtime {
+
+struct Variable {
+  VariableInfo info;
+  Buffer memory;
+};
+
+enum class VariableKind { Parameter, State };
+
+/// Every variable by name, shared by the programs of a model.
+class VariableStore {
+public:
+  /// Creates the variables that are new, zeroed. One that exists must be of
+  /// the same type and shape.
+  llvm::Error add(llvm::ArrayRef<VariableInfo> infos);
+  Variable *find(llvm::StringRef name);
+  llvm::ArrayRef<std::unique_ptr<Variable>> all() const { return variables; }
+
+  /// One tensor a variable and copy, under its name in checkpoints:
+  /// blocks.3.attention.wq is copy 3 of the path blocks, *, attention, wq.
+  /// Fails where two tensors would have one name.
+  llvm::Expected<std::vector<TensorView>> tensors(VariableKind kind) const;
+
+  /// An error unless the file has every tensor of this kind, in this shape,
+  /// and (where `exact`) no other.
+  llvm::Error check(const SafeTensors &file, VariableKind kind, bool exact) const;
+  /// check(), then copies the file's tensors in. Nothing changes on an error.
+  llvm::Error load(const SafeTensors &file, VariableKind kind, bool exact);
+
+  /// An error that names the first float tensor that holds a NaN or infinity.
+  llvm::Error checkFinite() const;
+  /// How many parameters there are, counted in elements.
+  int64_t parameterElements() const;
+
+private:
+  std::vector<std::unique_ptr<Variable>> variables; // in order of creation
+  llvm::StringMap<Variable *> byName;
+};
+
+/// The name of one copy's tensor: each "*" of the path is a number of `copy`.
+/// A variable without path keeps its own name.
+std::string tensorName(const VariableInfo &info, llvm::ArrayRef<int64_t> copy);
+
+} // namespace gptc::runtime

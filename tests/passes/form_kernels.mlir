@@ -1,0 +1,138 @@
+// RUN: gptc-opt %s --gpt-form-kernels --split-input-file | FileCheck %s
+
+#t_u = #gpt.dims<t=64, u=64>
+#t = #gpt.dims<t=64>
+
+// A softmax is one kernel of rows.
+// CHECK-LABEL: func.func @softmax
+// CHECK-NEXT: %[[K:.*]] = gpt.kernel(%arg0 : {{.*}}) -> (tensor<64x64xf32, {{.*}}>) attributes {gpt.rows = 1 : i64} {
+// CHECK: gpt.generic max
+// CHECK: gpt.generic [t=64, u=64]
+// CHECK: gpt.generic sum
+// CHECK: gpt.generic [t=64, u=64]
+// CHECK: gpt.yield
+// CHECK: return %[[K]]
+func.func @softmax(%x: tensor<64x64xf32, #t_u>) -> tensor<64x64xf32, #t_u> {
+  %m = gpt.generic max [t=64 | u=64] inputs(%x[t, u] : tensor<64x64xf32, #t_u>) -> (tensor<64xf32, #t>) {
+  ^bb0(%a: f32):
+    gpt.yield %a : f32
+  }
+  %e = gpt.generic [t=64, u=64] inputs(%x[t, u] : tensor<64x64xf32, #t_u>, %m[t] : tensor<64xf32, #t>)
+      -> (tensor<64x64xf32, #t_u>) {
+  ^bb0(%a: f32, %b: f32):
+    %d = arith.subf %a, %b : f32
+    %r = math.exp %d : f32
+    gpt.yield %r : f32
+  }
+  %s = gpt.generic sum [t=64 | u=64] inputs(%e[t, u] : tensor<64x64xf32, #t_u>) -> (tensor<64xf32, #t>) {
+  ^bb0(%a: f32):
+    gpt.yield %a : f32
+  }
+  %p = gpt.generic [t=64, u=64] inputs(%e[t, u] : tensor<64x64xf32, #t_u>, %s[t] : tensor<64xf32, #t>)
+      -> (tensor<64x64xf32, #t_u>) {
+  ^bb0(%a: f32, %b: f32):
+    %d = arith.divf %a, %b : f32
+    gpt.yield %d : f32
+  }
+  return %p : tensor<64x64xf32, #t_u>
+}
+
+// -----
+
+#t_c = #gpt.dims<t=64, c=128>
+#c_j = #gpt.dims<c=128, j=32>
+#t_j = #gpt.dims<t=64, j=32>
+#j = #gpt.dims<j=32>
+#t = #gpt.dims<t=64>
+
+// A contraction takes maps over its results along; what is used elsewhere is a
+// further result. The last map needs the row sums first: it joins their kernel.
+// CHECK-LABEL: func.func @epilogue
+// CHECK-NEXT: %[[K:.*]]:2 = gpt.kernel(%arg0 : {{.*}}, %arg1 : {{.*}}, %arg2 : {{.*}}) -> (tensor<64x32xf32, {{.*}}>, tensor<64x32xf32, {{.*}}>) {
+// CHECK: gpt.generic sum [t=64, j=32 | c=128]
+// CHECK: gpt.generic [t=64, j=32]
+// CHECK: arith.addf
+// CHECK: gpt.generic [t=64, j=32]
+// CHECK: arith.maximumf
+// CHECK: gpt.yield
+// CHECK: %[[R:.*]] = gpt.kernel(%[[K]]#1 : {{.*}}) -> (tensor<64x32xf32, {{.*}}>) attributes {gpt.rows = 1 : i64}
+// CHECK: return %[[K]]#0, %[[R]]
+func.func @epilogue(%x: tensor<64x128xf32, #t_c>, %w: tensor<128x32xf32, #c_j>, %b: tensor<32xf32, #j>)
+    -> (tensor<64x32xf32, #t_j>, tensor<64x32xf32, #t_j>) {
+  %h = gpt.generic sum [t=64, j=32 | c=128]
+      inputs(%x[t, c] : tensor<64x128xf32, #t_c>, %w[c, j] : tensor<128x32xf32, #c_j>) -> (tensor<64x32xf32, #t_j>) {
+  ^bb0(%a: f32, %k: f32):
+    %r = arith.mulf %a, %k : f32
+    gpt.yield %r : f32
+  }
+  %y = gpt.generic [t=64, j=32] inputs(%h[t, j] : tensor<64x32xf32, #t_j>, %b[j] : tensor<32xf32, #j>)
+      -> (tensor<64x32xf32, #t_j>) {
+  ^bb0(%a: f32, %k: f32):
+    %r = arith.addf %a, %k : f32
+    gpt.yield %r : f32
+  }
+  %z = gpt.generic [t=64, j=32] inputs(%y[t, j] : tensor<64x32xf32, #t_j>) -> (tensor<64x32xf32, #t_j>) {
+  ^bb0(%a: f32):
+    %0 = arith.constant 0.0 : f32
+    %r = arith.maximumf %a, %0 : f32
+    gpt.yield %r : f32
+  }
+  %s = gpt.generic sum [t=64 | j=32] inputs(%z[t, j] : tensor<64x32xf32, #t_j>) -> (tensor<64xf32, #t>) {
+  ^bb0(%a: f32):
+    gpt.yield %a : f32
+  }
+  %n = gpt.generic [t=64, j=32] inputs(%z[t, j] : tensor<64x32xf32, #t_j>, %s[t] : tensor<64xf32, #t>)
+      -> (tensor<64x32xf32, #t_j>) {
+  ^bb0(%a: f32, %k: f32):
+    %r = arith.divf %a, %k : f32
+    gpt.yield %r : f32
+  }
+  return %y, %n : tensor<64x32xf32, #t_j>, tensor<64x32xf32, #t_j>
+}
+
+// -----
+
+#c = #gpt.dims<c=128>
+
+// Maps over the same points become one op; its users elsewhere are sorted behind it.
+// CHECK-LABEL: func.func @update
+// CHECK-NEXT: %[[K:.*]]:2 = gpt.kernel
+// CHECK: %[[M:.*]]:2 = gpt.generic [c=128]
+// CHECK-NOT: gpt.generic
+// CHECK: gpt.yield %[[M]]#0, %[[M]]#1
+// CHECK: return %[[K]]#0, %[[K]]#1
+func.func @update(%g: tensor<128xf32, #c>, %m: tensor<128xf32, #c>, %w: tensor<128xf32, #c>)
+    -> (tensor<128xf32, #c>, tensor<128xf32, #c>) {
+  %n = gpt.generic [c=128] inputs(%g[c] : tensor<128xf32, #c>, %m[c] : tensor<128xf32, #c>) -> (tensor<128xf32, #c>) {
+  ^bb0(%a: f32, %b: f32):
+    %r = arith.addf %a, %b : f32
+    gpt.yield %r : f32
+  }
+  %v = gpt.generic [c=128] inputs(%n[c] : tensor<128xf32, #c>, %w[c] : tensor<128xf32, #c>) -> (tensor<128xf32, #c>) {
+  ^bb0(%a: f32, %b: f32):
+    %r = arith.subf %b, %a : f32
+    gpt.yield %r : f32
+  }
+  return %n, %v : tensor<128xf32, #c>, tensor<128xf32, #c>
+}
+
+// -----
+
+#t_c = #gpt.dims<t=64, c=128>
+#c = #gpt.dims<c=128>
+
+// Sums over the first dimension don't read by rows; the map after them stays apart.
+// CHECK-LABEL: func.func @columns
+// CHECK-COUNT-2: gpt.kernel
+func.func @columns(%x: tensor<64x128xf32, #t_c>) -> tensor<128xf32, #c> {
+  %s = gpt.generic sum [c=128 | t=64] inputs(%x[t, c] : tensor<64x128xf32, #t_c>) -> (tensor<128xf32, #c>) {
+  ^bb0(%a: f32):
+    gpt.yield %a : f32
+  }
+  %r = gpt.generic [c=128] inputs(%s[c] : tensor<128xf32, #c>) -> (tensor<128xf32, #c>) {
+  ^bb0(%a: f32):
+    %r = math.sqrt %a : f32
+    gpt.yield %r : f32
+  }
+  return %r : tensor<128xf32, #c>
+}

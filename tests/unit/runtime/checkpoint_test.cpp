@@ -1,0 +1,189 @@
+#include "test_support.h"
+
+#include "runtime/checkpoint.h"
+#include "runtime/log.h"
+
+#include <unistd.h>
+
+using namespace gptc::runtime;
+
+namespace {
+
+std::vector<VariableInfo> variables(int64_t size = 4) {
+  VariableInfo w, m;
+  w.name = "w";
+  w.shape = m.shape = {2, size};
+  w.copies = m.copies = 1;
+  w.path = {"layers", "*", "w"};
+  w.parameter = true;
+  m.name = "w.m";
+  m.path = {"layers", "*", "w", "m"};
+  return {w, m};
+}
+
+struct SavedRun {
+  SavedRun() { EXPECT_EQ(messageOf(store.add(variables())), ""); }
+  float *data(const char *name) { return reinterpret_cast<float *>(store.find(name)->memory.data()); }
+  void save(int64_t step, bool best = false, int64_t keep = 2) {
+    for (int i = 0; i < 8; ++i) {
+      data("w")[i] = float(step * 10 + i);
+      data("w.m")[i] = -float(step * 10 + i);
+    }
+    TrainingState state;
+    state.step = step;
+    state.seed = 1234567890123456789u;
+    state.batch = 12;
+    if (best) {
+      state.bestLoss = state.valLoss = 1.0 / 3;
+      state.bestStep = step;
+    }
+    EXPECT_EQ(messageOf(run.save(store, state, best, keep)), "");
+  }
+  TemporaryDirectory directory;
+  RunDirectory run = valueOf(RunDirectory::create(directory.file("run")));
+  VariableStore store;
+};
+
+TEST(Checkpoint, SavesLoadsAndPrunes) {
+  SavedRun r;
+  r.save(5, /*best=*/true);
+  for (int64_t step : {10, 15, 20})
+    r.save(step);
+  EXPECT_EQ(r.run.checkpoints(),
+            (std::vector<std::string>{"step-00000020", "step-00000015", "step-00000005"}));
+  EXPECT_EQ(readAll(r.run.file("latest")), "step-00000020\n");
+  EXPECT_EQ(readAll(r.run.file("best")), "step-00000005\n");
+  std::fill_n(r.data("w"), 8, 0.0f);
+  std::fill_n(r.data("w.m"), 8, 0.0f);
+  auto loaded = valueOf(r.run.load(r.store, RunDirectory::Which::Latest, true));
+  EXPECT_EQ(loaded.name, "step-00000020");
+  EXPECT_EQ(loaded.state.step, 20);
+  EXPECT_EQ(loaded.state.seed, 1234567890123456789u);
+  EXPECT_EQ(loaded.state.batch, 12);
+  EXPECT_TRUE(loaded.warnings.empty());
+  EXPECT_EQ(r.data("w")[7], 207);
+  EXPECT_EQ(r.data("w.m")[7], -207);
+  loaded = valueOf(r.run.load(r.store, RunDirectory::Which::Best, false));
+  EXPECT_EQ(loaded.state.step, 5);
+  EXPECT_EQ(*loaded.state.bestLoss, 1.0 / 3);
+  EXPECT_EQ(r.data("w")[0], 50);
+  EXPECT_EQ(r.data("w.m")[7], -207); // not asked for
+  SafeTensors file = valueOf(SafeTensors::open(r.run.file("checkpoints/step-00000020/weights.safetensors")));
+  EXPECT_TRUE(file.find("layers.1.w"));
+}
+
+TEST(Checkpoint, SavingAStepAgainReplacesIt) {
+  SavedRun r;
+  r.save(5);
+  r.save(5);
+  EXPECT_EQ(r.run.checkpoints().size(), 1u);
+  EXPECT_EQ(valueOf(r.run.load(r.store, RunDirectory::Which::Latest, true)).state.step, 5);
+}
+
+TEST(Checkpoint, PassesOverBrokenOnes) {
+  SavedRun r;
+  for (int64_t step : {1, 2, 3, 4})
+    r.save(step, false, 10);
+  std::string folder = r.run.file("checkpoints/step-0000000");
+  std::string bytes = readAll(folder + "4/weights.safetensors");
+  writeAll(folder + "4/weights.safetensors", bytes.substr(0, bytes.size() - 5));
+  ASSERT_EQ(unlink((folder + "3/state.json").c_str()), 0);
+  bytes = readAll(folder + "2/optimizer.safetensors");
+  bytes.back() ^= 4;
+  writeAll(folder + "2/optimizer.safetensors", bytes);
+  auto loaded = valueOf(r.run.load(r.store, RunDirectory::Which::Latest, true));
+  EXPECT_EQ(loaded.state.step, 1);
+  ASSERT_EQ(loaded.warnings.size(), 3u);
+  EXPECT_CONTAINS(loaded.warnings[0], "step-00000004 is broken");
+  EXPECT_CONTAINS(loaded.warnings[0], "truncated");
+  EXPECT_CONTAINS(loaded.warnings[1], "state.json");
+  EXPECT_CONTAINS(loaded.warnings[2], "checksum");
+  EXPECT_EQ(r.data("w")[0], 10);
+  writeAll(folder + "1/state.json", "{\"step\": -1}");
+  EXPECT_CONTAINS(messageOf(r.run.load(r.store, RunDirectory::Which::Latest, true)), "no whole checkpoint");
+}
+
+TEST(Checkpoint, ForeignShapesAreAnError) {
+  SavedRun r;
+  r.save(1);
+  VariableStore other;
+  ASSERT_EQ(messageOf(other.add(variables(5))), "");
+  EXPECT_CONTAINS(messageOf(r.run.load(other, RunDirectory::Which::Latest, true)), "the model wants [5]");
+}
+
+TEST(Checkpoint, LeftoversOfAKilledSave) {
+  SavedRun r;
+  r.save(1);
+  std::string leftover = r.run.file("checkpoints/.tmp-step-00000002-99");
+  llvm::sys::fs::create_directories(leftover);
+  writeAll(leftover + "/weights.safetensors", "half");
+  writeAll(r.run.file(".latest.tmp-99"), "half");
+  EXPECT_EQ(valueOf(r.run.load(r.store, RunDirectory::Which::Latest, true)).state.step, 1);
+  r.run.removeLeftovers();
+  EXPECT_FALSE(llvm::sys::fs::exists(leftover));
+  EXPECT_FALSE(llvm::sys::fs::exists(r.run.file(".latest.tmp-99")));
+}
+
+TEST(Checkpoint, DirectoriesThatAreNoRuns) {
+  TemporaryDirectory directory;
+  EXPECT_CONTAINS(messageOf(RunDirectory::open(directory.file("none"))), "no such directory");
+  EXPECT_CONTAINS(messageOf(RunDirectory::open(directory.path)), "config.json");
+  writeAll(directory.file("file"), "x");
+  EXPECT_CONTAINS(messageOf(RunDirectory::open(directory.file("file"))), "no directory");
+  EXPECT_CONTAINS(messageOf(RunDirectory::create(directory.file("file"))), "cannot create");
+  EXPECT_CONTAINS(messageOf(RunDirectory::create(directory.file("file/below"))), "cannot create");
+  EXPECT_CONTAINS(messageOf(RunDirectory::create("/proc/gptc-run")), "cannot create");
+  SavedRun r;
+  r.save(1);
+  EXPECT_CONTAINS(messageOf(RunDirectory::create(r.run.path())), "already holds a run");
+}
+
+TEST(Checkpoint, ModelAndConfig) {
+  SavedRun r;
+  ASSERT_EQ(messageOf(r.run.writeModel("let x = 1\n")), "");
+  ASSERT_EQ(messageOf(r.run.writeConfig(llvm::json::Object{{"seed", 3}, {"alphabet", "a\nü"}})), "");
+  RunDirectory again = valueOf(RunDirectory::open(r.run.path() + "/"));
+  EXPECT_EQ(valueOf(again.readModel()), "let x = 1\n");
+  EXPECT_EQ(valueOf(again.readConfig()).getString("alphabet"), llvm::StringRef("a\nü"));
+}
+
+TEST(Files, ErrorsNameTheFile) {
+  TemporaryDirectory directory;
+  EXPECT_CONTAINS(messageOf(readFile(directory.file("none"))), "none': No such file");
+  EXPECT_CONTAINS(messageOf(readFile(directory.path)), "is a directory");
+  EXPECT_CONTAINS(messageOf(atomicWriteFile(directory.file("no/such/x"), "x")), "cannot write");
+  llvm::sys::fs::create_directories(directory.file("taken/inside"));
+  EXPECT_CONTAINS(messageOf(atomicWriteFile(directory.file("taken"), "x")), "cannot replace");
+}
+
+TEST(Log, TruncatesToTheCheckpoint) {
+  TemporaryDirectory directory;
+  std::string path = directory.file("log.jsonl");
+  {
+    RunLog log = valueOf(RunLog::open(path, 0));
+    EXPECT_CONTAINS(messageOf(RunLog::open(path, 0)), "in use");
+    for (int64_t step = 0; step < 5; ++step) {
+      LogEntry entry;
+      entry.step = step;
+      entry.loss = 0.1 * double(step);
+      entry.lr = 1e-3;
+      if (step == 3)
+        entry.valLoss = 2.5;
+      LogReport report{"accuracy", step == 2 ? NAN : 0.5};
+      ASSERT_EQ(messageOf(log.write(entry, report)), "");
+    }
+  }
+  std::string text = readAll(path);
+  EXPECT_CONTAINS(text, "{\"step\":3,\"loss\":0.30000000000000004,\"lr\":0.001,\"tokens_per_s\":0,\"ms\":0,"
+                        "\"accuracy\":0.5,\"val_loss\":2.5}\n");
+  EXPECT_CONTAINS(text, "\"accuracy\":null}");
+  writeAll(path, text + "{\"step\":5,\"lo");
+  { RunLog log = valueOf(RunLog::open(path, 100)); }
+  EXPECT_EQ(readAll(path), text);
+  { RunLog log = valueOf(RunLog::open(path, 3)); }
+  EXPECT_EQ(readAll(path), text.substr(0, text.find("{\"step\":3")));
+  { RunLog log = valueOf(RunLog::open(path, 0)); }
+  EXPECT_EQ(readAll(path), "");
+}
+
+} // namespace
