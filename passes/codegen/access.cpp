@@ -83,7 +83,9 @@ Value iota(ImplicitLocOpBuilder &b, int64_t lanes, int64_t step) {
 
 //===-- Points -----------------------------------------------------------------===//
 
-Value Point::coordinateOf(ImplicitLocOpBuilder &b, unsigned dim) const {
+Value Point::coordinateOf(ImplicitLocOpBuilder &b, int dim) const {
+  if (dim < 0)
+    return constantIndex(b, 0);
   return coordinate ? coordinate(b, dim) : coordinates[dim];
 }
 

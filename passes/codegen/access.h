@@ -71,7 +71,8 @@ struct Point {
   std::function<mlir::Value(mlir::ImplicitLocOpBuilder &, unsigned)> coordinate;
 
   bool isVector() const { return vectorDim >= 0 && lanes > 1; }
-  mlir::Value coordinateOf(mlir::ImplicitLocOpBuilder &b, unsigned dim) const;
+  /// Dimension -1 has one element, at 0.
+  mlir::Value coordinateOf(mlir::ImplicitLocOpBuilder &b, int dim) const;
   /// sum of coordinate * coefficient, as an index.
   mlir::Value sum(mlir::ImplicitLocOpBuilder &b, llvm::ArrayRef<int64_t> coefficients) const;
 };

@@ -55,6 +55,7 @@ struct LowerBodyPass : PassWrapper<LowerBodyPass, OperationPass<LLVM::LLVMFuncOp
     vector::populateVectorToVectorCanonicalizationPatterns(patterns);
     vector::populateVectorBroadcastLoweringPatterns(patterns);
     vector::populateVectorMaskOpLoweringPatterns(patterns);
+    vector::populateVectorMaskMaterializationPatterns(patterns, /*force32BitVectorIndices=*/true);
     vector::populateVectorShapeCastLoweringPatterns(patterns);
     vector::populateVectorInterleaveLoweringPatterns(patterns);
     vector::populateVectorTransposeLoweringPatterns(patterns, vector::VectorTransposeLowering::Shuffle16x16);

@@ -108,10 +108,9 @@ private:
     OpBuilder b(function);
     auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), arguments);
     std::string name = function.getName().str();
-    function.setName("");
+    symbols.remove(function);
     auto result = LLVM::LLVMFuncOp::create(b, function.getLoc(), name, type);
     result.getBody().takeBody(function.getBody());
-    symbols.remove(function);
     function.erase();
     symbols.insert(result);
     result.walk([&](func::ReturnOp op) {

@@ -86,7 +86,7 @@ int64_t choosePacking(ContractionPlan &plan) {
   int64_t depth = maxPanelDepth;
   // Rows along n (or m) of one k each: in place, while k is short enough or cut short.
   auto readsInPlace = [&](int64_t strideK) {
-    int64_t most = maxSpan / (strideK * plan.elementBytes());
+    int64_t most = maxSpan / (std::max<int64_t>(strideK, 1) * plan.elementBytes()); // 0: all k are one
     if (most < std::min(minDirectDepth, inner.size))
       return false;
     depth = std::min(depth, most);

@@ -22,7 +22,8 @@ TEST(Analyse, DataOfTextBeforeTheVocabularyIsKnown) {
   AnalyseOptions options;
   options.overrides["context"] = "32";
   Diagnostics diagnostics(sources);
-  int32_t file = sources.add("m.gpt", "setting context = 64\ntext token[t < context]: ids(100)\nlet y = nothing\n");
+  int32_t file =
+      sources.add("m.gpt", "setting context = 64\ntext token[t < context]: ids(100)\nlet y = nothing\n");
   DataSpec data = dataSpec(sources, file, options, diagnostics);
   EXPECT_FALSE(diagnostics.hasErrors());
   EXPECT_EQ(data.kind, DataSpec::Text);
@@ -34,9 +35,10 @@ TEST(Analyse, DataOfTextBeforeTheVocabularyIsKnown) {
 }
 
 TEST(Analyse, SettingsAndOverrides) {
-  Analysed m("setting n = 3, k = 2 * n\nrows x[3] = columns(a, b, c)\nlet y[i < k] = x[i - 1]\noutput y\n"
-             "loss mean(i: x[i])\ntrain { batch: all, steps: 10, optimizer: adamw(lr: 0.1, betas: (0.9, 0.95)) }\n",
-             {{"k", "2"}, {"steps", "20"}});
+  Analysed m(
+      "setting n = 3, k = 2 * n\nrows x[3] = columns(a, b, c)\nlet y[i < k] = x[i - 1]\noutput y\n"
+      "loss mean(i: x[i])\ntrain { batch: all, steps: 10, optimizer: adamw(lr: 0.1, betas: (0.9, 0.95)) }\n",
+      {{"k", "2"}, {"steps", "20"}});
   ASSERT_TRUE(m.model) << m.errors;
   EXPECT_EQ(m.model->settings()[1].value, 2);
   EXPECT_TRUE(m.model->settings()[1].overridden);
@@ -77,7 +79,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{ROWS "let y = relu(xx)\n", {"m.gpt:2:14: error: unknown name 'xx'", "did you mean 'x'?"}},
         Case{ROWS "let y[i] = softmx(i: x[i])\n", {"unknown function or block 'softmx'", "'softmax'"}},
         Case{ROWS "param w[5, 3] ~ normal(1)\nlet h[j] = sum(i: x[i] * w[i, j])\noutput h\n",
-             {"index 'i' has 4 values in 'x', but 5 here, in 'w'", "m.gpt:1:8: note: the 4 of 'x' is declared here",
+             {"index 'i' has 4 values in 'x', but 5 here, in 'w'",
+              "m.gpt:1:8: note: the 4 of 'x' is declared here",
               "m.gpt:2:9: note: the 5 of 'w' is declared here"}},
         Case{ROWS "let h[j] = x[j, j]\n", {"'x' has 1 dimension, [i=4], but 2 indices are written here"}},
         Case{ROWS "let h[j] = x\n", {"still has dimensions of its own, [i=4]"}},
@@ -117,7 +120,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{ROWS "param w[3] = [1, 2]\n", {"parameter 'w' is [3], but its initial value is [i=2]"}},
         Case{ROWS "param w[3] ~ gauss(1)\n", {"expected a distribution after '~'"}},
         Case{ROWS "param w[3]\n", {"parameter 'w' has no initial value"}},
-        Case{"rows x[3] = columns(a, b)\n", {"'x' has room for 3 numbers, but 2 are given", "declare `x[2]`"}},
+        Case{"rows x[3] = columns(a, b)\n",
+             {"'x' has room for 3 numbers, but 2 are given", "declare `x[2]`"}},
         Case{"text token[t]: chars\n", {"a text has one dimension, with its length"}},
         Case{"text token[t < 4]: words\n", {"unknown tokenizer 'words'"}},
         Case{"use \"none.gpt\"\n", {"m.gpt:1:1: error: cannot read 'none.gpt'", "blocks.gpt, functions.gpt"}},
