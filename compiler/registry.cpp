@@ -2,9 +2,7 @@
 
 #include "ir/gpt/gpt.h"
 #include "ir/rt/rt.h"
-#if __has_include("passes/grad/vjp.h")
 #include "passes/grad/vjp.h"
-#endif
 #include "passes/passes.h"
 
 #include "mlir/Conversion/Passes.h"
@@ -21,35 +19,19 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Transforms/Passes.h"
 
-// While a pass is not yet written it is left out of the list.
-#define OPTIONAL_PASSES(X)                                                                          \
-  X(Batch) X(Autodiff) X(Optimizer) X(SplitReductions) X(InlineMaps) X(FormKernels)                 \
-  X(OutlineKernels) X(Place) X(LowerKernels) X(ExpandRandom) X(ExpandMath) X(RtToLLVM)
-namespace gptc {
-#define X(NAME) __attribute__((weak)) std::unique_ptr<mlir::Pass> create##NAME##Pass();
-OPTIONAL_PASSES(X)
-#undef X
-} // namespace gptc
-
 void gptc::registerDialects(mlir::DialectRegistry &registry) {
   registry.insert<gpt::GptDialect, rt::RtDialect, mlir::func::FuncDialect, mlir::arith::ArithDialect,
                   mlir::math::MathDialect, mlir::affine::AffineDialect, mlir::scf::SCFDialect,
                   mlir::cf::ControlFlowDialect, mlir::memref::MemRefDialect, mlir::ub::UBDialect,
                   mlir::vector::VectorDialect, mlir::x86vector::X86VectorDialect,
                   mlir::LLVM::LLVMDialect>();
-#if __has_include("passes/grad/vjp.h")
   grad::registerVjpModels(registry);
-#endif
   mlir::registerBuiltinDialectTranslation(registry);
   mlir::registerLLVMDialectTranslation(registry);
 }
 
 void gptc::registerPasses() {
-#define X(NAME)                                                                                     \
-  if (static_cast<std::unique_ptr<mlir::Pass> (*)()>(create##NAME##Pass))                                                                           \
-    register##NAME##Pass();
-  OPTIONAL_PASSES(X)
-#undef X
+  registerGptcPasses();
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
   mlir::registerSymbolDCEPass();
