@@ -9,6 +9,8 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <fmt/format.h>
+
 using namespace gptc;
 
 namespace {
@@ -33,10 +35,11 @@ static void printElement(const runtime::ResultView &view, int64_t index) {
   const char *at = view.data + index * int64_t(runtime::sizeOf(view.info->type));
   switch (view.info->type) {
   case runtime::DType::F32:
-    llvm::outs() << llvm::format("%.9g", double(*reinterpret_cast<const float *>(at)));
+    // The fewest digits that read back as the same number.
+    llvm::outs() << fmt::format("{}", *reinterpret_cast<const float *>(at));
     return;
   case runtime::DType::F64:
-    llvm::outs() << llvm::format("%.17g", *reinterpret_cast<const double *>(at));
+    llvm::outs() << fmt::format("{}", *reinterpret_cast<const double *>(at));
     return;
   case runtime::DType::I32:
     llvm::outs() << *reinterpret_cast<const int32_t *>(at);
