@@ -31,9 +31,11 @@ static llvm::Error fillTensor(runtime::TensorInfo &info, mlir::StringRef name, m
   info.shape.assign(tensor.getShape().begin(), tensor.getShape().end());
   info.extents.assign(info.shape.size(), "");
   if (gpt::DimsAttr dims = gpt::dimsOf(tensor))
-    for (size_t i = 0; i < dims.size(); ++i)
+    for (size_t i = 0; i < dims.size(); ++i) {
+      info.dims.push_back(dims[i].getName().str());
       if (dims[i].isDynamic())
         info.extents[i] = dims[i].getExtent().str();
+    }
   return llvm::Error::success();
 }
 

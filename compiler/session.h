@@ -56,6 +56,8 @@ public:
                 const std::vector<std::string> &needed = {});
   /// The tokenizer and facts of a run, without data. Needs open().
   bool loadFacts(const llvm::json::Object &saved);
+  /// The tokenizer that the file declares; `text` is the training text. Needs readDataSpec().
+  bool makeTokenizer(llvm::StringRef text, llvm::StringRef source);
   /// Names, shapes, sizes. Needs open(), and knows facts where data were read.
   bool analyse();
 
@@ -90,7 +92,6 @@ public:
 
 private:
   bool readSettings();
-  bool makeTokenizer(llvm::StringRef text, llvm::StringRef source);
   bool render(const Diagnostics &diagnostics) const;
 
   std::unique_ptr<llvm::DefaultThreadPool> pool;

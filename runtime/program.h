@@ -22,6 +22,7 @@ struct TensorInfo {
   DType type = DType::F32;
   std::vector<int64_t> shape;       // bounds
   std::vector<std::string> extents; // one a dimension; "" where static
+  std::vector<std::string> dims;    // their names, as the model's file has them; for people
   int64_t elements() const;
 };
 

@@ -62,6 +62,13 @@ Error ProgramRun::setExtent(StringRef name, int64_t value) {
   return failure("the program has no extent '{}'", name);
 }
 
+int64_t ProgramRun::extent(StringRef name) const {
+  for (size_t i = 0; i < extents.size(); ++i)
+    if (code.extents[i].name == name)
+      return extents[i];
+  return 0;
+}
+
 Error ProgramRun::setDimension(size_t dimension, int64_t value, const char *what) {
   for (const InputBuffer &buffer : buffers) {
     const TensorInfo &info = *buffer.info;

@@ -28,6 +28,8 @@ public:
 
   /// 0 or less, more than the bound, or an unknown name is an error.
   llvm::Error setExtent(llvm::StringRef name, int64_t value);
+  /// What an extent is now; 0 where the program has none of this name.
+  int64_t extent(llvm::StringRef name) const;
   /// The extents of a batch: `rows` for the first dimension of every input,
   /// `length` (unless 0) for the second. Where such a dimension is static, the
   /// value must be its size.

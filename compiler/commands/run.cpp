@@ -1,120 +1,81 @@
-// gptc run: the outputs of a model for given inputs, as a table.
+// gptc run: the outputs of a model for given inputs, as CSV or to read.
 #include "compiler/commands/commands.h"
+#include "compiler/commands/results.h"
 #include "compiler/trained.h"
 
 #include "runtime/interrupt.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 
-#include <fmt/format.h>
-
 using namespace gptc;
-
-namespace {
-/// Prints results as CSV: one line an example, one column an element.
-class Table {
-public:
-  explicit Table(const runtime::ProgramRun &run) : run(run) {}
-  void header();
-  /// The rows of one batch, whose text windows have `length` tokens.
-  void rows(const runtime::Batch &batch);
-
-private:
-  bool perExample(const runtime::ResultInfo &info) const {
-    return !info.shape.empty() && !info.extents.empty() && info.extents[0] == "b";
-  }
-  const runtime::ProgramRun &run;
-  int64_t example = 0;
-};
-} // namespace
-
-static void printElement(const runtime::ResultView &view, int64_t index) {
-  const char *at = view.data + index * int64_t(runtime::sizeOf(view.info->type));
-  switch (view.info->type) {
-  case runtime::DType::F32:
-    // The fewest digits that read back as the same number.
-    llvm::outs() << fmt::format("{}", *reinterpret_cast<const float *>(at));
-    return;
-  case runtime::DType::F64:
-    llvm::outs() << fmt::format("{}", *reinterpret_cast<const double *>(at));
-    return;
-  case runtime::DType::I32:
-    llvm::outs() << *reinterpret_cast<const int32_t *>(at);
-    return;
-  case runtime::DType::Bool:
-    llvm::outs() << (*at ? 1 : 0);
-    return;
-  }
-}
-
-void Table::header() {
-  llvm::outs() << "example";
-  for (const runtime::ResultInfo &info : run.program().results) {
-    size_t first = perExample(info) ? 1 : 0;
-    int64_t count = 1;
-    for (size_t d = first; d < info.shape.size(); ++d)
-      count *= info.shape[d];
-    for (int64_t i = 0; i < count; ++i) {
-      std::vector<std::string> index(info.shape.size() - first);
-      int64_t rest = i;
-      for (size_t d = info.shape.size(); d-- > first; rest /= info.shape[d])
-        index[d - first] = std::to_string(rest % info.shape[d]);
-      // Names with commas are quoted, as RFC 4180 has it.
-      std::string name = info.name + (index.empty() ? "" : "[" + llvm::join(index, " ") + "]");
-      bool quoted = name.find_first_of(",\"") != std::string::npos;
-      llvm::outs() << "," << (quoted ? "\"" + name + "\"" : name);
-    }
-  }
-  llvm::outs() << "\n";
-}
-
-void Table::rows(const runtime::Batch &batch) {
-  for (int64_t row = 0; row < batch.rows; ++row) {
-    llvm::outs() << example++;
-    for (size_t r = 0; r < run.program().results.size(); ++r) {
-      runtime::ResultView view = run.resultAt(r);
-      const runtime::ResultInfo &info = *view.info;
-      size_t first = perExample(info) ? 1 : 0;
-      int64_t count = 1;
-      for (size_t d = first; d < info.shape.size(); ++d)
-        count *= info.shape[d];
-      for (int64_t i = 0; i < count; ++i) {
-        llvm::outs() << ",";
-        bool inside = true; // of the window's length
-        int64_t rest = i;
-        for (size_t d = info.shape.size(); d-- > first; rest /= info.shape[d])
-          inside &= info.extents[d].empty() || batch.length == 0 || rest % info.shape[d] < batch.length;
-        if (inside)
-          printElement(view, (first ? row * count : 0) + i);
-      }
-    }
-    llvm::outs() << "\n";
-  }
-}
 
 /// Do sizes of this model hang on data that only reading shows?
 static bool sizesFromData(const DataSpec &spec) {
   if (spec.kind == DataSpec::Text)
     return spec.tokenizer == "chars";
-  return llvm::any_of(spec.columns, [](const DataSpec::Column &column) {
-    return column.isClass && column.classes.empty();
-  });
+  return llvm::any_of(
+      spec.columns, [](const DataSpec::Column &column) { return column.isClass && column.classes.empty(); });
+}
+
+/// Which text each extent is the length of.
+static std::map<std::string, std::string> streamsOf(const DataSpec &spec) {
+  std::map<std::string, std::string> streams;
+  for (const DataSpec::Stream &stream : spec.streams)
+    if (!stream.extent.empty())
+      streams[stream.extent] = stream.name;
+  return streams;
+}
+
+/// Makes the prompt the one example of the program's batch. Reports its errors.
+static bool setPrompt(const Session &session, runtime::ProgramRun &run, const std::string &prompt,
+                      runtime::Batch &batch) {
+  auto fail = [](llvm::Error error) {
+    reportError(std::move(error));
+    return false;
+  };
+  std::vector<int32_t> tokens;
+  if (llvm::Error error = session.tokenizer->encode(prompt, tokens, "the prompt"))
+    return fail(std::move(error));
+  if (tokens.empty())
+    return fail(runtime::failure("the prompt is empty: the model needs at least one token"));
+  const DataSpec::Stream &stream = session.spec.streams.front();
+  if (int64_t(tokens.size()) > stream.bound)
+    return fail(runtime::failure(
+        "the prompt has {} tokens, but '{}' takes at most {}; give a longer text with --data", tokens.size(),
+        stream.name, stream.bound));
+  for (const runtime::InputBuffer &input : run.inputs()) {
+    if (runtime::isLoopInput(input.info->name))
+      continue;
+    if (input.info->name != stream.name)
+      return fail(runtime::failure(
+          "what is asked for depends on '{}', which a prompt does not have; give --data", input.info->name));
+    std::copy(tokens.begin(), tokens.end(), reinterpret_cast<int32_t *>(input.data));
+  }
+  batch.rows = 1;
+  batch.length = batch.items = int64_t(tokens.size());
+  if (llvm::Error error = run.setBatch(1, batch.length))
+    return fail(std::move(error));
+  return true;
 }
 
 int gptc::runCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
-  std::string path, data, which = "latest";
+  std::string path, data, prompt, which = "latest", format = "csv";
   std::vector<std::string> show;
   int64_t seed = 1;
-  Arguments arguments("run RUN|MODEL --data FILE [--show NAME]...",
-                      "Prints the model's outputs for given inputs as CSV, a line an example. With a model file\n"
-                      "the weights are its initial ones.");
+  Arguments arguments(
+      "run RUN|MODEL --data FILE|--prompt TEXT [--show NAME]...",
+      "Prints the model's outputs for given inputs as CSV, a line an example, or as tables to\n"
+      "read. With a model file the weights are its initial ones.");
   arguments.positional("RUN|MODEL", "the directory of a run, or a model file", path);
   arguments.option("--data", "FILE", "the inputs: a table, or a text", data);
+  arguments.option("--prompt", "TEXT",
+                   "the one input of a model of text; --data then only says its characters", prompt);
   arguments.option("--show", "NAME", "also this value of the file, whether stored or not", show);
+  arguments.choice("--format", "csv, or tables to read: these show just the values of --show, if given",
+                   {"csv", "table"}, format);
   arguments.option("--seed", "N", "of the initial weights of a model file (default 1)", seed, 0, INT32_MAX);
   arguments.choice("--checkpoint", "which weights of a run (default latest)", {"latest", "best"}, which);
   addSetOption(arguments, options);
@@ -130,7 +91,8 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
   std::optional<runtime::RunDirectory> directory;
   if (isRun) {
     if (!options.set.empty() || arguments.given("--dtype"))
-      return arguments.usageError("a run has its settings and type already; --set and --dtype are for model files");
+      return arguments.usageError(
+          "a run has its settings and type already; --set and --dtype are for model files");
     directory = openRun(session, path, config);
     if (!directory)
       return Failure;
@@ -142,13 +104,25 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
   if (!session.readDataSpec())
     return Failure;
   bool hasData = session.spec.kind != DataSpec::None;
-  if (hasData && data.empty())
+  bool hasPrompt = arguments.given("--prompt");
+  if (hasPrompt && session.spec.kind != DataSpec::Text) {
+    reportError(llvm::Twine(path) + " reads no text, so `--prompt` means nothing to it");
+    return Failure;
+  }
+  if (hasPrompt && !saved && data.empty() && sizesFromData(session.spec))
+    return arguments.usageError("--data is missing: the text whose characters the model file knows");
+  if (hasPrompt && saved && !data.empty())
+    return arguments.usageError("give one of --data and --prompt");
+  if (hasData && data.empty() && !hasPrompt)
     return arguments.usageError("--data is missing: the inputs of the model");
   if (!hasData && !data.empty()) {
     reportError(llvm::Twine(path) + " declares no data, so `--data` means nothing to it");
     return Failure;
   }
   if (!saved && sizesFromData(session.spec) && !session.loadData(data, uint64_t(seed)))
+    return Failure;
+  // Without data a declared tokenizer is made from its declaration alone.
+  if (hasPrompt && !session.tokenizer && !session.makeTokenizer("", "the prompt"))
     return Failure;
   if (!session.analyse())
     return Failure;
@@ -166,7 +140,12 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
   auto machine = Machine::create(options.threads);
   if (!machine)
     return reportError(machine.takeError());
-  auto program = session.compile(session.pipeline(ProgramKind::Outputs, hasData ? 64 : 1, hasData), show);
+  auto program = session.compile(session.pipeline(ProgramKind::Outputs,
+                                                  hasPrompt ? 1
+                                                  : hasData ? 64
+                                                            : 1,
+                                                  hasData),
+                                 show);
   if (!program)
     return reportError(program.takeError());
   // The table need not have what the outputs do not ask for, such as labels.
@@ -192,21 +171,26 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
   }
 
   runtime::ProgramRun &run = **bound;
-  Table table(run);
-  if (!hasData || needed.empty()) {
-    run.setLoopInputs(uint64_t(seed), 0, 0);
-    run.run();
-    table.header();
+  std::unique_ptr<ResultPrinter> printer =
+      format == "csv"
+          ? printCsv(run)
+          : printTables(run, session.tokenizer.get(), streamsOf(session.spec), {show.begin(), show.end()});
+  if (!hasData || needed.empty() || hasPrompt) {
     runtime::Batch one;
     one.rows = 1;
-    table.rows(one);
+    if (hasPrompt && !setPrompt(session, run, prompt, one))
+      return Failure;
+    run.setLoopInputs(uint64_t(seed), 0, 0);
+    run.run();
+    printer->header();
+    printer->rows(one);
     return Success;
   }
   if (!session.loadData(data, uint64_t(seed), saved, needed))
     return Failure;
   if (llvm::Error error = session.loader->check(run.inputs()))
     return reportError(std::move(error));
-  table.header();
+  printer->header();
   runtime::BatchShape shape = run.batchShape();
   using Part = runtime::Loader::Part;
   int64_t example = 0;
@@ -218,7 +202,7 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
       return reportError(std::move(error));
     run.setLoopInputs(uint64_t(seed), 0, example);
     run.run();
-    table.rows(batch);
+    printer->rows(batch);
     example += batch.rows;
   }
   return Success;

@@ -1,0 +1,42 @@
+// What `gptc run` prints: a program's results as CSV or as tables to read.
+#pragma once
+
+#include "runtime/runner.h"
+#include "runtime/tokenizer.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+namespace gptc {
+
+/// Prints to standard output, batch after batch.
+class ResultPrinter {
+public:
+  virtual ~ResultPrinter() = default;
+  /// Once, before the first batch.
+  virtual void header() {}
+  /// The results of a run of the program on a batch.
+  virtual void rows(const runtime::Batch &batch) = 0;
+};
+
+/// One line an example, one column an element. Elements outside of an extent
+/// (a text shorter than its bound) are empty.
+std::unique_ptr<ResultPrinter> printCsv(const runtime::ProgramRun &run);
+
+/// For people: each value under its name; the last two dimensions as rows and
+/// columns of a matrix, one for each place of the others. Dimensions along a
+/// text have its tokens as heads: `streams` says which input each extent
+/// belongs to ("t" -> "token"). `only`: the results to print; empty: all.
+std::unique_ptr<ResultPrinter> printTables(const runtime::ProgramRun &run,
+                                           const runtime::Tokenizer *tokenizer,
+                                           std::map<std::string, std::string> streams,
+                                           std::set<std::string> only);
+
+/// A token's text in quotes of its own kind: a line's end as \n, a space as ␣,
+/// so that it has no blank and one line.
+std::string visibleToken(const runtime::Tokenizer &tokenizer, int32_t token);
+
+} // namespace gptc
