@@ -10,7 +10,9 @@
 using namespace gptc;
 
 static std::string name = "gptc";
-const std::string &gptc::programName() { return name; }
+const std::string &gptc::programName() {
+  return name;
+}
 void gptc::setProgramName(llvm::StringRef argv0) {
   if (!argv0.empty())
     name = llvm::sys::path::filename(argv0).str();
@@ -44,17 +46,32 @@ void Arguments::option(const char *name, const char *value, const char *help,
                      }});
 }
 
-void Arguments::option(const char *name, const char *value, const char *help, int64_t &target,
-                       int64_t least, int64_t most) {
-  options.push_back({name, value, help, [&target, least, most](llvm::StringRef text) -> std::string {
-                       int64_t number = 0;
-                       if (text.getAsInteger(10, number))
-                         return "is not an integer";
-                       if (number < least || number > most)
-                         return llvm::formatv("is not between {0} and {1}", least, most);
-                       target = number;
-                       return "";
+static std::string readInteger(llvm::StringRef text, int64_t &target, int64_t least, int64_t most) {
+  int64_t number = 0;
+  if (text.getAsInteger(10, number))
+    return "is not an integer";
+  if (number < least || number > most)
+    return llvm::formatv("is not between {0} and {1}", least, most);
+  target = number;
+  return "";
+}
+
+void Arguments::option(const char *name, const char *value, const char *help, int64_t &target, int64_t least,
+                       int64_t most) {
+  options.push_back({name, value, help, [&target, least, most](llvm::StringRef text) {
+                       return readInteger(text, target, least, most);
                      }});
+}
+
+void Arguments::optional(const char *name, const char *value, const char *help, int64_t &target,
+                         int64_t otherwise, int64_t least, int64_t most) {
+  options.push_back({name, value, help, [=, &target](llvm::StringRef text) {
+                       if (!text.empty())
+                         return readInteger(text, target, least, most);
+                       target = otherwise;
+                       return std::string();
+                     }});
+  options.back().valueOptional = true;
 }
 
 void Arguments::option(const char *name, const char *value, const char *help, double &target, double least,
@@ -150,7 +167,11 @@ std::optional<int> Arguments::parse(llvm::ArrayRef<const char *> words) {
     if (option->value.empty() && hasInlined)
       return usageError(llvm::formatv("`{0}` takes no value", name));
     llvm::StringRef value = inlined;
-    if (!option->value.empty() && !hasInlined) {
+    if (option->valueOptional && !hasInlined) {
+      int64_t number;
+      if (i + 1 < words.size() && !llvm::StringRef(words[i + 1]).getAsInteger(10, number))
+        value = words[++i];
+    } else if (!option->value.empty() && !hasInlined) {
       if (i + 1 == words.size())
         return usageError(llvm::formatv("`{0}` needs a value: {0} {1}", name, option->value));
       value = words[++i];
@@ -171,9 +192,12 @@ std::string Arguments::help() const {
   for (const Positional &positional : positionals)
     text += llvm::formatv("  {0,-22} {1}\n", positional.name, positional.help).str();
   for (const Option &option : options) {
-    std::string left = option.value.empty() ? option.name : option.name + " " + option.value;
-    text += llvm::formatv(left.size() > 22 ? "  {0}\n  {2,-22} {1}\n" : "  {0,-22} {1}\n", left, option.help, "")
-                .str();
+    std::string left = option.value.empty()   ? option.name
+                       : option.valueOptional ? option.name + " [" + option.value + "]"
+                                              : option.name + " " + option.value;
+    text +=
+        llvm::formatv(left.size() > 22 ? "  {0}\n  {2,-22} {1}\n" : "  {0,-22} {1}\n", left, option.help, "")
+            .str();
   }
   if (!last.empty())
     text += "\n" + last;

@@ -26,8 +26,14 @@ public:
   void option(const char *name, const char *value, const char *help, std::string &target);
   void option(const char *name, const char *value, const char *help, std::vector<std::string> &target);
   /// Numbers outside of [least, most] are usage errors.
-  void option(const char *name, const char *value, const char *help, int64_t &target, int64_t least, int64_t most);
-  void option(const char *name, const char *value, const char *help, double &target, double least, double most);
+  void option(const char *name, const char *value, const char *help, int64_t &target, int64_t least,
+              int64_t most);
+  void option(const char *name, const char *value, const char *help, double &target, double least,
+              double most);
+  /// An integer that may be left out: then the target gets `otherwise`. What
+  /// follows is its value only if it is an integer.
+  void optional(const char *name, const char *value, const char *help, int64_t &target, int64_t otherwise,
+                int64_t least, int64_t most);
   /// One of a few words.
   void choice(const char *name, const char *help, std::vector<std::string> words, std::string &target);
   /// An option without a value.
@@ -48,9 +54,9 @@ public:
 
 private:
   struct Option {
-    std::string name, value, help; // value is empty for a flag
+    std::string name, value, help;                   // value is empty for a flag
     std::function<std::string(llvm::StringRef)> set; // returns what is wrong, or ""
-    bool given = false;
+    bool given = false, valueOptional = false;
   };
   struct Positional {
     std::string name, help;

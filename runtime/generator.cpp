@@ -79,6 +79,8 @@ Expected<int64_t> generate(ProgramRun &run, const Tokenizer &tokenizer, llvm::Ar
     Expected<int32_t> token = sampler.sample(last, info.type, uint64_t(made));
     if (!token)
       return token.takeError();
+    if (options.observe)
+      options.observe(*token, sampler.likeliest(options.candidates));
     tokens.push_back(*token);
     std::string text = decoder.push(*token);
     if (!text.empty() && !emit(text)) {

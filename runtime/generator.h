@@ -13,6 +13,10 @@ struct GenerateOptions {
   int64_t tokens = 0;
   SamplingOptions sampling;
   std::string result = "logits"; // F32 or F64 [b, t, vocabulary], or [b, vocabulary]
+  /// Called before a token's text is emitted, with the `candidates` likeliest
+  /// ones that it was chosen among.
+  std::function<void(int32_t token, llvm::ArrayRef<Candidate> candidates)> observe;
+  size_t candidates = 0;
 };
 
 /// Continues the prompt. Each token is sampled from the logits after the last

@@ -21,60 +21,79 @@ Sampler::Sampler(const SamplingOptions &options, int64_t vocabulary) : options(o
   candidates.resize(size_t(vocabulary));
 }
 
-llvm::Expected<int32_t> Sampler::sample(const char *logits, DType type, uint64_t number) {
-  size_t count = candidates.size(), best = 0;
-  for (size_t i = 0; i < count; ++i) {
+// Most likely first; equal ones by number, so that the order is one.
+static bool before(const Candidate &a, const Candidate &b) {
+  return a.probability != b.probability ? a.probability > b.probability : a.token < b.token;
+}
+
+/// Fills the candidates with the logits; returns the place of the highest.
+llvm::Expected<size_t> Sampler::read(const char *logits, DType type) {
+  size_t best = 0;
+  for (size_t i = 0; i < candidates.size(); ++i) {
     double value = type == DType::F64 ? reinterpret_cast<const double *>(logits)[i]
                                       : double(reinterpret_cast<const float *>(logits)[i]);
     if (std::isnan(value) || value == INFINITY)
       return failure("the logit of token {} is not finite", i);
     candidates[i] = {value, int32_t(i)};
-    if (value > candidates[best].weight)
+    if (value > candidates[best].probability)
       best = i;
   }
-  if (count == 0 || candidates[best].weight == -INFINITY)
+  if (candidates.empty() || candidates[best].probability == -INFINITY)
     return failure("no token is possible: every logit is -inf");
-  if (options.temperature == 0)
-    return int32_t(best);
+  return best;
+}
 
-  // Most likely first; equal ones by number, so that the order is one.
-  auto before = [](const Candidate &a, const Candidate &b) {
-    return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
-  };
-  double highest = candidates[best].weight;
-  if (options.topK > 0 && size_t(options.topK) < count) {
+llvm::Expected<int32_t> Sampler::sample(const char *logits, DType type, uint64_t number) {
+  llvm::Expected<size_t> best = read(logits, type);
+  if (!best)
+    return best.takeError();
+  const Candidate top = candidates[*best];
+  bool greedy = options.temperature == 0;
+  left = candidates.size();
+  if (options.topK > 0 && size_t(options.topK) < left) {
     std::nth_element(candidates.begin(), candidates.begin() + options.topK, candidates.end(), before);
-    count = size_t(options.topK);
+    left = size_t(options.topK);
   }
-  bool sorted = count < candidates.size() || options.topP < 1;
-  if (sorted)
-    std::sort(candidates.begin(), candidates.begin() + int64_t(count), before);
-  double total = 0;
-  for (size_t i = 0; i < count; ++i) {
-    candidates[i].weight = std::exp((candidates[i].weight - highest) / options.temperature);
-    total += candidates[i].weight;
+  if (left < candidates.size() || options.topP < 1)
+    std::sort(candidates.begin(), candidates.begin() + int64_t(left), before);
+  total = 0;
+  for (size_t i = 0; i < left; ++i) {
+    double &value = candidates[i].probability;
+    value = std::exp((value - top.probability) / (greedy ? 1 : options.temperature));
+    total += value;
   }
   if (options.topP < 1) {
     double reached = 0;
-    for (size_t i = 0; i < count; ++i) {
-      reached += candidates[i].weight;
+    for (size_t i = 0; i < left; ++i) {
+      reached += candidates[i].probability;
       if (reached >= options.topP * total) {
-        count = i + 1;
+        left = i + 1;
         total = reached;
       }
     }
   }
+  if (greedy)
+    return top.token;
   double place = randomUniform(randomBits(options.seed, RandomUse::Sample, number, 0)) * total;
   int32_t chosen = candidates[0].token;
-  for (size_t i = 0; i < count; ++i) {
-    if (candidates[i].weight > 0)
+  for (size_t i = 0; i < left; ++i) {
+    if (candidates[i].probability > 0)
       chosen = candidates[i].token; // rounding may leave `place` at the very end
-    place -= candidates[i].weight;
+    place -= candidates[i].probability;
     if (place < 0)
       break;
   }
-  // candidates are rebuilt from the logits at the next call; nothing to restore.
   return chosen;
+}
+
+std::vector<Candidate> Sampler::likeliest(size_t most) const {
+  std::vector<Candidate> result(candidates.begin(), candidates.begin() + int64_t(left));
+  most = std::min(most, left);
+  std::partial_sort(result.begin(), result.begin() + int64_t(most), result.end(), before);
+  result.resize(most);
+  for (Candidate &candidate : result)
+    candidate.probability /= total;
+  return result;
 }
 
 } // namespace gptc::runtime

@@ -18,6 +18,12 @@ struct SamplingOptions {
   llvm::Error check() const;
 };
 
+/// A token that may be chosen, and how likely.
+struct Candidate {
+  double probability;
+  int32_t token;
+};
+
 /// The n-th sample depends on the logits, the seed and n alone.
 class Sampler {
 public:
@@ -26,13 +32,18 @@ public:
   /// where no token is possible.
   llvm::Expected<int32_t> sample(const char *logits, DType type, uint64_t number);
 
+  /// What the last sample was chosen from, the likeliest first, at most `most`:
+  /// the tokens that top-k and top-p left, whose probabilities add up to 1. At
+  /// temperature 0 the shares are those of temperature 1.
+  std::vector<Candidate> likeliest(size_t most) const;
+
 private:
+  llvm::Expected<size_t> read(const char *logits, DType type);
+
   SamplingOptions options;
-  struct Candidate {
-    double weight;
-    int32_t token;
-  };
-  std::vector<Candidate> candidates;
+  std::vector<Candidate> candidates; // after a sample the first `left` of them count
+  size_t left = 0;
+  double total = 0; // of what stands as their probability
 };
 
 } // namespace gptc::runtime

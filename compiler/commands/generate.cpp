@@ -1,12 +1,15 @@
 // gptc generate: text from a trained model, on standard output.
 #include "compiler/commands/commands.h"
+#include "compiler/commands/results.h"
 #include "compiler/payload.h"
 #include "compiler/trained.h"
 
 #include "runtime/generator.h"
 #include "runtime/interrupt.h"
 
-#include "llvm/Support/FormatVariadic.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/Unicode.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace gptc;
@@ -17,26 +20,52 @@ static std::string logitsName(const Session &session) {
   return outputs.empty() ? "" : outputs.front();
 }
 
+/// `u    u 50 %, m 25 %, a 0.4 %`: the token that was chosen, then what it was chosen from.
+static void printCandidates(const runtime::Tokenizer &tokenizer, int32_t token,
+                            llvm::ArrayRef<runtime::Candidate> candidates) {
+  std::string chosen = visibleToken(tokenizer, token);
+  int width = llvm::sys::unicode::columnWidthUTF8(chosen);
+  (llvm::outs() << chosen).indent(unsigned(std::max(2, 6 - width)));
+  llvm::ListSeparator comma;
+  for (const runtime::Candidate &candidate : candidates) {
+    double percent = 100 * candidate.probability;
+    llvm::outs() << comma << visibleToken(tokenizer, candidate.token)
+                 << llvm::format(percent < 1 ? " %.1f %%" : " %.0f %%", percent);
+  }
+  llvm::outs() << "\n";
+}
+
 int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
   std::string path, prompt = "\n", which = "latest";
-  int64_t tokens = 300, topK = 0, seed = 1;
+  int64_t tokens = 300, topK = 0, seed = 1, candidates = 0;
+  bool greedy = false;
   double temperature = 1.0, topP = 1.0;
-  Arguments arguments("generate RUN --prompt TEXT [--tokens N]",
-                      "Continues the prompt with a trained model, token by token, on standard output. The same\n"
-                      "seed gives the same text. What the model's generate { } says holds unless given here.");
+  Arguments arguments(
+      "generate RUN --prompt TEXT [--tokens N]",
+      "Continues the prompt with a trained model, token by token, on standard output. The same\n"
+      "seed gives the same text. What the model's generate { } says holds unless given here.");
   arguments.positional("RUN", "the directory of a run", path);
   arguments.option("--prompt", "TEXT", "the text to go on from (default: a new line)", prompt);
   arguments.option("--tokens", "N", "how many tokens to make (default 300)", tokens, 0, INT64_MAX / 2);
-  arguments.option("--temperature", "T", "below 1 plainer, above 1 wilder, 0 always the likeliest (default 1)",
-                   temperature, 0, 1e6);
+  arguments.option("--temperature", "T",
+                   "below 1 plainer, above 1 wilder, 0 always the likeliest (default 1)", temperature, 0,
+                   1e6);
   arguments.option("--top-k", "K", "choose among the K likeliest only; 0: all (default)", topK, 0, INT32_MAX);
-  arguments.option("--top-p", "P", "choose among the likeliest that reach P together (default 1)", topP, 0, 1);
+  arguments.option("--top-p", "P", "choose among the likeliest that reach P together (default 1)", topP, 0,
+                   1);
+  arguments.flag("--greedy", "always the likeliest token: --temperature 0", greedy);
   arguments.option("--seed", "N", "of the choices (default 1)", seed, 0, INT64_MAX);
+  arguments.optional("--show-probs", "N",
+                     "a line a token: it, and the N likeliest it was chosen from (default 5);\n"
+                     "                         the text follows",
+                     candidates, 5, 1, INT32_MAX);
   arguments.choice("--checkpoint", "which weights (default latest)", {"latest", "best"}, which);
   addCompileOptions(arguments, options);
   if (std::optional<int> code = arguments.parse(words))
     return *code;
+  if (greedy && arguments.given("--temperature") && temperature != 0)
+    return arguments.usageError("give one of --greedy and --temperature");
 
   Session session(options);
   std::optional<llvm::json::Object> config;
@@ -61,7 +90,7 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
 
   runtime::GenerateOptions generation;
   generation.tokens = tokens;
-  generation.sampling.temperature = temperature;
+  generation.sampling.temperature = greedy ? 0 : temperature;
   generation.sampling.topK = topK;
   generation.sampling.topP = topP;
   generation.sampling.seed = uint64_t(seed);
@@ -84,12 +113,27 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
     return reportError(bound.takeError());
   if (llvm::Error error = (*machine)->load(session, *run, which))
     return reportError(std::move(error));
-  llvm::outs() << prompt;
-  auto made = runtime::generate(**bound, *session.tokenizer, promptTokens, generation, [](llvm::StringRef text) {
-    llvm::outs() << text;
-    llvm::outs().flush();
-    return !llvm::outs().has_error();
-  });
+  std::string whole; // shown behind the candidates
+  if (candidates) {
+    generation.candidates = size_t(candidates);
+    generation.observe = [&](int32_t token, llvm::ArrayRef<runtime::Candidate> from) {
+      printCandidates(*session.tokenizer, token, from);
+    };
+    whole = prompt;
+  } else {
+    llvm::outs() << prompt;
+  }
+  auto made =
+      runtime::generate(**bound, *session.tokenizer, promptTokens, generation, [&](llvm::StringRef text) {
+        if (candidates)
+          whole += text;
+        else
+          llvm::outs() << text;
+        llvm::outs().flush();
+        return !llvm::outs().has_error();
+      });
+  if (candidates)
+    llvm::outs() << "\n" << whole;
   if (!made) {
     llvm::outs() << "\n";
     return reportError(made.takeError());
