@@ -1,9 +1,13 @@
 #include "runtime/tokenizer.h"
 
+#include "runtime/files.h"
+#include "runtime/tokenizer_json.h"
+#include "runtime/tokenizer_pieces.h"
 #include "runtime/utf8.h"
 
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
 
 #include <algorithm>
 
@@ -13,13 +17,18 @@ using llvm::StringRef;
 
 namespace gptc::runtime {
 
-static constexpr int64_t largestVocabulary = int64_t(1) << 30;
-
 std::string Tokenizer::decode(llvm::ArrayRef<int32_t> tokens) const {
   std::string bytes;
   for (int32_t token : tokens)
     append(bytes, token);
   return repairUtf8(bytes);
+}
+
+std::optional<int32_t> Tokenizer::special(StringRef name) const {
+  for (const SpecialToken &token : specials())
+    if (token.name == name)
+      return token.id;
+  return std::nullopt;
 }
 
 std::string StreamDecoder::push(int32_t token) {
@@ -147,18 +156,66 @@ private:
   int64_t size;
 };
 
+/// Special tokens before those of another tokenizer.
+class WithSpecials : public Tokenizer {
+public:
+  WithSpecials(std::vector<std::string> names, std::unique_ptr<Tokenizer> inner)
+      : names(std::move(names)), inner(std::move(inner)) {}
+
+  StringRef kind() const override { return inner->kind(); }
+  int64_t vocabulary() const override { return count() + inner->vocabulary(); }
+
+  Error encode(StringRef text, std::vector<int32_t> &tokens, StringRef source) const override {
+    size_t before = tokens.size();
+    Error error = inner->encode(text, tokens, source);
+    for (size_t i = before; i < tokens.size(); ++i)
+      tokens[i] += count();
+    return error;
+  }
+
+  void append(std::string &bytes, int32_t token) const override {
+    if (token >= 0 && token < count())
+      bytes += names[size_t(token)];
+    else
+      inner->append(bytes, token < 0 ? token : token - count());
+  }
+
+  std::vector<SpecialToken> specials() const override {
+    std::vector<SpecialToken> all;
+    for (size_t i = 0; i < names.size(); ++i)
+      all.push_back({names[i], int32_t(i)});
+    return all;
+  }
+
+  llvm::json::Object save() const override {
+    llvm::json::Object saved = inner->save();
+    saved["specials"] = llvm::json::Array(names);
+    return saved;
+  }
+
+private:
+  int32_t count() const { return int32_t(names.size()); }
+  std::vector<std::string> names;
+  std::unique_ptr<Tokenizer> inner;
+};
+
 } // namespace
 
-static Expected<std::unique_ptr<Tokenizer>> makeCharacters(StringRef kind, StringRef text, StringRef source) {
-  if (text.empty())
-    return failure("{}: empty, so there is no alphabet", source);
+using Made = Expected<std::unique_ptr<Tokenizer>>;
+
+static Made makeCharacters(StringRef kind, llvm::ArrayRef<TokenizerText> texts) {
   std::vector<bool> seen(0x110000);
-  for (size_t at = 0; at < text.size();) {
-    int32_t codePoint = nextCodePoint(text, at);
-    if (codePoint < 0)
-      return checkUtf8(text, source);
-    seen[size_t(codePoint)] = true;
-  }
+  bool empty = true;
+  for (const TokenizerText &text : texts)
+    for (size_t at = 0; at < text.text.size();) {
+      int32_t codePoint = nextCodePoint(text.text, at);
+      if (codePoint < 0)
+        return checkUtf8(text.text, text.source);
+      seen[size_t(codePoint)] = true;
+      empty = false;
+    }
+  if (empty)
+    return failure("{}: empty, so there is no alphabet", texts.empty() ? "text" : texts.front().source);
   std::vector<int32_t> alphabet;
   for (int32_t codePoint = 0; codePoint < 0x110000; ++codePoint)
     if (seen[size_t(codePoint)])
@@ -166,35 +223,97 @@ static Expected<std::unique_ptr<Tokenizer>> makeCharacters(StringRef kind, Strin
   return std::make_unique<CharacterTokenizer>(kind, std::move(alphabet));
 }
 
-static Expected<std::unique_ptr<Tokenizer>> makeIds(int64_t size, StringRef source) {
+static Made makeIds(int64_t size, StringRef source) {
   if (size < 1 || size > largestVocabulary)
     return failure("{}: ids needs a number between 1 and {}, not {}", source, largestVocabulary, size);
   return std::make_unique<IdTokenizer>(size);
 }
 
-Expected<std::unique_ptr<Tokenizer>> makeTokenizer(StringRef kind, llvm::ArrayRef<std::string> arguments,
-                                                   StringRef text, StringRef source) {
+static Made makeBytePairs(Expected<BytePairs> pairs) {
+  if (!pairs)
+    return pairs.takeError();
+  return std::make_unique<BytePairTokenizer>(std::move(*pairs));
+}
+
+Made readTokenizer(StringRef path) {
+  auto buffer = readFile(path);
+  if (!buffer)
+    return buffer.takeError();
+  return makeBytePairs(parseTokenizerJson((*buffer)->getBuffer(), path));
+}
+
+// Special tokens around a tokenizer that knows none itself.
+static Made withSpecials(Made inner, llvm::ArrayRef<std::string> specials) {
+  if (!inner || specials.empty())
+    return inner;
+  llvm::StringSet<> seen;
+  for (const std::string &name : specials)
+    if (name.empty() || !seen.insert(name).second)
+      return failure("the special token '{}' is {}", name, name.empty() ? "without a name" : "named twice");
+  return std::make_unique<WithSpecials>(specials.vec(), std::move(*inner));
+}
+
+Made makeTokenizer(StringRef kind, llvm::ArrayRef<std::string> arguments, llvm::ArrayRef<TokenizerText> texts,
+                   llvm::ArrayRef<std::string> specials) {
+  if (kind == "pieces")
+    return withSpecials(makePieces(arguments), specials);
   size_t wanted = kind == "chars" ? 0 : 1;
-  if (kind != "chars" && kind != "alphabet" && kind != "ids")
-    return failure("there is no tokenizer '{}'; there are alphabet, chars and ids", kind);
+  if (!llvm::is_contained({"chars", "alphabet", "ids", "bpe", "tokenizer"}, kind))
+    return failure("there is no tokenizer '{}'; there are alphabet, bpe, chars, ids, pieces and tokenizer",
+                   kind);
   if (arguments.size() != wanted)
     return failure("tokenizer {} takes {} arguments, not {}", kind, wanted, arguments.size());
   if (kind == "chars")
-    return makeCharacters(kind, text, source);
+    return withSpecials(makeCharacters(kind, texts), specials);
   if (kind == "alphabet")
-    return makeCharacters(kind, arguments[0], "alphabet");
+    return withSpecials(makeCharacters(kind, TokenizerText{arguments[0], "alphabet"}), specials);
+  if (kind == "tokenizer") {
+    Made made = readTokenizer(arguments[0]);
+    for (const std::string &name : specials)
+      if (made && !(*made)->special(name))
+        return failure("{}: it has no special token '{}' among its added_tokens", arguments[0], name);
+    return made;
+  }
   int64_t size;
   if (StringRef(arguments[0]).getAsInteger(10, size))
-    return failure("tokenizer ids takes a number, not '{}'", arguments[0]);
+    return failure("tokenizer {} takes a number, not '{}'", kind, arguments[0]);
+  if (kind == "bpe")
+    return makeBytePairs(trainBytePairs(texts, size, specials));
+  if (!specials.empty())
+    return failure("ids are numbers as they are, so there can be no special token '{}'", specials.front());
   return makeIds(size, "tokenizer");
 }
 
-Expected<std::unique_ptr<Tokenizer>> loadTokenizer(const llvm::json::Object &saved, StringRef source) {
+Made makeTokenizer(StringRef kind, llvm::ArrayRef<std::string> arguments, StringRef text, StringRef source) {
+  return makeTokenizer(kind, arguments, TokenizerText{text, source});
+}
+
+static Made loadPieces(const llvm::json::Object &saved, StringRef source) {
+  std::vector<std::string> pieces;
+  if (const llvm::json::Array *list = saved.getArray("pieces"))
+    for (const llvm::json::Value &piece : *list)
+      pieces.push_back(piece.getAsString().value_or("").str());
+  Made made = makePieces(pieces);
+  if (!made)
+    return failure("{}: {}", source, llvm::toString(made.takeError()));
+  return made;
+}
+
+Made loadTokenizer(const llvm::json::Object &saved, StringRef source) {
   StringRef kind = saved.getString("kind").value_or("");
+  std::vector<std::string> specials;
+  if (const llvm::json::Array *list = saved.getArray("specials"))
+    for (const llvm::json::Value &name : *list)
+      specials.push_back(name.getAsString().value_or("").str());
   if (kind == "ids")
     return makeIds(saved.getInteger("size").value_or(0), source);
   if (kind == "chars" || kind == "alphabet")
-    return makeCharacters(kind, saved.getString("alphabet").value_or(""), source);
+    return withSpecials(makeCharacters(kind, TokenizerText{saved.getString("alphabet").value_or(""), source}),
+                        specials);
+  if (kind == "pieces")
+    return withSpecials(loadPieces(saved, source), specials);
+  if (kind == "bpe")
+    return makeBytePairs(parseTokenizerJson(saved.getString("text").value_or(""), source));
   return failure("{}: unknown tokenizer '{}'", source, kind);
 }
 

@@ -7,10 +7,17 @@
 #include "llvm/Support/JSON.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace gptc::runtime {
+
+/// A token that stands for no text: <pad>, <s>, </s>.
+struct SpecialToken {
+  std::string name;
+  int32_t id;
+};
 
 class Tokenizer {
 public:
@@ -24,6 +31,10 @@ public:
   /// Appends a token's bytes; a character may need several tokens. Tokens
   /// outside of the vocabulary give U+FFFD.
   virtual void append(std::string &bytes, int32_t token) const = 0;
+  /// The special tokens by id.
+  virtual std::vector<SpecialToken> specials() const { return {}; }
+  /// The id of the special token of that name; nothing where there is none.
+  std::optional<int32_t> special(llvm::StringRef name) const;
   /// What config.json keeps; loadTokenizer takes it back.
   virtual llvm::json::Object save() const = 0;
 
@@ -45,14 +56,35 @@ private:
   std::string pending;
 };
 
+constexpr int64_t largestVocabulary = int64_t(1) << 30;
+
+/// A text that a tokenizer is made from; `source` names it in errors.
+struct TokenizerText {
+  llvm::StringRef text, source;
+};
+
 /// A tokenizer by its name and arguments in a model file:
-///   chars          the text's own code points, sorted
-///   alphabet(TEXT) the given code points, sorted
-///   ids(N)         decimal numbers below N, separated by white space
-/// `text` is the training text (valid UTF-8 or an error), needed for chars only.
+///   chars            the texts' own code points, sorted
+///   alphabet(TEXT)   the given code points, sorted
+///   ids(N)           decimal numbers below N, separated by white space
+///   bpe(N)           byte pairs learned from the texts, at most N tokens
+///   pieces(A, B, ...) the given pieces, then the 256 bytes for all else
+///   tokenizer(FILE)  what a tokenizer.json says
+/// `texts` are the training texts (valid UTF-8 or an error), one vocabulary for
+/// all; only chars and bpe look at them. `specials` are names of special tokens:
+/// they get ids 0, 1, ... in their order, before all other tokens, and count
+/// towards N. ids takes none; a tokenizer.json must have them already, under any ids
+/// (ask special()). bpe and tokenizer also find their names in text.
+llvm::Expected<std::unique_ptr<Tokenizer>> makeTokenizer(llvm::StringRef kind,
+                                                         llvm::ArrayRef<std::string> arguments,
+                                                         llvm::ArrayRef<TokenizerText> texts,
+                                                         llvm::ArrayRef<std::string> specials = {});
+/// The same for one text.
 llvm::Expected<std::unique_ptr<Tokenizer>> makeTokenizer(llvm::StringRef kind,
                                                          llvm::ArrayRef<std::string> arguments,
                                                          llvm::StringRef text, llvm::StringRef source);
+/// A tokenizer from a file: a tokenizer.json of byte pairs (tokenizer_json.h).
+llvm::Expected<std::unique_ptr<Tokenizer>> readTokenizer(llvm::StringRef path);
 /// A tokenizer from what save() gave.
 llvm::Expected<std::unique_ptr<Tokenizer>> loadTokenizer(const llvm::json::Object &saved,
                                                          llvm::StringRef source);

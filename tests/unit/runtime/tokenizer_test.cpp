@@ -58,7 +58,7 @@ TEST(Tokenizer, OtherKinds) {
   EXPECT_CONTAINS(messageOf(ids->encode("1\n50257", tokens, "t")), "t:2: 50257 is not between 0 and 50256");
   EXPECT_CONTAINS(messageOf(ids->encode("1 x", tokens, "t")), "'x' is not a number");
   EXPECT_EQ(valueOf(makeTokenizer("alphabet", {"cba"}, "", "t"))->decode({0, 1, 2}), "abc");
-  EXPECT_CONTAINS(messageOf(makeTokenizer("bpe", {"8000"}, "", "t")), "no tokenizer 'bpe'");
+  EXPECT_CONTAINS(messageOf(makeTokenizer("words", {"8000"}, "", "t")), "no tokenizer 'words'");
   EXPECT_CONTAINS(messageOf(makeTokenizer("ids", {}, "", "t")), "takes 1 arguments");
   EXPECT_CONTAINS(messageOf(loadTokenizer(llvm::json::Object{{"kind", "x"}}, "config.json")), "config.json");
 }
