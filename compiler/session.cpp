@@ -2,7 +2,9 @@
 #include "compiler/jit.h"
 #include "compiler/registry.h"
 
+#include "runtime/data/pairs_loader.h"
 #include "runtime/data/rows_loader.h"
+#include "runtime/data/separate_loader.h"
 #include "runtime/data/text_loader.h"
 #include "runtime/files.h"
 #include "runtime/pool.h"
@@ -47,14 +49,10 @@ bool gptc::colourErrors() {
 
 Program gptc::programOf(ProgramKind kind) {
   switch (kind) {
-  case ProgramKind::Init:
-    return Program::Init;
-  case ProgramKind::Train:
-    return Program::Train;
-  case ProgramKind::Eval:
-    return Program::Eval;
-  case ProgramKind::Outputs:
-    return Program::Outputs;
+  case ProgramKind::Init: return Program::Init;
+  case ProgramKind::Train: return Program::Train;
+  case ProgramKind::Eval: return Program::Eval;
+  case ProgramKind::Outputs: return Program::Outputs;
   }
   return Program::Outputs;
 }
@@ -124,8 +122,38 @@ bool Session::readDataSpec() {
   return render(diagnostics);
 }
 
+bool Session::makeTokenizerFor(llvm::ArrayRef<std::string> files) {
+  std::vector<std::unique_ptr<llvm::MemoryBuffer>> buffers;
+  std::vector<runtime::TokenizerText> texts;
+  std::vector<std::string> lines;
+  lines.reserve(files.size());
+  for (const std::string &name : files) {
+    auto buffer = runtime::readFile(name);
+    if (!buffer) {
+      reportError(buffer.takeError());
+      return false;
+    }
+    buffers.push_back(std::move(*buffer));
+    texts.push_back({buffers.back()->getBuffer(), name});
+    // A line's end belongs to no line of pairs, so it is no character there.
+    if (spec.kind == DataSpec::Pairs && spec.tokenizer == "chars") {
+      lines.push_back(texts.back().text.str());
+      llvm::erase_if(lines.back(), [](char c) { return c == '\n' || c == '\r'; });
+      texts.back().text = lines.back();
+    }
+  }
+  return makeTokenizer(texts);
+}
+
 bool Session::makeTokenizer(llvm::StringRef text, llvm::StringRef source) {
-  auto made = runtime::makeTokenizer(spec.tokenizer, spec.tokenizerArguments, text, source);
+  return makeTokenizer(runtime::TokenizerText{text, source});
+}
+
+bool Session::makeTokenizer(llvm::ArrayRef<runtime::TokenizerText> texts) {
+  std::vector<std::string> specials;
+  if (spec.kind == DataSpec::Pairs)
+    specials = runtime::SpecialTokens::names();
+  auto made = runtime::makeTokenizer(spec.tokenizer, spec.tokenizerArguments, texts, specials);
   if (!made) {
     reportError(made.takeError());
     return false;
@@ -143,53 +171,93 @@ static runtime::RowsOptions rowsOptions(const DataSpec &spec, uint64_t seed) {
   return rows;
 }
 
-bool Session::loadData(const std::string &path, uint64_t seed, const llvm::json::Object *saved,
-                       const std::vector<std::string> &needed) {
-  if (!readDataSpec() || (saved && !loadFacts(*saved)))
-    return false;
-  switch (spec.kind) {
-  case DataSpec::None:
-    reportError(llvm::Twine(sources.name(file)) + " declares no data, so `--data` means nothing to it");
-    return false;
-  case DataSpec::Pairs:
-    reportError(llvm::Twine(sources.name(file)) + " declares pairs of sequences, which cannot be read yet");
-    return false;
-  case DataSpec::Text: {
-    auto text = runtime::readFile(path);
-    if (!text) {
-      reportError(text.takeError());
-      return false;
-    }
-    if (!tokenizer && !makeTokenizer((*text)->getBuffer(), path))
-      return false;
-    runtime::TextOptions textOptions;
-    textOptions.stream = spec.streams.front().name;
-    textOptions.context = spec.streams.front().bound;
-    auto made = runtime::TextLoader::create((*text)->getBuffer(), path, *tokenizer, textOptions);
-    if (!made) {
-      reportError(made.takeError());
-      return false;
-    }
-    loader = std::move(*made);
+bool Session::checkFiles(const std::vector<std::string> &files, const char *option) const {
+  size_t wanted = spec.kind == DataSpec::Pairs ? 2 : 1;
+  if (files.size() == wanted)
     return true;
+  std::string which = "one file";
+  if (wanted == 2)
+    which = llvm::formatv("two files of lines: {0} FILE of `{1}`, then {0} FILE of `{2}`", option,
+                          spec.streams.front().name, spec.streams.back().name);
+  reportError(llvm::formatv("{0} reads {1}; {2} is given {3} time{4}", sources.name(file), which, option,
+                            files.size(), files.size() == 1 ? "" : "s")
+                  .str());
+  return false;
+}
+
+llvm::Expected<std::unique_ptr<runtime::Loader>> Session::makeLoader(const std::vector<std::string> &files,
+                                                                     const LoaderRequest &request) {
+  switch (spec.kind) {
+  case DataSpec::None: break;
+  case DataSpec::Text: {
+    runtime::TextOptions text;
+    text.stream = spec.streams.front().name;
+    text.context = spec.streams.front().bound;
+    text.holdOut = request.holdOut;
+    return runtime::TextLoader::open(files.front(), *tokenizer, text);
+  }
+  case DataSpec::Pairs: {
+    runtime::PairsOptions pairs;
+    auto side = [](const DataSpec::Stream &stream) {
+      return runtime::PairsSide{stream.name, stream.extent, stream.bound};
+    };
+    pairs.source = side(spec.streams.front());
+    pairs.target = side(spec.streams.back());
+    pairs.holdOut = request.holdOut;
+    return runtime::PairsLoader::open(files[0], files[1], *tokenizer, *tokenizer, pairs);
   }
   case DataSpec::Rows: {
-    runtime::RowsOptions rows = rowsOptions(spec, seed);
-    rows.needed = needed;
-    rows.facts = saved ? saved->getObject("loader") : nullptr;
-    auto made = runtime::RowsLoader::open(path, rows);
-    if (!made) {
-      reportError(made.takeError());
-      return false;
-    }
+    runtime::RowsOptions rows = rowsOptions(spec, request.seed);
+    rows.needed = request.needed;
+    rows.facts = request.facts;
+    rows.holdOut = request.holdOut;
+    auto made = runtime::RowsLoader::open(files.front(), rows);
+    if (!made)
+      return made.takeError();
     for (const DataSpec::Column &column : spec.columns)
       if (column.isClass)
         facts.sizes[column.name] = (*made)->classes(column.name).size();
-    loader = std::move(*made);
-    return true;
+    return made;
   }
   }
-  return false;
+  return runtime::failure("{} declares no data, so `--data` means nothing to it", sources.name(file));
+}
+
+bool Session::loadData(const std::vector<std::string> &data, uint64_t seed, const llvm::json::Object *saved,
+                       const std::vector<std::string> &needed, const std::vector<std::string> &validation) {
+  if (!readDataSpec() || (saved && !loadFacts(*saved)))
+    return false;
+  if (spec.kind != DataSpec::None &&
+      (!checkFiles(data, "--data") || (!validation.empty() && !checkFiles(validation, "--val"))))
+    return false;
+  bool isText = spec.kind == DataSpec::Text || spec.kind == DataSpec::Pairs;
+  if (isText && !tokenizer && !makeTokenizerFor(data))
+    return false;
+  LoaderRequest request;
+  request.seed = seed;
+  request.facts = saved ? saved->getObject("loader") : nullptr;
+  request.needed = needed;
+  request.holdOut = validation.empty();
+  auto made = makeLoader(data, request);
+  if (!made) {
+    reportError(made.takeError());
+    return false;
+  }
+  loader = std::move(*made);
+  if (!validation.empty()) {
+    // Statistics and classes are those of the training data.
+    llvm::json::Object own = loader->facts();
+    request.facts = &own;
+    auto second = makeLoader(validation, request);
+    if (!second) {
+      reportError(second.takeError());
+      return false;
+    }
+    loader = std::make_unique<runtime::SeparateLoader>(std::move(loader), std::move(*second));
+  }
+  for (const std::string &warning : loader->warnings())
+    llvm::errs() << programName() << ": warning: " << warning << "\n";
+  return true;
 }
 
 bool Session::loadFacts(const llvm::json::Object &saved) {
@@ -234,7 +302,8 @@ bool Session::analyse() {
     for (const std::string &assignment : options.set)
       if (llvm::StringRef(assignment).split('=').first.trim() == setting.name)
         llvm::errs() << programName() << ": " << setting.name << " = "
-                     << llvm::StringRef(assignment).split('=').second.trim() << " (set on the command line)\n";
+                     << llvm::StringRef(assignment).split('=').second.trim()
+                     << " (set on the command line)\n";
   return true;
 }
 
@@ -270,8 +339,20 @@ int64_t Session::trainingBatch() const {
     return 1;
   if (field->second.kind == ConfigValue::Number)
     return std::max<int64_t>(1, int64_t(field->second.number));
+  if (field->second.kind == ConfigValue::Call) { // tokens(N, rows: R)
+    const auto &arguments = field->second.arguments;
+    return std::max<int64_t>(1,
+                             arguments.size() > 1 ? int64_t(arguments[1].second.number) : batchTokens() / 16);
+  }
   // `all`
   return loader ? std::max<int64_t>(1, loader->trainingExamples()) : 256;
+}
+
+int64_t Session::batchTokens() const {
+  auto field = model->train().find("batch");
+  if (field == model->train().end() || field->second.kind != ConfigValue::Call)
+    return 0;
+  return int64_t(field->second.arguments.front().second.number);
 }
 
 bool Session::wholeBatches() const {
@@ -290,7 +371,8 @@ PipelineOptions Session::pipeline(ProgramKind kind, int64_t batch, bool dynamicB
   return result;
 }
 
-llvm::Expected<runtime::Program> Session::compile(const PipelineOptions &pipeline, std::vector<std::string> show) {
+llvm::Expected<runtime::Program> Session::compile(const PipelineOptions &pipeline,
+                                                  std::vector<std::string> show) {
   mlir::OwningOpRef<mlir::ModuleOp> module = emit(pipeline.program, std::move(show));
   if (!module)
     return runtime::failure("compiling {} failed", sources.name(file));
@@ -305,5 +387,8 @@ llvm::Expected<runtime::Program> Session::compile(const PipelineOptions &pipelin
   compileOptions.threads = options.threads;
   compileOptions.dumpDirectory = options.dumpIr;
   compileOptions.timing = options.timing ? &timing : nullptr;
-  return gptc::compile(module, compileOptions);
+  llvm::Expected<runtime::Program> program = gptc::compile(module, compileOptions);
+  if (program && (pipeline.program == ProgramKind::Train || pipeline.program == ProgramKind::Eval))
+    program->batchTokens = batchTokens();
+  return program;
 }

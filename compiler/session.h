@@ -50,10 +50,13 @@ public:
   bool openText(const std::string &name, std::string text);
   /// The data declaration alone. Needs open().
   bool readDataSpec();
-  /// Reads the data: tokenizer, facts, loader. Needs open(). With `saved`
-  /// (the object "data" of a run's config.json) a trained model's facts count.
-  bool loadData(const std::string &path, uint64_t seed, const llvm::json::Object *saved = nullptr,
-                const std::vector<std::string> &needed = {});
+  /// Reads the data: tokenizer, facts, loader. Needs open(). `data` is one file,
+  /// for pairs two. With `saved` (the object "data" of a run's config.json) a
+  /// trained model's facts count. `validation`: as many files, all for
+  /// validation; without them a part of `data` is.
+  bool loadData(const std::vector<std::string> &data, uint64_t seed,
+                const llvm::json::Object *saved = nullptr, const std::vector<std::string> &needed = {},
+                const std::vector<std::string> &validation = {});
   /// The tokenizer and facts of a run, without data. Needs open().
   bool loadFacts(const llvm::json::Object &saved);
   /// The tokenizer that the file declares; `text` is the training text. Needs readDataSpec().
@@ -65,11 +68,14 @@ public:
   mlir::OwningOpRef<mlir::ModuleOp> emit(ProgramKind kind, std::vector<std::string> show = {});
   /// Examples of a training step: `batch` of train { }, 1 where it says nothing.
   int64_t trainingBatch() const;
+  /// The most tokens of a batch, padding included, that train { } allows; 0: any.
+  int64_t batchTokens() const;
   /// Whether a training step takes exactly that many examples.
   bool wholeBatches() const;
   PipelineOptions pipeline(ProgramKind kind, int64_t batch, bool dynamicBatch) const;
   /// Emits and compiles.
-  llvm::Expected<runtime::Program> compile(const PipelineOptions &pipeline, std::vector<std::string> show = {});
+  llvm::Expected<runtime::Program> compile(const PipelineOptions &pipeline,
+                                           std::vector<std::string> show = {});
   /// Compiles a module that stands at a stage.
   llvm::Expected<runtime::Program> compile(const PipelineOptions &pipeline, mlir::ModuleOp module,
                                            const Stage *after);
@@ -92,6 +98,17 @@ public:
 
 private:
   bool readSettings();
+  bool makeTokenizer(llvm::ArrayRef<runtime::TokenizerText> texts);
+  bool makeTokenizerFor(llvm::ArrayRef<std::string> files);
+  bool checkFiles(const std::vector<std::string> &files, const char *option) const;
+  struct LoaderRequest {
+    uint64_t seed = 0;
+    const llvm::json::Object *facts = nullptr; // the loader's, of a run
+    std::vector<std::string> needed;
+    bool holdOut = true;
+  };
+  llvm::Expected<std::unique_ptr<runtime::Loader>> makeLoader(const std::vector<std::string> &files,
+                                                              const LoaderRequest &request);
   bool render(const Diagnostics &diagnostics) const;
 
   std::unique_ptr<llvm::DefaultThreadPool> pool;

@@ -64,7 +64,11 @@ Value Elaborator::makeInstance(const Binding &block, const ast::Expr *call, cons
     given[place] = true;
     Value value = evaluate(expr, in);
     good &= value.ok();
-    if (value.ok() && (value.kind == Value::Function) != formal.isFunction) {
+    bool isMask = formal.isFunction && value.kind == Value::Tensor && value.node->type == Type::Bool &&
+                  !value.axes.empty() && value.axes.size() <= formal.parameters.size();
+    if (isMask) {
+      value.arity = formal.parameters.size();
+    } else if (value.ok() && (value.kind == Value::Function) != formal.isFunction) {
       error(expr.span,
             fmt::format("setting '{}' of '{}' is a {}, this is {}", formal.name.text, stmt.name.text,
                         formal.isFunction ? "function" : "number", describe(value)))

@@ -62,6 +62,8 @@ Value Elaborator::call(const ast::Expr &expr, Scope *scope) {
           return callDef(*binding->value.def, binding->value.home, expr, scope);
         if (binding->value.kind == Value::Instance)
           return apply(binding->value.instance, expr, scope);
+        if (binding->value.arity)
+          return callPredicate(binding->value, callee.text, expr, scope);
         if (!binding->value.ok())
           return Value();
         [[fallthrough]];
@@ -91,6 +93,36 @@ Value Elaborator::call(const ast::Expr &expr, Scope *scope) {
     return callDef(*value.def, value.home, expr, scope);
   error(callee.span, fmt::format("{} cannot be called", describe(value)));
   return Value();
+}
+
+/// `see(t, s)` where `see` is a truth value over its last index or indices.
+Value Elaborator::callPredicate(const Value &predicate, const std::string &name, const ast::Expr &expr,
+                                Scope *scope) {
+  bool ok;
+  std::vector<Value> values = positional(expr, scope, predicate.arity, name, ok);
+  if (!ok)
+    return Value();
+  std::map<Var *, const Node *> with;
+  size_t first = values.size() - predicate.axes.size();
+  for (size_t i = 0; i < predicate.axes.size(); ++i) {
+    const Value &value = values[first + i];
+    Var *axis = predicate.axes[i];
+    if (value.kind != Value::Tensor || !value.axes.empty() ||
+        (value.node->type != Type::Int && !value.node->literal)) {
+      error(expr.arguments[first + i].span,
+            fmt::format("'{}' takes indices here, this is {}", name, describe(value)));
+      return Value();
+    }
+    if (Var *index = plainIndex(value.node))
+      if (!useIndex(index, *axis->range, expr.arguments[first + i].span, name))
+        return Value();
+    with[axis] = graph->convert(value.node, Type::Int);
+  }
+  Value value;
+  value.kind = Value::Tensor;
+  value.span = expr.span;
+  value.node = graph->substitute(predicate.node, with);
+  return value;
 }
 
 Value Elaborator::functionBody(const ast::Body &body, Scope *scope) {
@@ -409,6 +441,8 @@ Value Elaborator::builtin(const std::string &name, const ast::Expr &expr, Scope 
     result = random(expr, scope);
   } else if (name == "next") {
     result = next(expr, scope);
+  } else if (name == "valid") {
+    result = valid(expr, scope);
   } else if (name == "float" || name == "int") {
     std::vector<Value> values = positional(expr, scope, 1, name, ok);
     Type type = name == "float" ? Type::Float : Type::Int;

@@ -73,8 +73,9 @@ ConfigValue Elaborator::configValue(const ast::Expr &expr, Scope *scope) {
 
 void Elaborator::config(const ast::Statement &s, Scope *scope) {
   bool isTrain = s.kind == ast::Statement::Train;
-  static const std::set<std::string> trainFields = {"batch", "steps",      "epochs",     "optimizer", "clip",
-                                                    "seed",  "eval_every", "save_every", "validation"};
+  static const std::set<std::string> trainFields = {"batch",      "steps",  "epochs",     "optimizer",
+                                                    "clip",       "seed",   "eval_every", "save_every",
+                                                    "validation", "average"};
   static const std::set<std::string> generateFields = {"tokens", "temperature", "top_k", "top_p", "seed"};
   const std::set<std::string> &known = isTrain ? trainFields : generateFields;
   std::map<std::string, ConfigValue> &into = isTrain ? result->train : result->generate;
@@ -96,7 +97,7 @@ void Elaborator::config(const ast::Statement &s, Scope *scope) {
       continue;
     }
     ConfigValue value = configValue(*field.value, scope);
-    bool plain = value.kind == ConfigValue::Number || (value.kind == ConfigValue::Word && name == "batch");
+    bool plain = value.kind == ConfigValue::Number || name == "batch"; // which may be `all` or `tokens(4096)`
     if (plain) {
       // Numbers may be overridden like settings, unless a setting has the name.
       std::optional<double> given;
@@ -114,8 +115,49 @@ void Elaborator::config(const ast::Statement &s, Scope *scope) {
             fmt::format("'{}' is a positive integer, not {}", name, numberText(value.number)));
     if (name != "optimizer" && value.kind == ConfigValue::Word && !(name == "batch" && value.word == "all"))
       error(field.value->span, fmt::format("'{}' is a number, not '{}'", name, value.word));
+    if (name == "batch" && value.kind == ConfigValue::Call)
+      tokenBatch(value, field.value->span);
+    if (name == "average")
+      average(value, field.value->span);
     into[name] = std::move(value);
   }
+}
+
+/// `batch: tokens(4096)` and `batch: tokens(4096, rows: 256)`.
+void Elaborator::tokenBatch(const ConfigValue &value, Span span) {
+  bool good = value.word == "tokens" && !value.arguments.empty() && value.arguments.size() <= 2;
+  for (size_t i = 0; good && i < value.arguments.size(); ++i) {
+    auto &[name, number] = value.arguments[i];
+    good = name == (i ? "rows" : "") && number.kind == ConfigValue::Number && number.number >= 1 &&
+           number.number <= 1e9 && number.number == std::floor(number.number);
+  }
+  if (!good) {
+    error(span, "this is no size of a batch").help = "write `batch: 32`, `batch: all`, or for pairs `batch: "
+                                                     "tokens(4096)` or `batch: tokens(4096, rows: 256)`";
+    return;
+  }
+  if (result->data.kind != DataSpec::Pairs)
+    error(span, "'tokens' makes batches of lines by their length, which only pairs have").help =
+        "declare the pairs above, or write `batch: 32`";
+}
+
+/// `average: 0.999` and `average: ema(0.999, from: 1000)`.
+void Elaborator::average(const ConfigValue &value, Span span) {
+  const char *help = "write `average: 0.999` or `average: ema(0.999, from: 1000)`";
+  auto isDecay = [](const ConfigValue &v) {
+    return v.kind == ConfigValue::Number && v.number > 0 && v.number < 1;
+  };
+  bool good = value.kind == ConfigValue::Number ? isDecay(value)
+                                                : value.kind == ConfigValue::Call && value.word == "ema" &&
+                                                      !value.arguments.empty() && value.arguments.size() <= 2;
+  for (size_t i = 0; good && i < value.arguments.size(); ++i) {
+    auto &[name, number] = value.arguments[i];
+    good = i == 0 ? name.empty() && isDecay(number)
+                  : name == "from" && number.kind == ConfigValue::Number && number.number >= 0 &&
+                        number.number == std::floor(number.number);
+  }
+  if (!good)
+    error(span, "averaging keeps a share between 0 and 1 of the old average").help = help;
 }
 
 void Elaborator::learningRate(const ast::Statement &s, Scope *scope) {

@@ -30,9 +30,7 @@ void Elaborator::data(const ast::Statement &s, Scope *scope) {
     rowsData(s, scope);
   } else {
     result->data.kind = DataSpec::Pairs;
-    error(s.span, "pairs of sequences are not supported yet").help = "text and rows are";
-    for (const ast::DataDecl &decl : s.data)
-      defineValue(scope, decl.name, Value());
+    pairsData(s, scope);
   }
 }
 
@@ -40,7 +38,10 @@ void Elaborator::data(const ast::Statement &s, Scope *scope) {
 std::optional<int64_t> Elaborator::tokenizer(const ast::Statement &s, Scope *scope) {
   DataSpec &spec = result->data;
   if (!s.value) {
-    error(s.span, "the text has no tokenizer").help = "write `text token[t < 64]: chars`";
+    bool text = spec.kind == DataSpec::Text;
+    error(s.span, fmt::format("the {} no tokenizer", text ? "text has" : "pairs have")).help =
+        text ? "write `text token[t < 64]: chars`"
+             : "write `pairs source[s < 64], target[t < 64]: bpe(8000)`";
     return std::nullopt;
   }
   const ast::Expr &expr = *s.value;
@@ -66,8 +67,15 @@ std::optional<int64_t> Elaborator::tokenizer(const ast::Statement &s, Scope *sco
       spec.tokenizerArguments.push_back(std::to_string(*count));
     }
   }
+  if (spec.kind == DataSpec::Pairs && spec.tokenizer == "ids") {
+    error(expr.span, "pairs need tokens for begin, end and padding, which ids do not have").help =
+        "write `bpe(8000)` or `chars`";
+    return std::nullopt;
+  }
+  auto fact = options.facts.sizes.find("vocabulary");
+  if (spec.tokenizer == "bpe" && fact != options.facts.sizes.end())
+    return fact->second; // a short text gives fewer tokens than asked for
   if (spec.tokenizer == "chars") {
-    auto fact = options.facts.sizes.find("vocabulary");
     if (fact != options.facts.sizes.end())
       return fact->second;
     if (options.assumedSize > 0)
@@ -79,6 +87,8 @@ std::optional<int64_t> Elaborator::tokenizer(const ast::Statement &s, Scope *sco
     error(expr.span, fmt::format("'{}' needs {}", spec.tokenizer,
                                  spec.tokenizer == "alphabet" ? "its characters: alphabet(\"abc\")"
                                                               : "the number of tokens, as in ids(50257)"));
+  else if (spec.kind == DataSpec::Pairs && spec.tokenizer != "bpe")
+    *count += DataSpec::pairTokens; // a byte-pair vocabulary has them within its size
   return count;
 }
 
@@ -104,17 +114,8 @@ void Elaborator::textData(const ast::Statement &s, Scope *scope) {
     const ast::Dimension &written = decl.dims[0];
     bool bounded = written.kind == ast::Dimension::Bounded;
     Dim dim{written.name.text.empty() ? "t" : written.name.text, *bound, "", bounded, written.span};
-    if (bounded) {
-      result->extents.push_back({dim.name, *bound});
-      if (mode.dynamic)
-        dim.extent = dim.name;
-      if (!scope->find(dim.name)) {
-        Binding binding;
-        binding.kind = Binding::Size;
-        binding.size = dim;
-        define(scope, written.name, std::move(binding));
-      }
-    }
+    if (bounded)
+      declareLength(dim, written.name, mode.dynamic, scope);
     result->data.streams.push_back({decl.name.text, *bound, bounded ? dim.name : ""});
     Tensor *tensor = input(decl.name.text, {graph->makeVar(dim)}, Type::Int, true, decl.name.span);
     tensor->limit = *vocabulary;
@@ -122,21 +123,118 @@ void Elaborator::textData(const ast::Statement &s, Scope *scope) {
   }
 }
 
-Value Elaborator::next(const ast::Expr &call, Scope *scope) {
+/// The name of a length: an extent where it is known only per batch.
+void Elaborator::declareLength(Dim &dim, const ast::Name &name, bool dynamic, Scope *scope) {
+  if (dim.name == "b")
+    error(name.span, "a length cannot be called 'b': that is the batch").help = "call it 't'";
+  if (dynamic) {
+    dim.extent = dim.name;
+    result->extents.push_back({dim.name, dim.size});
+  }
+  if (!scope->find(dim.name)) {
+    Binding binding;
+    binding.kind = Binding::Size;
+    binding.size = dim;
+    define(scope, name, std::move(binding));
+  }
+}
+
+void Elaborator::pairsData(const ast::Statement &s, Scope *scope) {
+  const char *example = "write `pairs source[s < 64], target[t < 64]: bpe(8000)`";
+  std::optional<int64_t> vocabulary = tokenizer(s, scope);
+  if (vocabulary)
+    defineValue(scope, ast::Name{"vocabulary", s.value->span}, number(double(*vocabulary), s.value->span));
+  else
+    defineValue(scope, ast::Name{"vocabulary", s.span}, Value());
+  if (s.data.size() != 2)
+    error(s.span, fmt::format("pairs have two sides, here {} declared",
+                              s.data.size() == 1 ? "is 1" : fmt::format("are {}", s.data.size())))
+        .help = example;
+  for (const ast::DataDecl &decl : s.data) {
+    const ast::Dimension *written = decl.dims.size() == 1 ? &decl.dims[0] : nullptr;
+    int64_t bound = 0;
+    if (decl.value)
+      error(decl.value->span, "a side of pairs is a line of text, it has no value").help = example;
+    if (!written || written->kind != ast::Dimension::Bounded || !written->size)
+      error(decl.name.span, "a side of pairs has one dimension, a length with a bound").help =
+          fmt::format("write `{}[{} < 64]`", decl.name.text, result->data.streams.empty() ? "s" : "t");
+    else
+      bound = size(*written->size, scope).value_or(0);
+    for (const DataSpec::Stream &other : result->data.streams)
+      if (bound && other.extent == written->name.text) {
+        error(written->name.span, "the two sides have lengths of their own: they need two names").help =
+            example;
+        bound = 0;
+      }
+    if (!bound || !vocabulary) {
+      defineValue(scope, decl.name, Value());
+      continue;
+    }
+    Dim dim{written->name.text, bound, "", true, written->span};
+    declareLength(dim, written->name, true, scope);
+    result->data.streams.push_back({decl.name.text, bound, dim.name});
+    Tensor *tensor = input(decl.name.text, {graph->makeVar(dim)}, Type::Int, true, decl.name.span);
+    tensor->limit = *vocabulary;
+    defineValue(scope, decl.name, tensorValue(tensor, decl.name.span));
+  }
+}
+
+/// The stream that a call's only argument names; null after an error.
+Tensor *Elaborator::streamArgument(const ast::Expr &call, Scope *scope, const std::string &function) {
   bool ok;
-  std::vector<Value> values = positional(call, scope, 1, "next", ok);
+  std::vector<Value> values = positional(call, scope, 1, function, ok);
   if (!ok)
-    return Value();
+    return nullptr;
   const Node *node = values[0].kind == Value::Tensor ? values[0].node : nullptr;
-  if (!node || node->op != Op::Load || node->tensor->kind != Tensor::Input ||
-      node->tensor->type != Type::Int || result->data.kind != DataSpec::Text || values[0].axes.size() != 1) {
+  if (node && node->op == Op::Load && node->tensor->kind == Tensor::Input && values[0].axes.size() == 1)
+    for (const DataSpec::Stream &stream : result->data.streams)
+      if (stream.name == node->tensor->name)
+        return node->tensor;
+  if (function == "next")
     error(call.span, "'next' takes a text: the token that follows each").help = "write `next(token)[t]`";
+  else
+    error(call.span, fmt::format("'{}' takes a side of the pairs", function)).help =
+        result->data.kind == DataSpec::Pairs && !result->data.streams.empty()
+            ? fmt::format("write `{}({})`", function, result->data.streams[0].name)
+            : "pairs are declared as `pairs source[s < 64], target[t < 64]: bpe(8000)`";
+  return nullptr;
+}
+
+Value Elaborator::next(const ast::Expr &call, Scope *scope) {
+  Tensor *stream = streamArgument(call, scope, "next");
+  if (!stream)
+    return Value();
+  const DataSpec &data = result->data;
+  if (data.kind == DataSpec::Pairs && stream->name != data.streams.back().name) {
+    error(call.span,
+          fmt::format("'{}' is what is given: only the second side of pairs is predicted", stream->name))
+        .help = data.streams.size() == 2 ? fmt::format("write `next({})`", data.streams[1].name) : "";
     return Value();
   }
-  Tensor *tensor =
-      input("next(" + node->tensor->name + ")", node->tensor->dims, Type::Int, true, node->tensor->span);
-  tensor->limit = node->tensor->limit;
+  Tensor *tensor = input("next(" + stream->name + ")", stream->dims, Type::Int, true, stream->span);
+  tensor->limit = stream->limit;
   return tensorValue(tensor, call.span);
+}
+
+/// [s]: does position s lie within this example's length?
+Value Elaborator::valid(const ast::Expr &call, Scope *scope) {
+  Tensor *stream = streamArgument(call, scope, "valid");
+  if (!stream)
+    return Value();
+  if (result->data.kind != DataSpec::Pairs) {
+    error(call.span, fmt::format("every position of '{}' is valid: a text is not padded", stream->name))
+        .help = "'valid' is for the sides of pairs";
+    return Value();
+  }
+  Tensor *length = input("length(" + stream->name + ")", {}, Type::Int, true, stream->span);
+  Value value;
+  value.kind = Value::Tensor;
+  value.span = call.span;
+  value.axes = stream->dims;
+  value.node =
+      graph->op(Op::Less, Type::Bool,
+                {graph->index(stream->dims[0], call.span), graph->load(length, {}, call.span)}, call.span);
+  return value;
 }
 
 void Elaborator::rowsData(const ast::Statement &s, Scope *scope) {

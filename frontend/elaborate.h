@@ -12,7 +12,7 @@ namespace gptc::typed {
 /// How the model is looked at: one program's constants.
 struct Mode {
   bool training = false;
-  bool dynamic = false; // text of any length up to the bound
+  bool dynamic = false; // text of any length up to the bound; pairs are so in every mode
 };
 
 /// Everything that a model says, for one mode.
@@ -89,13 +89,19 @@ private:
   void data(const ast::Statement &s, Scope *scope);
   void textData(const ast::Statement &s, Scope *scope);
   void rowsData(const ast::Statement &s, Scope *scope);
+  void pairsData(const ast::Statement &s, Scope *scope);
+  void declareLength(Dim &dim, const ast::Name &name, bool dynamic, Scope *scope);
   std::optional<int64_t> tokenizer(const ast::Statement &s, Scope *scope);
   Tensor *input(const std::string &name, std::vector<Var *> dims, Type type, bool perExample, Span span);
+  Tensor *streamArgument(const ast::Expr &call, Scope *scope, const std::string &function);
   Value next(const ast::Expr &call, Scope *scope);
+  Value valid(const ast::Expr &call, Scope *scope);
 
   //===-- config.cpp ---------------------------------------------------------===//
   void config(const ast::Statement &s, Scope *scope);
   ConfigValue configValue(const ast::Expr &expr, Scope *scope);
+  void tokenBatch(const ConfigValue &value, Span span);
+  void average(const ConfigValue &value, Span span);
   void learningRate(const ast::Statement &s, Scope *scope);
   std::optional<double> overrideOf(const std::string &name, Span span);
 
@@ -133,6 +139,7 @@ private:
   Value reduction(const std::string &name, const ast::Expr &expr, Scope *scope);
   Value where(const ast::Expr &expr, Scope *scope);
   Value random(const ast::Expr &expr, Scope *scope);
+  Value callPredicate(const Value &predicate, const std::string &name, const ast::Expr &expr, Scope *scope);
   Value functionBody(const ast::Body &body, Scope *scope);
   std::vector<Value> positional(const ast::Expr &expr, Scope *scope, size_t count, const std::string &name,
                                 bool &ok);

@@ -31,7 +31,7 @@ mlir::OwningOpRef<mlir::ModuleOp> Emitter::emit(gptc::Program program, const std
 void Emitter::moduleAttributes(gptc::Program program, const std::string &source) {
   llvm::SmallVector<llvm::StringRef> names;
   llvm::SmallVector<int64_t> bounds;
-  if (program == gptc::Program::Eval || program == gptc::Program::Outputs)
+  if (program != gptc::Program::Init)
     for (auto &[name, bound] : model.extents)
       if (std::find(names.begin(), names.end(), name) == names.end()) {
         names.push_back(name);
@@ -64,6 +64,12 @@ void Emitter::moduleAttributes(gptc::Program program, const std::string &source)
   auto clip = model.train.find("clip");
   if (clip != model.train.end())
     numbers["clip"] = clip->second.number;
+  auto average = model.train.find("average");
+  if (average != model.train.end()) {
+    numbers["average"] = average->second.number;
+    for (auto &[name, value] : average->second.arguments)
+      numbers[name == "from" ? "average_from" : "average"] = value.number;
+  }
   llvm::SmallVector<mlir::NamedAttribute> attributes = {
       builder.getNamedAttr("kind", builder.getStringAttr(optimizer.word))};
   for (auto &[name, value] : numbers)

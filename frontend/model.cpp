@@ -133,8 +133,9 @@ std::string ModelImpl::printTyped() const {
     line(fmt::format("setting {} = {}{}", setting.name, numberText(setting.value),
                      setting.overridden ? "  # overridden" : ""));
   for (const DataSpec::Stream &stream : model.data.streams)
-    line(fmt::format("text {}[{}{}]: {}", stream.name, stream.extent.empty() ? "" : stream.extent + " <= ",
-                     stream.bound, model.data.tokenizer));
+    line(fmt::format("{} {}[{}{}]: {}", model.data.kind == DataSpec::Pairs ? "pairs" : "text", stream.name,
+                     stream.extent.empty() ? "" : stream.extent + " <= ", stream.bound,
+                     model.data.tokenizer));
   for (const DataSpec::Column &column : model.data.columns)
     line(fmt::format("rows {}: {} column{}{}", column.name, column.sources.size(),
                      column.sources.size() == 1 ? "" : "s", column.isClass ? ", classes" : ""));

@@ -19,13 +19,24 @@ struct DataFacts {
 /// A data declaration, as the runtime's loaders need it.
 struct DataSpec {
   enum Kind { None, Text, Rows, Pairs } kind = None;
-  struct Stream { std::string name; int64_t bound = 0; std::string extent; };
-  std::vector<Stream> streams;   // text and pairs: one per declared name
-  std::string tokenizer;         // "chars", "bpe", "ids", "alphabet"
+  struct Stream {
+    std::string name;
+    int64_t bound = 0;
+    std::string extent;
+  };
+  std::vector<Stream> streams; // text and pairs: one per declared name
+  /// Tokens that pairs have beside their tokenizer's own: padding, begin, end.
+  static constexpr int64_t pairTokens = 3;
+  std::string tokenizer;                       // "chars", "bpe", "ids", "alphabet"
   std::vector<std::string> tokenizerArguments; // as written, evaluated: "8000"
-  struct Column { std::string name; bool standardise = false; std::vector<std::string> sources;
-                  bool isClass = false; std::vector<std::string> classes; };
-  std::vector<Column> columns;   // rows
+  struct Column {
+    std::string name;
+    bool standardise = false;
+    std::vector<std::string> sources;
+    bool isClass = false;
+    std::vector<std::string> classes;
+  };
+  std::vector<Column> columns; // rows
 };
 
 /// A field of train { } or generate { }, evaluated. Calls keep their shape:
@@ -33,13 +44,18 @@ struct DataSpec {
 struct ConfigValue {
   enum Kind { Number, Word, Call, List } kind = Number;
   double number = 0;
-  std::string word; // Word, Call
+  std::string word;                                           // Word, Call
   std::vector<std::pair<std::string, ConfigValue>> arguments; // Call, List; "" for positional
   Span span;
 };
 
 /// A setting and its value.
-struct SettingValue { std::string name; double value; bool overridden; Span span; };
+struct SettingValue {
+  std::string name;
+  double value;
+  bool overridden;
+  Span span;
+};
 
 /// Which function of a model is asked for. One module holds one program.
 enum class Program {
@@ -71,7 +87,8 @@ public:
     std::vector<std::string> show; // Outputs only
   };
   /// The program as one module of the gpt dialect (docs/design.md, "Modules").
-  virtual mlir::OwningOpRef<mlir::ModuleOp> emit(mlir::MLIRContext *context, const EmitOptions &options) const = 0;
+  virtual mlir::OwningOpRef<mlir::ModuleOp> emit(mlir::MLIRContext *context,
+                                                 const EmitOptions &options) const = 0;
 };
 
 struct AnalyseOptions {

@@ -16,6 +16,7 @@ struct Value {
   const ast::Statement *def = nullptr; // Function
   struct Scope *home = nullptr;        // Function: where it was defined
   struct Instance *instance = nullptr;
+  size_t arity = 0; // Tensor given as a predicate: how many indices the call has; the last ones are the axes
 
   bool ok() const { return kind != Error; }
   bool isConstant() const { return kind == Tensor && node->op == Op::Const && axes.empty(); }

@@ -71,7 +71,10 @@ def OptimizerPass : Pass<"gpt-optimizer", "::mlir::ModuleOp"> {
     has `gpt.optimizer` (docs/design.md) and `@learning_rate(step) -> number`.
     Ensures: gradients are results no longer; each parameter with a gradient is
     updated by one generic and `gpt.set`, and so are its state variables, which
-    are added: `NAME.m` and `NAME.v` (adamw), `NAME.momentum` (sgd with momentum).
+    are added: `NAME.m` and `NAME.v` (adamw), `NAME.momentum` (sgd with momentum),
+    `NAME.average` (where `average` is given: the mean of the parameters after each
+    step from `average_from` on, one k steps old with the weight average^k; before
+    that step, the parameters).
     `@learning_rate` is inlined and gone. Argument `step` exists; results
     `grad_norm` (over all gradients, before clipping) and `lr` are appended.
 

@@ -165,7 +165,7 @@ Error RunDirectory::save(const VariableStore &store, const TrainingState &state,
   if (Error error = makeDirectories(temporary))
     return error;
   auto write = [&]() -> Error {
-    for (auto [kind, file] : {std::pair(VariableKind::Parameter, "/weights.safetensors"),
+    for (auto [kind, file] : {std::pair(VariableKind::Inference, "/weights.safetensors"),
                               std::pair(VariableKind::State, "/optimizer.safetensors")}) {
       Expected<std::vector<TensorView>> tensors = store.tensors(kind);
       if (!tensors)
@@ -264,7 +264,7 @@ Expected<RunDirectory::Loaded> RunDirectory::load(VariableStore &store, Which wh
     if (states)
       if (Error error = store.check(whole->optimizer, VariableKind::State, true))
         return error;
-    if (Error error = store.load(whole->weights, VariableKind::Parameter, true))
+    if (Error error = store.load(whole->weights, VariableKind::Inference, true))
       return error;
     if (states)
       if (Error error = store.load(whole->optimizer, VariableKind::State, true))

@@ -4,6 +4,8 @@
 //   log.jsonl     one object a step
 //   latest, best  names of checkpoints
 //   checkpoints/step-00001000/{weights.safetensors,optimizer.safetensors,state.json}
+// Where parameters are averaged, weights.safetensors holds the averages, which is
+// what inference uses, and optimizer.safetensors the parameters, as NAME.current.
 // Every file and every checkpoint is whole or not there.
 #pragma once
 

@@ -23,7 +23,7 @@ llvm::Expected<Evaluation> evaluate(ProgramRun &run, Loader &loader, Loader::Par
       return evaluation;
     }
     Batch batch = loader.evaluation(part, shape, index, run.inputs());
-    if (llvm::Error error = run.setBatch(batch.rows, batch.length))
+    if (llvm::Error error = run.setBatch(batch))
       return error;
     run.setLoopInputs(seed, 0, index * shape.rows);
     run.run();

@@ -51,6 +51,7 @@ struct Program {
   std::vector<VariableInfo> variables;
   std::vector<TensorInfo> inputs;  // names: "token", "next(token)", "step", "seed", "example"
   std::vector<ResultInfo> results; // names: "loss", "lr", "grad_norm", report and output names
+  int64_t batchTokens = 0;         // the most rows times longest sequence that it is run on; 0: any
   std::vector<ExtentInfo> extents; // "batch" first where the program has a batch
   std::shared_ptr<void> owner;     // keeps the code alive
 };

@@ -22,7 +22,7 @@ inline std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, uint64_t 
 }
 
 /// What a number is for; keeps streams of one seed apart.
-enum class RandomUse : uint32_t { Window = 1, Split = 2, Shuffle = 3, Sample = 4 };
+enum class RandomUse : uint32_t { Window = 1, Split = 2, Shuffle = 3, Sample = 4, BatchOrder = 5 };
 
 /// 64 random bits for (seed, use, a, b); b below 2^32.
 inline uint64_t randomBits(uint64_t seed, RandomUse use, uint64_t a, uint64_t b) {

@@ -11,20 +11,20 @@ using llvm::StringRef;
 namespace gptc::runtime {
 
 Expected<std::unique_ptr<ProgramRun>> ProgramRun::create(Program program, VariableStore &store, Arena &arena,
-                                                         Pool &pool) {
+                                                         Pool &pool, Weights weights) {
   std::unique_ptr<ProgramRun> run(new ProgramRun(std::move(program), arena, pool));
-  if (Error error = run->bind(store))
+  if (Error error = run->bind(store, weights))
     return error;
   return run;
 }
 
-Error ProgramRun::bind(VariableStore &store) {
+Error ProgramRun::bind(VariableStore &store, Weights weights) {
   if (!code.entry)
     return failure("the program has no code");
   if (Error error = store.add(code.variables))
     return error;
   for (const VariableInfo &info : code.variables)
-    variables.push_back(store.find(info.name)->memory.data());
+    variables.push_back(store.find(info.name, weights)->memory.data());
   for (const TensorInfo &info : code.inputs) {
     Expected<Buffer> buffer = Buffer::allocate(info.elements() * int64_t(sizeOf(info.type)));
     if (!buffer)
@@ -91,8 +91,21 @@ Error ProgramRun::setBatch(int64_t rows, int64_t length) {
   return length ? setDimension(1, length, "tokens") : Error::success();
 }
 
+Error ProgramRun::setBatch(const Batch &batch) {
+  if (batch.extents.empty())
+    return setBatch(batch.rows, batch.length);
+  if (Error error = setDimension(0, batch.rows, "examples"))
+    return error;
+  for (const Batch::Extent &extent : batch.extents)
+    if (llvm::any_of(code.extents, [&](const ExtentInfo &info) { return info.name == extent.name; }))
+      if (Error error = setExtent(extent.name, extent.value))
+        return error;
+  return Error::success();
+}
+
 BatchShape ProgramRun::batchShape() const {
   BatchShape shape;
+  shape.tokens = code.batchTokens;
   bool found = false;
   for (const InputBuffer &buffer : buffers) {
     const TensorInfo &info = *buffer.info;

@@ -17,9 +17,11 @@ class ProgramRun {
 public:
   /// Binds a program to its variables (created where new), grows the arena and
   /// the pool's scratch, and allocates its inputs, zeroed. Extents start at
-  /// their bounds. Store, arena and pool must outlive the result.
+  /// their bounds. With Weights::Inference it reads averages of parameters
+  /// where the store has them. Store, arena and pool must outlive the result.
   static llvm::Expected<std::unique_ptr<ProgramRun>> create(Program program, VariableStore &store,
-                                                            Arena &arena, Pool &pool);
+                                                            Arena &arena, Pool &pool,
+                                                            Weights weights = Weights::Training);
 
   const Program &program() const { return code; }
   llvm::ArrayRef<InputBuffer> inputs() const { return buffers; }
@@ -34,6 +36,8 @@ public:
   /// `length` (unless 0) for the second. Where such a dimension is static, the
   /// value must be its size.
   llvm::Error setBatch(int64_t rows, int64_t length);
+  /// The same for what a loader filled in, with the lengths that it names.
+  llvm::Error setBatch(const Batch &batch);
   /// What the program takes at a time, from the inputs that data fills.
   BatchShape batchShape() const;
   /// Fills in the inputs "seed", "step" and "example" (firstExample + row),
@@ -52,7 +56,7 @@ public:
 private:
   ProgramRun(Program program, Arena &arena, Pool &pool)
       : code(std::move(program)), arena(arena), pool(pool) {}
-  llvm::Error bind(VariableStore &store);
+  llvm::Error bind(VariableStore &store, Weights weights);
   llvm::Error setDimension(size_t dimension, int64_t value, const char *what);
 
   Program code;

@@ -138,7 +138,7 @@ Error Training::resumeWeights() {
 Error Training::takeStep() {
   auto started = std::chrono::steady_clock::now();
   Batch batch = job.loader->training(shape, options.seed, state.step, step->inputs());
-  if (Error error = step->setBatch(batch.rows, batch.length))
+  if (Error error = step->setBatch(batch))
     return error;
   step->setLoopInputs(options.seed, state.step, state.step * options.batch);
   step->run();
@@ -176,7 +176,7 @@ Error Training::evaluateNow(bool &best) {
     if (!program)
       return program.takeError();
     Expected<std::unique_ptr<ProgramRun>> bound =
-        ProgramRun::create(std::move(*program), *job.store, *job.arena, *job.pool);
+        ProgramRun::create(std::move(*program), *job.store, *job.arena, *job.pool, Weights::Inference);
     if (!bound)
       return bound.takeError();
     eval = std::move(*bound);

@@ -64,18 +64,52 @@ Error VariableStore::add(llvm::ArrayRef<VariableInfo> infos) {
   return Error::success();
 }
 
-Variable *VariableStore::find(StringRef name) {
+Variable *VariableStore::find(StringRef name, Weights weights) const {
   auto found = byName.find(name);
-  return found == byName.end() ? nullptr : found->second;
+  if (found == byName.end())
+    return nullptr;
+  Variable *averaged = weights == Weights::Inference ? average(found->second->info) : nullptr;
+  return averaged ? averaged : found->second;
+}
+
+static constexpr llvm::StringLiteral averageSuffix = ".average", currentPart = "current";
+
+Variable *VariableStore::average(const VariableInfo &info) const {
+  if (!info.parameter)
+    return nullptr;
+  auto found = byName.find(info.name + averageSuffix.str());
+  return found == byName.end() || found->second->info.parameter ? nullptr : found->second;
+}
+
+bool VariableStore::isAverage(const VariableInfo &info) const {
+  StringRef name = info.name;
+  if (info.parameter || !name.consume_back(averageSuffix))
+    return false;
+  auto found = byName.find(name);
+  return found != byName.end() && found->second->info.parameter;
 }
 
 Expected<std::vector<TensorView>> VariableStore::tensors(VariableKind kind) const {
   std::vector<TensorView> views;
   llvm::StringSet<> names;
   for (const auto &variable : variables) {
-    const VariableInfo &info = variable->info;
-    if (info.parameter != (kind == VariableKind::Parameter))
+    VariableInfo info = variable->info;
+    const Variable *from = variable.get(), *averaged = average(info);
+    bool asState = false; // the parameter itself, beside its average
+    if (kind == VariableKind::State) {
+      asState = averaged;
+      if ((info.parameter && !asState) || isAverage(info))
+        continue;
+    } else if (!info.parameter) {
       continue;
+    } else if (kind == VariableKind::Inference && averaged) {
+      from = averaged;
+    }
+    if (asState) {
+      if (!info.path.empty())
+        info.path.push_back(currentPart.str());
+      info.name += "." + currentPart.str();
+    }
     llvm::ArrayRef<int64_t> shape(info.shape);
     llvm::ArrayRef<int64_t> copies = shape.take_front(size_t(info.copies));
     TensorView view;
@@ -90,7 +124,7 @@ Expected<std::vector<TensorView>> VariableStore::tensors(VariableKind kind) cons
       for (size_t d = copies.size(); d-- > 0; rest /= copies[d])
         copy[d] = rest % copies[d];
       view.name = tensorName(info, copy);
-      view.data = variable->memory.data() + size_t(i) * view.bytes();
+      view.data = from->memory.data() + size_t(i) * view.bytes();
       if (!names.insert(view.name).second)
         return failure("two variables would be saved as '{}'", view.name);
       views.push_back(view);

@@ -14,7 +14,16 @@ struct Variable {
   Buffer memory;
 };
 
-enum class VariableKind { Parameter, State };
+/// Where parameters are averaged (a state NAME.average of the optimizer), the
+/// averages are what inference uses, under the parameters' names.
+enum class Weights { Training, Inference };
+
+/// A part of the variables, as files have them.
+///   Parameter  the parameters as training has them
+///   Inference  the same, but averages where there are some: weights.safetensors
+///   State      what else resuming needs: the optimizer's states and, where
+///              there are averages, the parameters as NAME.current
+enum class VariableKind { Parameter, Inference, State };
 
 /// Every variable by name, shared by the programs of a model.
 class VariableStore {
@@ -22,7 +31,7 @@ public:
   /// Creates the variables that are new, zeroed. One that exists must be of
   /// the same type and shape.
   llvm::Error add(llvm::ArrayRef<VariableInfo> infos);
-  Variable *find(llvm::StringRef name);
+  Variable *find(llvm::StringRef name, Weights weights = Weights::Training) const;
   llvm::ArrayRef<std::unique_ptr<Variable>> all() const { return variables; }
 
   /// One tensor a variable and copy, under its name in checkpoints:
@@ -42,6 +51,10 @@ public:
   int64_t parameterElements() const;
 
 private:
+  /// The average of a parameter, null where there is none.
+  Variable *average(const VariableInfo &info) const;
+  bool isAverage(const VariableInfo &info) const;
+
   std::vector<std::unique_ptr<Variable>> variables; // in order of creation
   llvm::StringMap<Variable *> byName;
 };

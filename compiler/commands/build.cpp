@@ -10,10 +10,12 @@ using namespace gptc;
 
 int gptc::buildCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
-  std::string path, data, output;
-  Arguments arguments("build MODEL -o EXECUTABLE",
-                      "Makes one executable of our runtime and the model: `./EXECUTABLE train --data FILE -o RUN`\n"
-                      "and `./EXECUTABLE generate RUN` compile for the CPU that they run on.");
+  std::string path, output;
+  std::vector<std::string> data;
+  Arguments arguments(
+      "build MODEL -o EXECUTABLE",
+      "Makes one executable of our runtime and the model: `./EXECUTABLE train --data FILE -o RUN`\n"
+      "and `./EXECUTABLE generate RUN` compile for the CPU that they run on.");
   arguments.positional("MODEL", "the model file", path);
   arguments.option("-o", "EXECUTABLE", "the file to write", output);
   arguments.option("--data", "FILE", "read sizes that depend on the data (vocabulary) from here", data);

@@ -65,9 +65,7 @@ static void printData(const Session &session, bool read) {
   const DataSpec &spec = session.spec;
   llvm::outs() << "data        ";
   switch (spec.kind) {
-  case DataSpec::None:
-    llvm::outs() << "none\n";
-    return;
+  case DataSpec::None: llvm::outs() << "none\n"; return;
   case DataSpec::Rows: {
     std::vector<std::string> names;
     for (const DataSpec::Column &column : spec.columns)
@@ -90,7 +88,8 @@ static void printData(const Session &session, bool read) {
 
 int gptc::checkCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
-  std::string path, data;
+  std::string path;
+  std::vector<std::string> data;
   Arguments arguments("check MODEL [--data FILE] [--set NAME=VALUE]...",
                       "Reads a model, checks names and shapes, and prints its settings, its parameters and\n"
                       "the memory that a training step takes. Nothing is trained.");

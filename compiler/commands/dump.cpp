@@ -40,13 +40,15 @@ static int dumpText(Session &session, const Stage &stage, const std::string &out
 int gptc::dumpCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
   options.lineTables = true;
-  std::string path, data, stageName, program, output;
+  std::string path, stageName, program, output;
+  std::vector<std::string> data;
   int64_t batch = 0;
   std::vector<std::string> show;
-  Arguments arguments("dump MODEL --stage STAGE [--program train|init|eval|outputs]",
-                      "Prints a program of the model as it is at a stage of compiling, with the lines of the\n"
-                      "model that it came from. gptc-opt reads what the stages gpt to llvm print, and\n"
-                      "`gptc train --from-ir` goes on from there.");
+  Arguments arguments(
+      "dump MODEL --stage STAGE [--program train|init|eval|outputs]",
+      "Prints a program of the model as it is at a stage of compiling, with the lines of the\n"
+      "model that it came from. gptc-opt reads what the stages gpt to llvm print, and\n"
+      "`gptc train --from-ir` goes on from there.");
   arguments.positional("MODEL", "the model file", path);
   arguments.option("--stage", "STAGE", "one of the stages below", stageName);
   arguments.choice("--program", "which program (default: train, or outputs for a model without loss)",

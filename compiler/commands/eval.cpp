@@ -12,12 +12,13 @@ using namespace gptc;
 
 int gptc::evalCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
-  std::string path, data, which = "latest", part = "all";
+  std::string path, which = "latest", part = "all";
+  std::vector<std::string> data;
   Arguments arguments("eval RUN --data FILE",
                       "Prints the loss and the reports of a trained model on data, one `name value` a line:\n"
                       "means over all tokens or rows.");
   arguments.positional("RUN", "the directory of a run", path);
-  arguments.option("--data", "FILE", "the text or table", data);
+  arguments.option("--data", "FILE", "the text or table; for pairs of lines two files, source first", data);
   arguments.choice("--part", "all of it (default), or only the part that training keeps for validation",
                    {"all", "validation"}, part);
   arguments.choice("--checkpoint", "which weights (default latest)", {"latest", "best"}, which);
@@ -49,9 +50,8 @@ int gptc::evalCommand(llvm::ArrayRef<const char *> words) {
   if (llvm::Error error = (*machine)->load(session, *run, which))
     return reportError(std::move(error));
   using Part = runtime::Loader::Part;
-  auto evaluation =
-      runtime::evaluate(**bound, *session.loader, part == "all" ? Part::All : Part::Validation, uint64_t(seed),
-                        [] { return runtime::interrupted(); });
+  auto evaluation = runtime::evaluate(**bound, *session.loader, part == "all" ? Part::All : Part::Validation,
+                                      uint64_t(seed), [] { return runtime::interrupted(); });
   if (!evaluation)
     return reportError(evaluation.takeError());
   if (evaluation->stopped)

@@ -113,7 +113,7 @@ public:
 
   void rows(const runtime::Batch &batch) override {
     for (int64_t row = 0; row < batch.rows; ++row) {
-      llvm::outs() << example++;
+      llvm::outs() << (batch.examples.empty() ? example++ : batch.examples[size_t(row)]);
       for (size_t r = 0; r < run.program().results.size(); ++r) {
         ResultView view = run.resultAt(r);
         Elements elements(run, *view.info);
@@ -140,12 +140,15 @@ public:
       : run(run), tokenizer(tokenizer), streams(std::move(streams)), only(std::move(only)) {}
 
   void rows(const runtime::Batch &batch) override {
-    for (int64_t row = 0; row < batch.rows; ++row, ++example)
+    for (int64_t row = 0; row < batch.rows; ++row, ++example) {
+      if (!batch.examples.empty())
+        example = batch.examples[size_t(row)];
       for (size_t r = 0; r < run.program().results.size(); ++r) {
         ResultView view = run.resultAt(r);
         if (only.empty() || only.count(view.info->name))
           print(view, row);
       }
+    }
   }
 
 private:

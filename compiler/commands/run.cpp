@@ -13,7 +13,7 @@ using namespace gptc;
 
 /// Do sizes of this model hang on data that only reading shows?
 static bool sizesFromData(const DataSpec &spec) {
-  if (spec.kind == DataSpec::Text)
+  if (spec.kind == DataSpec::Text || spec.kind == DataSpec::Pairs)
     return spec.tokenizer == "chars";
   return llvm::any_of(
       spec.columns, [](const DataSpec::Column &column) { return column.isClass && column.classes.empty(); });
@@ -62,15 +62,15 @@ static bool setPrompt(const Session &session, runtime::ProgramRun &run, const st
 
 int gptc::runCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
-  std::string path, data, prompt, which = "latest", format = "csv";
-  std::vector<std::string> show;
+  std::string path, prompt, which = "latest", format = "csv";
+  std::vector<std::string> show, data;
   int64_t seed = 1;
   Arguments arguments(
       "run RUN|MODEL --data FILE|--prompt TEXT [--show NAME]...",
       "Prints the model's outputs for given inputs as CSV, a line an example, or as tables to\n"
       "read. With a model file the weights are its initial ones.");
   arguments.positional("RUN|MODEL", "the directory of a run, or a model file", path);
-  arguments.option("--data", "FILE", "the inputs: a table, or a text", data);
+  arguments.option("--data", "FILE", "the inputs: a table, a text, or for pairs of lines two files", data);
   arguments.option("--prompt", "TEXT",
                    "the one input of a model of text; --data then only says its characters", prompt);
   arguments.option("--show", "NAME", "also this value of the file, whether stored or not", show);
@@ -198,7 +198,7 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
     if (runtime::interrupted())
       return Interrupted;
     runtime::Batch batch = session.loader->evaluation(Part::All, shape, i, run.inputs());
-    if (llvm::Error error = run.setBatch(batch.rows, batch.length))
+    if (llvm::Error error = run.setBatch(batch))
       return reportError(std::move(error));
     run.setLoopInputs(uint64_t(seed), 0, example);
     run.run();

@@ -8,6 +8,7 @@
 #include "runtime/trainer.h"
 
 #include "mlir/Parser/Parser.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
@@ -19,7 +20,8 @@ using namespace gptc;
 
 namespace {
 struct TrainRequest {
-  std::string model, data, out, resume, init, fromIr, stage;
+  std::string model, out, resume, init, fromIr, stage;
+  std::vector<std::string> data, validation;
   int64_t seed = 1, keep = 2;
   bool seedGiven = false;
 };
@@ -35,6 +37,7 @@ private:
   bool openModule(llvm::StringRef text, llvm::StringRef name);
   bool fits();
   int64_t steps(int64_t batch) const;
+  llvm::json::Array absolute(const std::vector<std::string> &files) const;
   double field(const char *name, double otherwise) const;
   llvm::Error writeConfig(int64_t batch);
   llvm::Expected<runtime::Program> compileStep();
@@ -43,7 +46,7 @@ private:
   TrainRequest &request;
   std::optional<runtime::RunDirectory> directory;
   std::optional<llvm::json::Object> config; // of the run that is resumed
-  mlir::OwningOpRef<mlir::ModuleOp> module;  // of --from-ir
+  mlir::OwningOpRef<mlir::ModuleOp> module; // of --from-ir
   const Stage *stage = nullptr;
 };
 } // namespace
@@ -70,8 +73,9 @@ bool Training::openModule(llvm::StringRef text, llvm::StringRef name) {
   };
   stage = request.stage.empty() ? stageOf(op) : findStage(request.stage);
   if (!stage || stage->kind != Stage::Module || string("gpt.source").empty()) {
-    reportError(llvm::Twine(name) + " does not say its stage and model (gpt.stage, gpt.source): dump it with `" +
-                programName() + " dump`");
+    reportError(llvm::Twine(name) +
+                " does not say its stage and model (gpt.stage, gpt.source): dump it with `" + programName() +
+                " dump`");
     return false;
   }
   if (!string("gpt.program").empty() && string("gpt.program") != "train") {
@@ -99,8 +103,9 @@ bool Training::fits() {
       continue;
     if (request.fromIr.empty())
       return false; // the embedded module; the model's text serves as well
-    reportError(llvm::formatv("{0}: {1} is {2} in the data, {3} in the IR; dump it with --data {4}", request.fromIr,
-                              name, size, was ? std::to_string(was.getInt()) : "a guess", request.data)
+    reportError(llvm::formatv("{0}: {1} is {2} in the data, {3} in the IR; dump it with --data {4}",
+                              request.fromIr, name, size, was ? std::to_string(was.getInt()) : "a guess",
+                              llvm::join(request.data, " --data "))
                     .str());
     return false;
   }
@@ -114,12 +119,20 @@ bool Training::openResumed() {
   directory.emplace(std::move(*opened));
   int64_t seed = config->getInteger("seed").value_or(1);
   if (request.seedGiven && request.seed != seed) {
-    reportError(llvm::formatv("{0} was started with seed {1}, not {2}", request.resume, seed, request.seed).str());
+    reportError(
+        llvm::formatv("{0} was started with seed {1}, not {2}", request.resume, seed, request.seed).str());
     return false;
   }
   request.seed = seed;
+  auto files = [&](const char *name, std::vector<std::string> &into) {
+    const llvm::json::Array *saved = config->getArray(name);
+    for (size_t i = 0; saved && i < saved->size(); ++i)
+      into.push_back((*saved)[i].getAsString().value_or("").str());
+  };
   if (request.data.empty())
-    request.data = config->getString("data_file").value_or("").str();
+    files("data_files", request.data);
+  if (request.validation.empty())
+    files("val_files", request.validation);
   if (!request.data.empty())
     return true;
   reportError(llvm::Twine(request.resume) + " does not say what it was trained on; give --data");
@@ -152,8 +165,19 @@ int64_t Training::steps(int64_t batch) const {
     return int64_t(given);
   runtime::BatchShape shape;
   shape.rows = batch;
+  shape.tokens = session.batchTokens();
   shape.wholeRows = session.wholeBatches();
-  return int64_t(field("epochs", 1)) * session.loader->batchesPerEpoch(shape);
+  return session.loader->batchesOf(int64_t(field("epochs", 1)), shape, uint64_t(request.seed));
+}
+
+/// Paths that hold wherever the run is resumed.
+llvm::json::Array Training::absolute(const std::vector<std::string> &files) const {
+  llvm::json::Array paths;
+  for (const std::string &file : files) {
+    llvm::SmallString<256> path(file);
+    paths.push_back(llvm::sys::fs::make_absolute(path) ? file : path.str().str());
+  }
+  return paths;
 }
 
 llvm::Error Training::writeConfig(int64_t batch) {
@@ -162,14 +186,12 @@ llvm::Error Training::writeConfig(int64_t batch) {
     settings[name] = value;
   for (const SettingValue &setting : session.model->settings())
     values[setting.name] = setting.value;
-  llvm::SmallString<256> data(request.data);
-  if (std::error_code code = llvm::sys::fs::make_absolute(data))
-    data = request.data;
   if (llvm::Error error = directory->writeModel(session.sources.text(session.file)))
     return error;
   return directory->writeConfig(llvm::json::Object{{"gptc", GPTC_VERSION},
                                                    {"model_file", session.sources.name(session.file)},
-                                                   {"data_file", data.str().str()},
+                                                   {"data_files", absolute(request.data)},
+                                                   {"val_files", absolute(request.validation)},
                                                    {"dtype", session.options.dtype},
                                                    {"seed", request.seed},
                                                    {"batch", batch},
@@ -190,7 +212,7 @@ int Training::run() {
   if (!openModel())
     return Failure;
   const llvm::json::Object *saved = config ? config->getObject("data") : nullptr;
-  if (!session.loadData(request.data, request.seed, saved))
+  if (!session.loadData(request.data, request.seed, saved, {}, request.validation))
     return Failure;
   if (module && !fits()) {
     if (!request.fromIr.empty())
@@ -200,7 +222,8 @@ int Training::run() {
   if (!session.analyse())
     return Failure;
   if (!session.model->hasLoss()) {
-    reportError(llvm::Twine(session.sources.name(session.file)) + " has no loss, so there is nothing to train");
+    reportError(llvm::Twine(session.sources.name(session.file)) +
+                " has no loss, so there is nothing to train");
     return Failure;
   }
   // The file's seed counts where the command line has none.
@@ -211,7 +234,8 @@ int Training::run() {
   runtime::TrainJob job;
   job.options.steps = steps(batch);
   job.options.batch = batch;
-  job.options.evalInterval = int64_t(field("eval_every", double(std::max<int64_t>(1, job.options.steps / 4))));
+  job.options.evalInterval =
+      int64_t(field("eval_every", double(std::max<int64_t>(1, job.options.steps / 4))));
   job.options.saveInterval = int64_t(field("save_every", double(job.options.evalInterval)));
   job.options.keep = request.keep;
   job.options.seed = request.seed;
@@ -254,10 +278,11 @@ int Training::run() {
   for (const runtime::VariableInfo &variable : job.init.variables)
     if (variable.parameter)
       parameters += variable.elements();
-  llvm::errs() << llvm::formatv("{0}: {1} parameters, seed {2}, {3}, {4} threads, arena {5:f1} MiB, compiled in "
-                                "{6:f2} s\n",
-                                programName(), parameters, request.seed, session.options.dtype,
-                                session.options.threads, job.step.arenaBytes / 1048576.0, seconds);
+  llvm::errs() << llvm::formatv(
+      "{0}: {1} parameters, seed {2}, {3}, {4} threads, arena {5:f1} MiB, compiled in "
+      "{6:f2} s\n",
+      programName(), parameters, request.seed, session.options.dtype, session.options.threads,
+      job.step.arenaBytes / 1048576.0, seconds);
   auto code = runtime::train(job);
   if (!code)
     return reportError(code.takeError());
@@ -282,7 +307,11 @@ int gptc::trainCommand(llvm::ArrayRef<const char *> words) {
                       "Ctrl-C saves and stops; --resume goes on bit for bit.");
   if (!embedded)
     arguments.positional("MODEL", "the model file (not with --resume or --from-ir)", request.model, false);
-  arguments.option("--data", "FILE", "the text or table to train on", request.data);
+  arguments.option("--data", "FILE",
+                   "the text or table to train on; for pairs of lines two files, source first", request.data);
+  arguments.option("--val", "FILE",
+                   "what to validate on, as --data (default: 10 % of the data, not trained on)",
+                   request.validation);
   arguments.option("-o", "RUN", "the directory for the run", request.out);
   arguments.option("--resume", "RUN", "go on with a run where its newest checkpoint stands", request.resume);
   arguments.option("--init", "FILE", "start from the weights of this .safetensors file", request.init);
@@ -308,9 +337,9 @@ int gptc::trainCommand(llvm::ArrayRef<const char *> words) {
   if (!request.resume.empty() && (!request.init.empty() || arguments.given("--dtype")))
     return arguments.usageError("--resume takes weights and type from the run, not from --init or --dtype");
   if (!request.stage.empty() && (request.fromIr.empty() || !findStage(request.stage)))
-    return arguments.usageError(request.fromIr.empty()
-                                    ? "--stage goes with --from-ir"
-                                    : "no stage is called `" + request.stage + "`; the stages are " + stageNames());
+    return arguments.usageError(request.fromIr.empty() ? "--stage goes with --from-ir"
+                                                       : "no stage is called `" + request.stage +
+                                                             "`; the stages are " + stageNames());
   Session session(options);
   return Training(session, request).run();
 }

@@ -26,6 +26,8 @@ struct Settings {
   double decay = 0;
   int64_t decayMinRank = 0;
   std::optional<double> clip;
+  std::optional<double> average; // share of the old average that is kept
+  double averageFrom = 0;        // first step that the average is over
 };
 
 class SettingsReader {
@@ -63,6 +65,12 @@ public:
     if (attributes.contains("clip")) {
       number("clip", clip, true, 0, most);
       settings.clip = clip;
+    }
+    if (attributes.contains("average")) {
+      double average = 0;
+      number("average", average, true, 0, 1);
+      number("average_from", settings.averageFrom, false, 0, most);
+      settings.average = average;
     }
     return result;
   }
@@ -127,7 +135,8 @@ public:
   }
 
   /// What all updates share, computed once a step in f64: clipping's scale, the
-  /// step's length, its decay, and what the second moment's root is divided by.
+  /// step's length, its decay, what the second moment's root is divided by, and
+  /// the weight that the new parameters have in their average.
   void shareScalars(Value norm, Value rate, Value step, Type element) {
     shared = onScalars({norm, rate, step}, [&](Scalars s, ValueRange args) -> SmallVector<Value> {
       Type wide = s.builder.getF64Type();
@@ -144,9 +153,18 @@ public:
         length = s.div(rate, s.sub(one, power(s, settings.beta1, count)));
         root = s.unary<math::SqrtOp>(s.sub(one, power(s, settings.beta2, count)));
       }
-      SmallVector<Value> values;
-      for (Value value : {scale, length, keep, root})
-        values.push_back(s.cast(value, element));
+      SmallVector<Value> values = {scale, length, keep, root};
+      if (settings.average) {
+        // (1 - d) / (1 - d^n) for the n-th parameters averaged: what a sum with
+        // weights d^age divided by the sum of weights comes to.
+        Value count = s.sub(arith::SIToFPOp::create(s.builder, s.loc, wide, args[2]),
+                            s.constant(wide, settings.averageFrom - 1));
+        count = arith::MaximumFOp::create(s.builder, s.loc, count, one);
+        values.push_back(
+            s.div(s.constant(wide, 1 - *settings.average), s.sub(one, power(s, *settings.average, count))));
+      }
+      for (Value &value : values)
+        value = s.cast(value, element);
       return values;
     });
   }
@@ -157,6 +175,8 @@ public:
       states = {"m", "v"};
     else if (settings.momentum > 0)
       states = {"momentum"};
+    if (settings.average)
+      states.push_back("average");
     VariableOp variable = parameter.variable;
     SmallVector<VariableOp> targets = {variable};
     for (StringRef state : states) {
@@ -181,7 +201,20 @@ public:
         GenericOp::create(builder, variable.getLoc(), dims, dims.size(), std::nullopt, ValueRange{}, inputs,
                           maps, [&](OpBuilder &b, Location l, ValueRange args) {
                             Scalars s{b, l};
-                            return settings.adamw ? adamw(s, args, decays) : sgd(s, args, decays);
+                            SmallVector<Value> own(args);
+                            Value average, weight;
+                            if (settings.average) {
+                              average = own[targets.size() - 1], weight = own.back();
+                              own.erase(own.begin() + (targets.size() - 1));
+                            }
+                            auto next = settings.adamw ? adamw(s, own, decays) : sgd(s, own, decays);
+                            if (settings.average) {
+                              // Exactly the parameter where the weight is 1.
+                              weight = s.cast(weight, average.getType());
+                              Value rest = s.sub(s.constantLike(weight, 1), weight);
+                              next.push_back(s.add(s.mul(next[0], weight), s.mul(average, rest)));
+                            }
+                            return next;
                           });
     for (auto [target, value] : llvm::zip_equal(targets, updated->getResults()))
       SetOp::create(builder, variable.getLoc(), FlatSymbolRefAttr::get(target.getSymNameAttr()), value);

@@ -7,6 +7,9 @@
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/JSON.h"
 
+#include <string>
+#include <vector>
+
 namespace gptc::runtime {
 
 /// Where an input of a program lies: rows in row-major order of the bounds.
@@ -15,9 +18,17 @@ struct InputBuffer {
   char *data = nullptr;
 };
 
+/// Elements from one row of an input [batch, length] to the next, where the
+/// batch's extent of the second dimension is `extent`. The only place that
+/// knows: memory has static strides, from the bounds.
+inline int64_t rowStride(const TensorInfo &info, int64_t extent) {
+  return info.shape.size() < 2 ? 1 : info.shape[1];
+}
+
 /// What a program takes at a time.
 struct BatchShape {
   int64_t rows = 1;         // the most examples
+  int64_t tokens = 0;       // the most of rows times the longest sequence, padding included; 0: any
   bool wholeRows = false;   // exactly so many; a smaller rest is left out
   bool wholeLength = false; // only windows of full length; a shorter rest is left out
 };
@@ -27,6 +38,14 @@ struct Batch {
   int64_t rows = 0;   // examples, the extent of every input's first dimension
   int64_t length = 0; // the extent of a text window; 0 for rows
   int64_t items = 0;  // tokens or rows: the weight of this batch's mean
+  /// Where sequences have lengths of their own: extents by name.
+  struct Extent {
+    std::string name;
+    int64_t value;
+  };
+  std::vector<Extent> extents = {};
+  /// Which examples of the data these are, from 0; empty: the next ones in order.
+  std::vector<int64_t> examples = {};
 };
 
 /// The inputs that no data fills: they come from the training loop.
@@ -48,8 +67,8 @@ public:
   virtual llvm::Error check(llvm::ArrayRef<InputBuffer> inputs) const = 0;
   /// An error where the training part is too small for one batch.
   virtual llvm::Error checkTraining(const BatchShape &shape) const = 0;
-  /// Training batches that go once over the data (an epoch), at least 1.
-  virtual int64_t batchesPerEpoch(const BatchShape &shape) const = 0;
+  /// Training batches that go so many times over the data, at least 1 each time.
+  virtual int64_t batchesOf(int64_t epochs, const BatchShape &shape, uint64_t seed) = 0;
   /// Examples in the training part; what `batch: all` means for rows.
   virtual int64_t trainingExamples() const = 0;
   /// Fills in the training batch of this step. Inputs have passed check().
@@ -61,6 +80,8 @@ public:
                            llvm::ArrayRef<InputBuffer> inputs) = 0;
   /// What the run keeps of this data in config.json.
   virtual llvm::json::Object facts() const = 0;
+  /// What the user should know of the data, a sentence each.
+  virtual std::vector<std::string> warnings() const { return {}; }
 };
 
 } // namespace gptc::runtime

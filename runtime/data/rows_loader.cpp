@@ -86,7 +86,7 @@ Expected<std::unique_ptr<RowsLoader>> RowsLoader::create(StringRef text, StringR
   auto loader = std::make_unique<RowsLoader>();
   loader->source = source.str();
   loader->count = int64_t(table->rows.size());
-  loader->split(options.seed);
+  loader->split(options.seed, options.holdOut);
   for (const RowsColumn &spec : options.columns) {
     if (!options.needed.empty() && !llvm::is_contained(options.needed, spec.name))
       continue;
@@ -118,12 +118,12 @@ static void shuffle(llvm::MutableArrayRef<int32_t> order, uint64_t seed, RandomU
     std::swap(order[i - 1], order[randomBelow(randomBits(seed, use, key, i), i)]);
 }
 
-void RowsLoader::split(uint64_t seed) {
+void RowsLoader::split(uint64_t seed, bool holdOut) {
   order.resize(size_t(count));
   for (int64_t i = 0; i < count; ++i)
     order[size_t(i)] = int32_t(i);
   shuffle(order, seed, RandomUse::Split, 0);
-  trainingCount = count == 1 ? 1 : count - std::max<int64_t>(1, count / 10);
+  trainingCount = count == 1 || !holdOut ? count : count - std::max<int64_t>(1, count / 10);
   epochOrder.resize(size_t(trainingCount));
 }
 
@@ -203,12 +203,12 @@ Error RowsLoader::checkTraining(const BatchShape &shape) const {
   return Error::success();
 }
 
-static int64_t batchesOf(int64_t rows, const BatchShape &shape) {
+static int64_t batchCount(int64_t rows, const BatchShape &shape) {
   return shape.wholeRows ? rows / shape.rows : (rows + shape.rows - 1) / shape.rows;
 }
 
 int64_t RowsLoader::batchesPerEpoch(const BatchShape &shape) const {
-  return std::max<int64_t>(1, batchesOf(trainingCount, shape));
+  return std::max<int64_t>(1, batchCount(trainingCount, shape));
 }
 
 void RowsLoader::shuffleEpoch(uint64_t seed, int64_t epoch) {
@@ -255,7 +255,7 @@ Batch RowsLoader::training(const BatchShape &shape, uint64_t seed, int64_t step,
 }
 
 int64_t RowsLoader::evaluationBatches(Part part, const BatchShape &shape) const {
-  return batchesOf(part == Part::All ? count : count - trainingCount, shape);
+  return batchCount(part == Part::All ? count : count - trainingCount, shape);
 }
 
 Batch RowsLoader::evaluation(Part part, const BatchShape &shape, int64_t index,

@@ -19,6 +19,7 @@ struct RowsColumn {
 struct RowsOptions {
   std::vector<RowsColumn> columns;
   uint64_t seed = 0;               // of the split
+  bool holdOut = true;             // 10 % of the rows are for validation, not for training
   std::vector<std::string> needed; // inputs to read; empty: all
   /// What facts() gave when the model was trained: its statistics and classes
   /// then count, not this table's.
@@ -26,7 +27,7 @@ struct RowsOptions {
 };
 
 /// Inputs: f32 or f64 [batch] or [batch, sources], classes i32 [batch]. A
-/// seeded shuffle makes 90 % of the rows the training part; each epoch goes
+/// seeded shuffle makes 90 % of the rows (all, without holdOut) the training part; each epoch goes
 /// over it in an order of its own, keyed by the seed.
 class RowsLoader : public Loader {
 public:
@@ -37,7 +38,9 @@ public:
   llvm::StringRef items() const override { return "rows"; }
   llvm::Error check(llvm::ArrayRef<InputBuffer> inputs) const override;
   llvm::Error checkTraining(const BatchShape &shape) const override;
-  int64_t batchesPerEpoch(const BatchShape &shape) const override;
+  int64_t batchesOf(int64_t epochs, const BatchShape &shape, uint64_t seed) override {
+    return epochs * batchesPerEpoch(shape);
+  }
   int64_t trainingExamples() const override { return trainingCount; }
   Batch training(const BatchShape &shape, uint64_t seed, int64_t step,
                  llvm::ArrayRef<InputBuffer> inputs) override;
@@ -51,6 +54,8 @@ public:
   llvm::ArrayRef<std::string> classes(llvm::StringRef name) const;
 
 private:
+  int64_t batchesPerEpoch(const BatchShape &shape) const;
+
   struct Column {
     RowsColumn spec;
     std::vector<double> values; // [row, source]
@@ -58,7 +63,7 @@ private:
     std::vector<double> mean, deviation;
   };
 
-  void split(uint64_t seed);
+  void split(uint64_t seed, bool holdOut);
   llvm::Error standardise(Column &column, const llvm::json::Object *facts);
   void shuffleEpoch(uint64_t seed, int64_t epoch);
   void fill(llvm::ArrayRef<InputBuffer> inputs, int64_t to, int64_t row) const;

@@ -35,7 +35,8 @@ TextLoader::create(StringRef text, StringRef source, const Tokenizer &tokenizer,
     return error;
   loader->tokens.shrink_to_fit();
   // In integers: 0.9 * n would round differently for some n.
-  loader->split = loader->tokenCount() / 10 * 9 + loader->tokenCount() % 10 * 9 / 10;
+  loader->split = options.holdOut ? loader->tokenCount() / 10 * 9 + loader->tokenCount() % 10 * 9 / 10
+                                  : loader->tokenCount();
   return loader;
 }
 
@@ -60,9 +61,9 @@ Error TextLoader::check(ArrayRef<InputBuffer> inputs) const {
 Error TextLoader::checkTraining(const BatchShape &shape) const {
   if (split < options.context + 1)
     return failure(
-        "{}: the text is too short: the first 90 % are {} tokens, a window needs {} (context {} and the "
-        "one that follows)",
-        source, split, options.context + 1, options.context);
+        "{}: the text is too short: {} {} tokens, a window needs {} (context {} and the one that follows)",
+        source, options.holdOut ? "the first 90 % are" : "it has", split, options.context + 1,
+        options.context);
   return Error::success();
 }
 
@@ -80,7 +81,7 @@ void TextLoader::fill(ArrayRef<InputBuffer> inputs, int64_t row, const int32_t *
     const std::string &name = input.info->name;
     if (isLoopInput(name))
       continue;
-    auto *to = reinterpret_cast<int32_t *>(input.data) + row * input.info->shape[1];
+    auto *to = reinterpret_cast<int32_t *>(input.data) + row * rowStride(*input.info, length);
     std::memcpy(to, window + (name == target ? 1 : 0), size_t(length) * sizeof(int32_t));
   }
 }

@@ -9,10 +9,11 @@ namespace gptc::runtime {
 struct TextOptions {
   std::string stream = "token"; // inputs are "token" and "next(token)"
   int64_t context = 0;          // the stream's bound: tokens in a window
+  bool holdOut = true;          // the last 10 % are for validation, not for training
 };
 
 /// Windows [batch, t] i32 of a text and, one token further, of its targets.
-/// The first 90 % of the tokens are for training, in windows at random places
+/// The first 90 % of the tokens (all, without holdOut) are for training, in windows at random places
 /// keyed by seed, step and row; the rest, in windows one after the other that
 /// predict each token once, for validation.
 class TextLoader : public Loader {
@@ -27,7 +28,9 @@ public:
   llvm::StringRef items() const override { return "tokens"; }
   llvm::Error check(llvm::ArrayRef<InputBuffer> inputs) const override;
   llvm::Error checkTraining(const BatchShape &shape) const override;
-  int64_t batchesPerEpoch(const BatchShape &shape) const override;
+  int64_t batchesOf(int64_t epochs, const BatchShape &shape, uint64_t seed) override {
+    return epochs * batchesPerEpoch(shape);
+  }
   int64_t trainingExamples() const override;
   Batch training(const BatchShape &shape, uint64_t seed, int64_t step,
                  llvm::ArrayRef<InputBuffer> inputs) override;
@@ -40,6 +43,7 @@ public:
   int64_t trainingTokens() const { return split; }
 
 private:
+  int64_t batchesPerEpoch(const BatchShape &shape) const;
   llvm::ArrayRef<int32_t> part(Part part) const;
   void fill(llvm::ArrayRef<InputBuffer> inputs, int64_t row, const int32_t *window, int64_t length) const;
 

@@ -145,6 +145,55 @@ TEST(Optimizer, SgdWithMomentumAndDecay) {
   checkSteps("kind = \"sgd\", momentum = 0.9, decay = 0.1, decay_min_rank = 2 : i64", reference);
 }
 
+/// The average after n steps from `from` on, by its definition: sum of d^age * p
+/// over the sum of d^age; before that, the parameter.
+void checkAverage(const std::string &optimizer, double d, int from) {
+  auto module = compileStep(optimizer + ", average = " + std::to_string(d) +
+                            ", average_from = " + std::to_string(from) + " : i64");
+  auto plain = compileStep(optimizer);
+  ASSERT_TRUE(module && plain);
+  Interpreter interpreter, without;
+  for (auto variable : module->getOps<gptc::gpt::VariableOp>())
+    interpreter.variables[variable.getSymName().str()] = Tensor::zeros(variable.getTensorType().getShape());
+  interpreter.variables["w"].data = {0.5, -0.25, 1, 2};
+  interpreter.variables["g"].data = {0.75, -1.5};
+  without.variables = interpreter.variables;
+  for (const char *name : {"w.average", "g.average", "unused.average"})
+    without.variables.erase(name);
+  std::vector<std::vector<double>> past;
+  for (int step = 0; step < 8; ++step) {
+    for (auto [run, of] : {std::pair(&interpreter, &module), std::pair(&without, &plain)}) {
+      auto results = run->run((*of)->lookupSymbol<mlir::func::FuncOp>("main"), {Tensor::scalar(step)});
+      ASSERT_TRUE(static_cast<bool>(results)) << llvm::toString(results.takeError());
+    }
+    // Averaging changes nothing of training.
+    EXPECT_EQ(interpreter.variables["w"].data, without.variables["w"].data);
+    EXPECT_EQ(interpreter.variables["g"].data, without.variables["g"].data);
+    if (step <= from)
+      past.clear();
+    past.push_back(interpreter.variables["w"].data);
+    std::vector<double> expected(4, 0);
+    double weights = 0;
+    for (size_t age = 0; age < past.size(); ++age) {
+      weights += std::pow(d, age);
+      for (size_t i = 0; i < 4; ++i)
+        expected[i] += std::pow(d, age) * past[past.size() - 1 - age][i];
+    }
+    for (double &value : expected)
+      value /= weights;
+    if (past.size() == 1)
+      expected = past[0];
+    expectNear(interpreter.variables["w.average"].data, expected);
+  }
+}
+
+TEST(Optimizer, AveragesParameters) {
+  checkAverage(adamw, 0.75, 0);
+  checkAverage(adamw + ", clip = 0.5", 0.9, 3);
+  checkAverage("kind = \"sgd\"", 0.5, 0);
+  checkAverage("kind = \"sgd\", momentum = 0.9", 0.5, 1);
+}
+
 TEST(Optimizer, StatesAreVariables) {
   auto names = [](const std::string &optimizer) {
     std::vector<std::string> found;
@@ -155,6 +204,8 @@ TEST(Optimizer, StatesAreVariables) {
   };
   EXPECT_EQ(names(adamw), (std::vector<std::string>{"w", "w.m", "w.v", "g", "g.m", "g.v", "unused",
                                                     "unused.m", "unused.v"}));
+  EXPECT_EQ(names("kind = \"sgd\", average = 0.9"),
+            (std::vector<std::string>{"w", "w.average", "g", "g.average", "unused", "unused.average"}));
   EXPECT_EQ(names("kind = \"sgd\""), (std::vector<std::string>{"w", "g", "unused"}));
 }
 

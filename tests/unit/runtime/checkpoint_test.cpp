@@ -72,6 +72,43 @@ TEST(Checkpoint, SavesLoadsAndPrunes) {
   EXPECT_TRUE(file.find("layers.1.w"));
 }
 
+TEST(Checkpoint, AveragesAreTheWeightsOfInference) {
+  TemporaryDirectory directory;
+  RunDirectory run = valueOf(RunDirectory::create(directory.file("run")));
+  std::vector<VariableInfo> all = variables();
+  all.push_back(all[1]);
+  all[2].name = "w.average";
+  all[2].path.back() = "average";
+  VariableStore store;
+  ASSERT_EQ(messageOf(store.add(all)), "");
+  auto data = [](VariableStore &of, const char *name) {
+    return reinterpret_cast<float *>(of.find(name)->memory.data());
+  };
+  data(store, "w")[5] = 1;
+  data(store, "w.m")[5] = 2;
+  data(store, "w.average")[5] = 3;
+  EXPECT_EQ(store.find("w", Weights::Inference), store.find("w.average"));
+  EXPECT_EQ(store.find("w.m", Weights::Inference), store.find("w.m"));
+  TrainingState state;
+  ASSERT_EQ(messageOf(run.save(store, state, false, 1)), "");
+  SafeTensors states =
+      valueOf(SafeTensors::open(run.file("checkpoints/step-00000000/optimizer.safetensors")));
+  EXPECT_TRUE(states.find("layers.0.w.current"));
+  EXPECT_FALSE(states.find("layers.0.w.average"));
+
+  VariableStore resumed;
+  ASSERT_EQ(messageOf(resumed.add(all)), "");
+  ASSERT_EQ(messageOf(run.load(resumed, RunDirectory::Which::Latest, true)), "");
+  EXPECT_EQ(data(resumed, "w")[5], 1);
+  EXPECT_EQ(data(resumed, "w.m")[5], 2);
+  EXPECT_EQ(data(resumed, "w.average")[5], 3);
+
+  VariableStore asked;
+  ASSERT_EQ(messageOf(asked.add(all[0])), "");
+  ASSERT_EQ(messageOf(run.load(asked, RunDirectory::Which::Latest, false)), "");
+  EXPECT_EQ(data(asked, "w")[5], 3);
+}
+
 TEST(Checkpoint, SavingAStepAgainReplacesIt) {
   SavedRun r;
   r.save(5);

@@ -177,7 +177,7 @@ TEST(RowsLoader, EpochsAndPartsCoverEveryRow) {
   EXPECT_EQ(loader->trainingExamples(), 93);
   BatchShape shape;
   shape.rows = 10;
-  EXPECT_EQ(loader->batchesPerEpoch(shape), 10);
+  EXPECT_EQ(loader->batchesOf(1, shape, 0), 10);
   RowInputs inputs(10);
   ASSERT_EQ(messageOf(loader->check(inputs.buffers())), "");
   std::map<float, int> seen;
