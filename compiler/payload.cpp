@@ -55,6 +55,8 @@ static llvm::Expected<Payload> readPayload() {
   payload.source = object->getString("source").value_or("").str();
   payload.dtype = object->getString("dtype").value_or("f32").str();
   payload.module = object->getString("module").value_or("").str();
+  if (const llvm::json::Object *facts = object->getObject("facts"))
+    payload.facts = *facts;
   if (const llvm::json::Object *settings = object->getObject("settings"))
     for (const auto &[name, value] : *settings)
       payload.overrides[name.str()] = value.getAsString().value_or("").str();
@@ -87,6 +89,8 @@ llvm::Error gptc::writeExecutable(llvm::StringRef path, const Payload &payload) 
                          {"source", payload.source},
                          {"dtype", payload.dtype},
                          {"settings", std::move(settings)},
+                         {"facts", payload.facts ? llvm::json::Value(llvm::json::Object(*payload.facts))
+                                                 : llvm::json::Value(nullptr)},
                          {"module", payload.module}});
   char length[8];
   llvm::support::endian::write64le(length, json.size());

@@ -3,8 +3,10 @@
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/Error.h"
+#include "llvm/Support/JSON.h"
 
 #include <map>
+#include <optional>
 #include <string>
 
 namespace gptc {
@@ -13,6 +15,7 @@ struct Payload {
   std::string file, source;                     // the model's name and text
   std::map<std::string, std::string> overrides; // settings
   std::string dtype = "f32";
+  std::optional<llvm::json::Object> facts; // for Session::loadFacts: the tokenizer of a file beside the model
   std::string module; // its training program as emitted, as MLIR text; may be empty
 };
 

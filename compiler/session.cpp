@@ -154,12 +154,38 @@ bool Session::makeTokenizer(llvm::ArrayRef<runtime::TokenizerText> texts) {
   if (spec.kind == DataSpec::Pairs)
     specials = runtime::SpecialTokens::names();
   auto made = runtime::makeTokenizer(spec.tokenizer, spec.tokenizerArguments, texts, specials);
-  if (!made) {
+  if (!made && tokenizerNeedsText())
     reportError(made.takeError());
-    return false;
+  else if (!made) {
+    // What is wrong stands in the model file.
+    Diagnostics diagnostics(sources);
+    diagnostics.error(spec.tokenizerSpan, llvm::toString(made.takeError()));
+    render(diagnostics);
   }
+  if (!made)
+    return false;
   tokenizer = std::move(*made);
   facts.sizes["vocabulary"] = tokenizer->vocabulary();
+  return true;
+}
+
+bool Session::tokenizerNeedsText() const { return spec.tokenizer == "chars" || spec.tokenizer == "bpe"; }
+
+bool Session::readVocabulary() {
+  if (facts.sizes.count("vocabulary"))
+    return true;
+  AnalyseOptions analyseOptions;
+  analyseOptions.overrides = overrides;
+  Diagnostics quiet(sources); // analysing says it all
+  spec = dataSpec(sources, file, analyseOptions, quiet);
+  if (quiet.hasErrors() || spec.tokenizer.empty() || spec.tokenizer == "chars")
+    return true;
+  if (spec.tokenizer != "bpe")
+    return makeTokenizer("", "");
+  // Where there is no text yet, its bound is its size.
+  int64_t bound;
+  if (!llvm::StringRef(spec.tokenizerArguments[0]).getAsInteger(10, bound))
+    facts.sizes["vocabulary"] = bound;
   return true;
 }
 
@@ -289,6 +315,8 @@ llvm::json::Object Session::savedFacts() const {
 }
 
 bool Session::analyse() {
+  if (!readVocabulary())
+    return false;
   AnalyseOptions analyseOptions;
   analyseOptions.overrides = overrides;
   analyseOptions.facts = facts;

@@ -61,6 +61,10 @@ public:
   bool loadFacts(const llvm::json::Object &saved);
   /// The tokenizer that the file declares; `text` is the training text. Needs readDataSpec().
   bool makeTokenizer(llvm::StringRef text, llvm::StringRef source);
+  /// Whether only data make the declared tokenizer: chars, bpe.
+  bool tokenizerNeedsText() const;
+  /// The vocabulary's size of a tokenizer that the file declares, without data. Needs open().
+  bool readVocabulary();
   /// Names, shapes, sizes. Needs open(), and knows facts where data were read.
   bool analyse();
 

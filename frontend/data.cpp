@@ -34,6 +34,36 @@ void Elaborator::data(const ast::Statement &s, Scope *scope) {
   }
 }
 
+namespace {
+/// What a tokenizer takes in a model file.
+struct TokenizerForm {
+  const char *name;
+  bool strings;      // or numbers
+  size_t least, most; // arguments
+  const char *example;
+};
+} // namespace
+
+static constexpr TokenizerForm tokenizerForms[] = {
+    {"chars", true, 0, 0, "chars"},
+    {"alphabet", true, 1, 1, "alphabet(\"abc\")"},
+    {"bpe", false, 1, 1, "bpe(8000)"},
+    {"pieces", true, 1, SIZE_MAX, "pieces(\"un\", \"forget\")"},
+    {"tokenizer", true, 1, 1, "tokenizer(\"tokenizer.json\")"},
+    {"ids", false, 1, 1, "ids(50257)"},
+};
+
+// A path in a model file starts from that file's folder.
+static std::string besides(const std::string &file, const std::string &path) {
+  size_t slash = file.rfind('/');
+  return path.empty() || path[0] == '/' || slash == std::string::npos ? path : file.substr(0, slash + 1) + path;
+}
+
+// Characters of UTF-8: every byte that continues none.
+static int64_t characters(const std::string &text) {
+  return std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xc0) != 0x80; });
+}
+
 /// The vocabulary's size; sets tokenizer and its arguments.
 std::optional<int64_t> Elaborator::tokenizer(const ast::Statement &s, Scope *scope) {
   DataSpec &spec = result->data;
@@ -47,49 +77,75 @@ std::optional<int64_t> Elaborator::tokenizer(const ast::Statement &s, Scope *sco
   const ast::Expr &expr = *s.value;
   bool isCall = expr.kind == ast::Expr::Call && expr.children[0]->kind == ast::Expr::Name;
   spec.tokenizer = expr.kind == ast::Expr::Name ? expr.text : isCall ? expr.children[0]->text : "";
-  static const std::vector<std::string> known = {"chars", "ids", "bpe", "alphabet"};
-  if (std::find(known.begin(), known.end(), spec.tokenizer) == known.end()) {
-    error(expr.span, fmt::format("unknown tokenizer '{}'", spec.tokenizer)).help =
-        "it is one of chars, ids(50257), bpe(8000), alphabet(\"abc\")";
+  spec.tokenizerSpan = expr.span;
+  const TokenizerForm *form = nullptr;
+  std::string examples;
+  for (const TokenizerForm &known : tokenizerForms) {
+    examples += (examples.empty() ? "" : ", ") + std::string(known.example);
+    if (spec.tokenizer == known.name)
+      form = &known;
+  }
+  if (!form) {
+    error(expr.span, fmt::format("unknown tokenizer '{}'", spec.tokenizer)).help = "it is one of " + examples;
     return std::nullopt;
   }
-  std::optional<int64_t> count;
+  size_t given = expr.arguments.size();
+  if (given < form->least || given > form->most) {
+    error(expr.span, fmt::format("'{}' takes {}, here {} {} given", form->name,
+                                 form->most == 0            ? "no arguments"
+                                 : form->most > form->least ? "at least one piece"
+                                 : form->strings            ? "one text in quotes"
+                                                            : "the number of tokens",
+                                 given == 0 ? "none" : std::to_string(given), given < 2 ? "is" : "are"))
+        .help = fmt::format("write `{}`", form->example);
+    return std::nullopt;
+  }
+  int64_t count = 0;
   for (const ast::Argument &argument : expr.arguments) {
-    if (argument.value->kind == ast::Expr::String) {
-      spec.tokenizerArguments.push_back(argument.value->text);
-      // Characters of UTF-8: every byte that continues none.
-      count = std::count_if(argument.value->text.begin(), argument.value->text.end(),
-                            [](unsigned char c) { return (c & 0xc0) != 0x80; });
+    const ast::Expr &value = *argument.value;
+    if (!argument.names.empty() || (value.kind == ast::Expr::String) != form->strings) {
+      error(argument.span, fmt::format("'{}' takes {}", form->name, form->strings ? "text in quotes" : "a number"))
+          .help = fmt::format("write `{}`", form->example);
+      return std::nullopt;
+    }
+    if (form->strings) {
+      spec.tokenizerArguments.push_back(value.text);
+      count = characters(value.text);
+    } else if (std::optional<int64_t> number = size(value, scope)) {
+      spec.tokenizerArguments.push_back(std::to_string(*number));
+      count = *number;
     } else {
-      count = size(*argument.value, scope);
-      if (!count)
-        return std::nullopt;
-      spec.tokenizerArguments.push_back(std::to_string(*count));
+      return std::nullopt;
     }
   }
-  if (spec.kind == DataSpec::Pairs && spec.tokenizer == "ids") {
+  bool pairs = spec.kind == DataSpec::Pairs;
+  if (pairs && spec.tokenizer == "ids") {
     error(expr.span, "pairs need tokens for begin, end and padding, which ids do not have").help =
         "write `bpe(8000)` or `chars`";
     return std::nullopt;
   }
-  auto fact = options.facts.sizes.find("vocabulary");
-  if (spec.tokenizer == "bpe" && fact != options.facts.sizes.end())
-    return fact->second; // a short text gives fewer tokens than asked for
-  if (spec.tokenizer == "chars") {
-    if (fact != options.facts.sizes.end())
-      return fact->second;
-    if (options.assumedSize > 0)
-      return options.assumedSize;
-    error(expr.span, "the vocabulary is not known without data").help = "give the text with --data";
+  // A byte-pair vocabulary has the tokens of pairs within its size, others beside.
+  int64_t extra = pairs ? DataSpec::pairTokens : 0;
+  if (spec.tokenizer == "bpe" && count < 256 + extra) {
+    error(expr.arguments[0].span, fmt::format("a byte-pair vocabulary of {} has no room for the 256 bytes{}", count,
+                                              pairs ? " and padding, begin and end" : ""))
+        .help = fmt::format("write at least `bpe({})`; a few hundred more are pieces of words", 256 + extra);
     return std::nullopt;
   }
-  if (!count)
-    error(expr.span, fmt::format("'{}' needs {}", spec.tokenizer,
-                                 spec.tokenizer == "alphabet" ? "its characters: alphabet(\"abc\")"
-                                                              : "the number of tokens, as in ids(50257)"));
-  else if (spec.kind == DataSpec::Pairs && spec.tokenizer != "bpe")
-    *count += DataSpec::pairTokens; // a byte-pair vocabulary has them within its size
-  return count;
+  if (spec.tokenizer == "tokenizer")
+    spec.tokenizerArguments[0] = besides(sources.name(expr.span.file), spec.tokenizerArguments[0]);
+  auto fact = options.facts.sizes.find("vocabulary");
+  if (fact != options.facts.sizes.end())
+    return fact->second;
+  if (spec.tokenizer == "pieces")
+    return int64_t(given) + 256 + extra;
+  if (spec.tokenizer != "chars" && spec.tokenizer != "tokenizer")
+    return spec.tokenizer == "bpe" ? count : count + extra;
+  // Only the data, or the file, tells.
+  if (options.assumedSize > 0)
+    return options.assumedSize;
+  error(expr.span, "the vocabulary is not known without data").help = "give the text with --data";
+  return std::nullopt;
 }
 
 void Elaborator::textData(const ast::Statement &s, Scope *scope) {

@@ -27,8 +27,9 @@ struct DataSpec {
   std::vector<Stream> streams; // text and pairs: one per declared name
   /// Tokens that pairs have beside their tokenizer's own: padding, begin, end.
   static constexpr int64_t pairTokens = 3;
-  std::string tokenizer;                       // "chars", "bpe", "ids", "alphabet"
-  std::vector<std::string> tokenizerArguments; // as written, evaluated: "8000"
+  std::string tokenizer; // "chars", "alphabet", "bpe", "pieces", "tokenizer", "ids"
+  std::vector<std::string> tokenizerArguments; // as written, evaluated: "8000"; paths from where gptc runs
+  Span tokenizerSpan;
   struct Column {
     std::string name;
     bool standardise = false;

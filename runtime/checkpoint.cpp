@@ -1,5 +1,8 @@
 #include "runtime/checkpoint.h"
 
+#include "runtime/files.h"
+#include "runtime/utf8.h"
+
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -18,6 +21,7 @@ using llvm::StringRef;
 
 namespace gptc::runtime {
 
+static constexpr llvm::StringLiteral tokenizerFile = "tokenizer.json";
 static constexpr llvm::StringLiteral prefix = "step-";
 static constexpr llvm::StringLiteral temporaryPrefix = ".tmp-";
 static constexpr unsigned exchangeNames = 2; // RENAME_EXCHANGE of renameat2
@@ -96,11 +100,31 @@ Expected<std::string> RunDirectory::readModel() const {
 }
 
 Error RunDirectory::writeConfig(llvm::json::Object config) {
+  // A tokenizer.json is a file of its own, as others read it.
+  llvm::json::Object *data = config.getObject("data");
+  llvm::json::Object *tokenizer = data ? data->getObject("tokenizer") : nullptr;
+  if (auto text = tokenizer ? tokenizer->getString("text") : std::nullopt) {
+    if (Error error = atomicWriteFile(file(tokenizerFile), *text))
+      return error;
+    tokenizer->erase("text");
+    (*tokenizer)["file"] = tokenizerFile;
+  }
   return atomicWriteFile(file("config.json"), pretty(std::move(config)));
 }
 
 Expected<llvm::json::Object> RunDirectory::readConfig() const {
-  return readJsonFile(file("config.json"));
+  Expected<llvm::json::Object> config = readJsonFile(file("config.json"));
+  llvm::json::Object *data = config ? config->getObject("data") : nullptr;
+  llvm::json::Object *tokenizer = data ? data->getObject("tokenizer") : nullptr;
+  if (tokenizer && tokenizer->getString("file") == tokenizerFile) {
+    auto text = readFile(file(tokenizerFile));
+    if (!text)
+      return text.takeError();
+    if (Error error = checkUtf8((*text)->getBuffer(), file(tokenizerFile)))
+      return error;
+    (*tokenizer)["text"] = (*text)->getBuffer().str();
+  }
+  return config;
 }
 
 std::vector<std::string> RunDirectory::checkpoints() const {

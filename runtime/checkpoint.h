@@ -1,6 +1,7 @@
 // A run's directory:
 //   model.gpt     the model's text as compiled
 //   config.json   settings, facts of the data, dtype, seed, version
+//   tokenizer.json  of models that read text as byte pairs
 //   log.jsonl     one object a step
 //   latest, best  names of checkpoints
 //   checkpoints/step-00001000/{weights.safetensors,optimizer.safetensors,state.json}
@@ -47,6 +48,7 @@ public:
 
   llvm::Error writeModel(llvm::StringRef text);
   llvm::Expected<std::string> readModel() const;
+  /// `text` of data.tokenizer (Tokenizer::save) becomes the file tokenizer.json; reading puts it back.
   llvm::Error writeConfig(llvm::json::Object config);
   llvm::Expected<llvm::json::Object> readConfig() const;
 

@@ -313,7 +313,8 @@ Made loadTokenizer(const llvm::json::Object &saved, StringRef source) {
   if (kind == "pieces")
     return withSpecials(loadPieces(saved, source), specials);
   if (kind == "bpe")
-    return makeBytePairs(parseTokenizerJson(saved.getString("text").value_or(""), source));
+    return makeBytePairs(
+        parseTokenizerJson(saved.getString("text").value_or(""), saved.getString("file").value_or(source)));
   return failure("{}: unknown tokenizer '{}'", source, kind);
 }
 

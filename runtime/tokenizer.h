@@ -31,6 +31,8 @@ public:
   /// Appends a token's bytes; a character may need several tokens. Tokens
   /// outside of the vocabulary give U+FFFD.
   virtual void append(std::string &bytes, int32_t token) const = 0;
+  /// The two tokens that make this one; nothing where it is made of none.
+  virtual std::optional<std::pair<int32_t, int32_t>> parts(int32_t token) const { return std::nullopt; }
   /// The special tokens by id.
   virtual std::vector<SpecialToken> specials() const { return {}; }
   /// The id of the special token of that name; nothing where there is none.

@@ -84,8 +84,11 @@ BytePairTokenizer::BytePairTokenizer(BytePairs given) : pairs(std::move(given)),
   for (size_t id = 0; id < pairs.tokens.size(); ++id)
     if (pairs.tokens[id].size() == 1 && !isSpecial[id])
       byteTokens[uint8_t(pairs.tokens[id][0])] = int32_t(id);
+  madeBy.assign(pairs.tokens.size(), -1);
   for (size_t rank = 0; rank < pairs.merges.size(); ++rank) {
     const Merge &merge = pairs.merges[rank];
+    if (madeBy[size_t(merge.merged)] < 0)
+      madeBy[size_t(merge.merged)] = int32_t(rank);
     ranks.try_emplace(key(merge.left, merge.right), Found{int32_t(rank), merge.merged});
   }
 }
@@ -211,6 +214,13 @@ void BytePairTokenizer::append(std::string &bytes, int32_t token) const {
     bytes += pairs.tokens[size_t(token)];
   else
     appendCodePoint(bytes, 0xFFFD);
+}
+
+std::optional<std::pair<int32_t, int32_t>> BytePairTokenizer::parts(int32_t token) const {
+  if (token < 0 || size_t(token) >= madeBy.size() || madeBy[size_t(token)] < 0)
+    return std::nullopt;
+  const Merge &merge = pairs.merges[size_t(madeBy[size_t(token)])];
+  return std::pair(merge.left, merge.right);
 }
 
 std::vector<SpecialToken> BytePairTokenizer::specials() const {

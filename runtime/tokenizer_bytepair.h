@@ -60,6 +60,7 @@ public:
   llvm::Error encode(llvm::StringRef text, std::vector<int32_t> &tokens,
                      llvm::StringRef source) const override;
   void append(std::string &bytes, int32_t token) const override;
+  std::optional<std::pair<int32_t, int32_t>> parts(int32_t token) const override;
   std::vector<SpecialToken> specials() const override;
   llvm::json::Object save() const override;
 
@@ -79,6 +80,7 @@ private:
   BytePairs pairs;
   SpecialFinder finder;
   std::array<int32_t, 256> byteTokens;
+  std::vector<int32_t> madeBy; // the first merge that gives a token, by id; -1: none
   llvm::DenseMap<uint64_t, Found> ranks;
 
   // Words met before and where their tokens lie. One encode at a time.

@@ -41,6 +41,10 @@ int gptc::buildCommand(llvm::ArrayRef<const char *> words) {
   payload.source = session.sources.text(session.file);
   payload.overrides = session.overrides;
   payload.dtype = options.dtype;
+  if (session.spec.tokenizer == "tokenizer") {
+    payload.facts = session.savedFacts();
+    payload.facts->erase("loader");
+  }
   PrintOptions plain;
   plain.sourceLines = false;
   payload.module = printModule(*module, plain);

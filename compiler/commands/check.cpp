@@ -79,6 +79,8 @@ static void printData(const Session &session, bool read) {
       llvm::outs() << stream.name << ", at most " << stream.bound << " tokens of " << spec.tokenizer << "; ";
     if (session.tokenizer)
       llvm::outs() << "vocabulary " << session.tokenizer->vocabulary() << "\n";
+    else if (spec.tokenizer == "bpe")
+      llvm::outs() << "vocabulary at most " << spec.tokenizerArguments[0] << " (--data says it exactly)\n";
     else if (spec.tokenizer == "chars" && !read)
       llvm::outs() << "vocabulary taken as 256 (--data says it exactly)\n";
     else

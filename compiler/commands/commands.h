@@ -14,6 +14,7 @@ int generateCommand(llvm::ArrayRef<const char *> words);
 int evalCommand(llvm::ArrayRef<const char *> words);
 int runCommand(llvm::ArrayRef<const char *> words);
 int dumpCommand(llvm::ArrayRef<const char *> words);
+int tokenizerCommand(llvm::ArrayRef<const char *> words);
 int buildCommand(llvm::ArrayRef<const char *> words);
 
 } // namespace gptc

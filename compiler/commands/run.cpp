@@ -14,7 +14,7 @@ using namespace gptc;
 /// Do sizes of this model hang on data that only reading shows?
 static bool sizesFromData(const DataSpec &spec) {
   if (spec.kind == DataSpec::Text || spec.kind == DataSpec::Pairs)
-    return spec.tokenizer == "chars";
+    return spec.tokenizer == "chars" || spec.tokenizer == "bpe";
   return llvm::any_of(
       spec.columns, [](const DataSpec::Column &column) { return column.isClass && column.classes.empty(); });
 }

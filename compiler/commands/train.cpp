@@ -98,9 +98,6 @@ bool Training::fits() {
     auto was = sizes ? sizes.getAs<mlir::IntegerAttr>(name) : mlir::IntegerAttr();
     if (was && was.getInt() == size)
       continue;
-    // What a file declares itself is not noted when it is dumped without data.
-    if (!was && session.spec.tokenizer != "chars" && name == "vocabulary")
-      continue;
     if (request.fromIr.empty())
       return false; // the embedded module; the model's text serves as well
     reportError(llvm::formatv("{0}: {1} is {2} in the data, {3} in the IR; dump it with --data {4}",
@@ -153,6 +150,8 @@ bool Training::openModel() {
   if (const Payload *payload = findPayload()) {
     session.options.dtype = payload->dtype;
     session.overrides = payload->overrides;
+    if (payload->facts && !session.loadFacts(*payload->facts))
+      return false;
     if (session.options.set.empty() && !payload->module.empty())
       return openModule(payload->module, payload->file);
     return session.openText(payload->file, payload->source);

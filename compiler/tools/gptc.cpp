@@ -24,6 +24,7 @@ static constexpr Command commands[] = {
     {"eval", "the loss of a trained model on other data", evalCommand},
     {"run", "the outputs of a model for given inputs", runCommand},
     {"dump", "the IR at a named stage of compiling", dumpCommand},
+    {"tokenizer", "learn a vocabulary, and turn text into tokens and back", tokenizerCommand},
     {"build", "one executable from a model", buildCommand},
 };
 

@@ -1,0 +1,317 @@
+// gptc tokenizer: vocabularies of byte pairs, and text as tokens.
+#include "compiler/commands/commands.h"
+#include "compiler/session.h"
+
+#include "runtime/checkpoint.h"
+#include "runtime/files.h"
+#include "runtime/tokenizer_json.h"
+#include "runtime/utf8.h"
+
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <chrono>
+
+using namespace gptc;
+
+using Tokenizer = std::unique_ptr<runtime::Tokenizer>;
+
+static constexpr const char *tokenizerHelp = "a tokenizer.json, the directory of a run, or a model file";
+
+/// The tokenizer that a model file declares, where no text is needed for it.
+static llvm::Expected<Tokenizer> tokenizerOfModel(const std::string &path) {
+  Session session((CommonOptions()));
+  if (!session.open(path) || !session.readDataSpec())
+    exit(Failure); // both have said why
+  if (session.spec.tokenizer.empty())
+    return runtime::failure("{} reads no text, so it has no tokenizer", path);
+  if (session.tokenizerNeedsText())
+    return runtime::failure("{}: '{}' is made from a text; name a run that was trained, or learn one with "
+                            "`{} tokenizer train`",
+                            path, session.spec.tokenizer, programName());
+  if (!session.readVocabulary())
+    exit(Failure);
+  return std::move(session.tokenizer);
+}
+
+static llvm::Expected<Tokenizer> tokenizerOfRun(const std::string &path) {
+  auto run = runtime::RunDirectory::open(path);
+  if (!run)
+    return run.takeError();
+  auto config = run->readConfig();
+  if (!config)
+    return config.takeError();
+  const llvm::json::Object *data = config->getObject("data");
+  const llvm::json::Object *saved = data ? data->getObject("tokenizer") : nullptr;
+  if (!saved)
+    return runtime::failure("{} was not trained on text, so it has no tokenizer", path);
+  return runtime::loadTokenizer(*saved, run->file("config.json"));
+}
+
+static llvm::Expected<Tokenizer> openTokenizer(const std::string &path) {
+  if (llvm::sys::fs::is_directory(path))
+    return tokenizerOfRun(path);
+  if (llvm::StringRef(path).ends_with(".gpt"))
+    return tokenizerOfModel(path);
+  return runtime::readTokenizer(path);
+}
+
+/// A file, or standard input for "-".
+static llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> readInput(const std::string &path) {
+  if (path != "-")
+    return runtime::readFile(path);
+  auto buffer = llvm::MemoryBuffer::getSTDIN();
+  if (!buffer)
+    return runtime::failure("cannot read standard input: {}", buffer.getError().message());
+  return std::move(*buffer);
+}
+
+/// Bytes in quotes on one line; what is no valid UTF-8 as \xNN.
+static std::string quoted(llvm::StringRef bytes) {
+  std::string text = "\"";
+  for (size_t at = 0; at < bytes.size();) {
+    size_t first = at;
+    int32_t codePoint = runtime::nextCodePoint(bytes, at);
+    if (codePoint == '\n')
+      text += "\\n";
+    else if (codePoint == '\t')
+      text += "\\t";
+    else if (codePoint == '"' || codePoint == '\\')
+      (text += '\\') += char(codePoint);
+    else if (codePoint >= 0x20 && (codePoint < 0x7F || codePoint > 0xA0))
+      text += bytes.slice(first, at);
+    else
+      for (at = std::max(at, first + 1); first < at; ++first)
+        text += fmt::format("\\x{:02x}", unsigned(uint8_t(bytes[first])));
+  }
+  return text + "\"";
+}
+
+static std::string quoted(const runtime::Tokenizer &tokenizer, int32_t token) {
+  std::string bytes;
+  tokenizer.append(bytes, token);
+  return quoted(bytes);
+}
+
+//===-- train -------------------------------------------------------------------===//
+
+static int trainTokenizer(llvm::ArrayRef<const char *> words) {
+  std::vector<std::string> data, specials;
+  std::string output;
+  int64_t vocabulary = 1000;
+  Arguments arguments(
+      "tokenizer train --data FILE [--data FILE]... [--vocabulary N] -o tokenizer.json",
+      "Learns a vocabulary of byte pairs: it starts with the 256 bytes and makes one token of the two\n"
+      "neighbours that are most frequent, again and again. Several texts share one vocabulary. The\n"
+      "same texts give the same file; other tools read it as a Hugging Face tokenizer.json.");
+  arguments.option("--data", "FILE", "a text to learn from; may be given several times", data);
+  arguments.option("--vocabulary", "N", "the most tokens, bytes and special ones included (default 1000)",
+                   vocabulary, 1, runtime::largestVocabulary);
+  arguments.option("--special", "NAME", "a token of its own, such as \"<pad>\"; the first one is token 0",
+                   specials);
+  arguments.option("-o", "FILE", "the tokenizer.json to write", output);
+  if (std::optional<int> code = arguments.parse(words))
+    return *code;
+  if (data.empty())
+    return arguments.usageError("--data is missing: a text to learn from");
+  if (output.empty())
+    return arguments.usageError("-o is missing: the tokenizer.json to write");
+  auto start = std::chrono::steady_clock::now();
+  std::vector<std::unique_ptr<llvm::MemoryBuffer>> buffers;
+  std::vector<runtime::TokenizerText> texts;
+  size_t bytes = 0;
+  for (const std::string &file : data) {
+    auto buffer = readInput(file);
+    if (!buffer)
+      return reportError(buffer.takeError());
+    if ((*buffer)->getBufferSize() == 0)
+      return reportError(runtime::failure("{}: the file is empty", file));
+    texts.push_back({(*buffer)->getBuffer(), file});
+    bytes += (*buffer)->getBufferSize();
+    buffers.push_back(std::move(*buffer));
+  }
+  auto pairs = runtime::trainBytePairs(texts, vocabulary, specials);
+  if (!pairs)
+    return reportError(pairs.takeError());
+  if (llvm::Error error = runtime::atomicWriteFile(output, runtime::tokenizerJson(*pairs)))
+    return reportError(std::move(error));
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  llvm::errs() << llvm::formatv("{0}: {1}: {2} tokens ({3} merges) from {4} bytes in {5:f2} s\n",
+                                programName(), output, pairs->tokens.size(), pairs->merges.size(), bytes,
+                                seconds);
+  if (int64_t(pairs->tokens.size()) < vocabulary)
+    llvm::errs() << programName() << ": fewer than " << vocabulary << ": no more pair occurs twice\n";
+  return Success;
+}
+
+//===-- encode, decode, show --------------------------------------------------------===//
+
+/// Numbers, a line for each line of the text.
+static void printTokens(const runtime::Tokenizer &tokenizer, llvm::ArrayRef<int32_t> tokens, bool pieces) {
+  bool atStart = true;
+  for (int32_t token : tokens) {
+    if (!atStart)
+      llvm::outs() << " ";
+    std::string bytes;
+    tokenizer.append(bytes, token);
+    if (pieces)
+      llvm::outs() << quoted(bytes);
+    else
+      llvm::outs() << token;
+    atStart = llvm::StringRef(bytes).ends_with("\n");
+    if (atStart)
+      llvm::outs() << "\n";
+  }
+  if (!atStart)
+    llvm::outs() << "\n";
+}
+
+static int encodeText(llvm::ArrayRef<const char *> words) {
+  std::string path, text, data;
+  bool pieces = false;
+  Arguments arguments("tokenizer encode TOKENIZER --text TEXT|--data FILE",
+                      "Prints a text's tokens as numbers, on as many lines as the text has.");
+  arguments.positional("TOKENIZER", tokenizerHelp, path);
+  arguments.option("--text", "TEXT", "the text", text);
+  arguments.option("--data", "FILE", "the file that holds the text; - is standard input", data);
+  arguments.flag("--pieces", "the tokens as text in quotes instead", pieces);
+  if (std::optional<int> code = arguments.parse(words))
+    return *code;
+  if (arguments.given("--text") == arguments.given("--data"))
+    return arguments.usageError("give one of --text and --data");
+  auto tokenizer = openTokenizer(path);
+  if (!tokenizer)
+    return reportError(tokenizer.takeError());
+  std::vector<int32_t> tokens;
+  llvm::Error error = llvm::Error::success();
+  if (arguments.given("--text")) {
+    error = (*tokenizer)->encode(text, tokens, "the text");
+  } else {
+    auto buffer = readInput(data);
+    if (!buffer)
+      return reportError(buffer.takeError());
+    error = (*tokenizer)->encode((*buffer)->getBuffer(), tokens, data);
+  }
+  if (error)
+    return reportError(std::move(error));
+  printTokens(**tokenizer, tokens, pieces);
+  return Success;
+}
+
+static int decodeTokens(llvm::ArrayRef<const char *> words) {
+  std::string path, list, data;
+  Arguments arguments(
+      "tokenizer decode TOKENIZER --tokens NUMBERS|--data FILE",
+      "Prints the text of tokens, given as numbers with white space between them. What `encode` made\n"
+      "of a text gives that text, byte for byte; after --tokens a line end follows.");
+  arguments.positional("TOKENIZER", tokenizerHelp, path);
+  arguments.option("--tokens", "NUMBERS", "the tokens: \"301 12 7\"", list);
+  arguments.option("--data", "FILE", "the file that holds the tokens; - is standard input", data);
+  if (std::optional<int> code = arguments.parse(words))
+    return *code;
+  if (arguments.given("--tokens") == arguments.given("--data"))
+    return arguments.usageError("give one of --tokens and --data");
+  auto tokenizer = openTokenizer(path);
+  if (!tokenizer)
+    return reportError(tokenizer.takeError());
+  auto numbers = runtime::makeTokenizer("ids", {std::to_string((*tokenizer)->vocabulary())}, "", "");
+  if (!numbers)
+    return reportError(numbers.takeError());
+  std::vector<int32_t> tokens;
+  llvm::Error error = llvm::Error::success();
+  if (arguments.given("--tokens")) {
+    error = (*numbers)->encode(list, tokens, "the tokens");
+  } else {
+    auto buffer = readInput(data);
+    if (!buffer)
+      return reportError(buffer.takeError());
+    error = (*numbers)->encode((*buffer)->getBuffer(), tokens, data);
+  }
+  if (error)
+    return reportError(std::move(error));
+  llvm::outs() << (*tokenizer)->decode(tokens) << (arguments.given("--tokens") ? "\n" : "");
+  return Success;
+}
+
+static int showTokenizer(llvm::ArrayRef<const char *> words) {
+  std::string path;
+  Arguments arguments(
+      "tokenizer show TOKENIZER",
+      "Prints the vocabulary, a token a line: its number, its text, and the two tokens that were\n"
+      "merged into it.");
+  arguments.positional("TOKENIZER", tokenizerHelp, path);
+  if (std::optional<int> code = arguments.parse(words))
+    return *code;
+  auto made = openTokenizer(path);
+  if (!made)
+    return reportError(made.takeError());
+  const runtime::Tokenizer &tokenizer = **made;
+  std::vector<runtime::SpecialToken> specials = tokenizer.specials();
+  size_t special = 0;
+  size_t width = std::to_string(tokenizer.vocabulary() - 1).size();
+  for (int32_t token = 0; token < tokenizer.vocabulary(); ++token) {
+    llvm::outs() << llvm::right_justify(std::to_string(token), unsigned(width)) << "  "
+                 << quoted(tokenizer, token);
+    if (special < specials.size() && specials[special].id == token) {
+      ++special;
+      llvm::outs() << "  special";
+    } else if (auto parts = tokenizer.parts(token)) {
+      llvm::outs() << "  " << quoted(tokenizer, parts->first) << " + " << quoted(tokenizer, parts->second);
+    }
+    llvm::outs() << "\n";
+  }
+  return Success;
+}
+
+//===-- the command -----------------------------------------------------------------===//
+
+namespace {
+struct Action {
+  const char *name, *summary;
+  CommandFunction run;
+};
+} // namespace
+
+static constexpr Action actions[] = {
+    {"train", "learn a vocabulary of byte pairs from texts", trainTokenizer},
+    {"encode", "text to tokens", encodeText},
+    {"decode", "tokens to text", decodeTokens},
+    {"show", "the vocabulary", showTokenizer},
+};
+
+static void printHelp(llvm::raw_ostream &out) {
+  out << "usage: " << programName() << " tokenizer ACTION ...\n\n";
+  for (const Action &action : actions)
+    out << llvm::formatv("  {0,-8} {1}\n", action.name, action.summary);
+  out << "\n  " << programName() << " tokenizer ACTION --help   says what an action takes\n\n"
+      << "For example:\n"
+      << "  " << programName() << " tokenizer train --data text.txt --vocabulary 1000 -o tokenizer.json\n"
+      << "  " << programName()
+      << " tokenizer encode tokenizer.json --text \"unforgettable cats\" --pieces\n\n"
+      << "A model file reads text with it as `text token[t < 64]: tokenizer(\"tokenizer.json\")`;\n"
+      << "`bpe(1000)` learns one when training starts.\n"
+      << "Exit codes: 0 success, 1 bad input or failure, 2 wrong usage.\n";
+}
+
+int gptc::tokenizerCommand(llvm::ArrayRef<const char *> words) {
+  llvm::StringRef first = words.empty() ? "" : words.front();
+  if (first == "--help" || first == "-h" || first == "help") {
+    printHelp(llvm::outs());
+    return Success;
+  }
+  std::vector<std::string> names;
+  for (const Action &action : actions) {
+    if (first == action.name)
+      return action.run(words.drop_front());
+    names.push_back(action.name);
+  }
+  std::string meant = nearestName(first, names);
+  if (words.empty())
+    llvm::errs() << programName() << ": tokenizer: what is to be done?\n\n";
+  else
+    llvm::errs() << programName() << ": tokenizer: unknown action `" << first << "`"
+                 << (meant.empty() ? "" : "; did you mean `" + meant + "`?") << "\n\n";
+  printHelp(llvm::errs());
+  return Usage;
+}
