@@ -331,7 +331,7 @@ Expected<BytePairs> Reader::read() {
   model = root.getObject("model");
   vocab = model ? model->getObject("vocab") : nullptr;
   if (!model)
-    return wrong("no tokenizer.json: it has no model");
+    return wrong("it has no model, so it is no tokenizer.json");
   if (Error error = checkModel())
     return error;
   if (!vocab)

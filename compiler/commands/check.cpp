@@ -61,6 +61,11 @@ static void printParameters(mlir::ModuleOp module) {
   llvm::outs() << "parameters  " << grouped(total) << "\n" << lines;
 }
 
+static std::string tokenizerAsWritten(const DataSpec &spec) {
+  bool number = spec.tokenizer == "bpe" || spec.tokenizer == "ids";
+  return number ? spec.tokenizer + "(" + spec.tokenizerArguments[0] + ")" : spec.tokenizer;
+}
+
 static void printData(const Session &session, bool read) {
   const DataSpec &spec = session.spec;
   llvm::outs() << "data        ";
@@ -76,7 +81,7 @@ static void printData(const Session &session, bool read) {
   case DataSpec::Text:
   case DataSpec::Pairs:
     for (const DataSpec::Stream &stream : spec.streams)
-      llvm::outs() << stream.name << ", at most " << stream.bound << " tokens of " << spec.tokenizer << "; ";
+      llvm::outs() << stream.name << ", at most " << stream.bound << " tokens of " << tokenizerAsWritten(spec) << "; ";
     if (session.tokenizer)
       llvm::outs() << "vocabulary " << session.tokenizer->vocabulary() << "\n";
     else if (spec.tokenizer == "bpe")

@@ -1,6 +1,7 @@
 #include "test_support.h"
 
 #include "runtime/checkpoint.h"
+#include "runtime/tokenizer.h"
 #include "runtime/log.h"
 
 #include <unistd.h>
@@ -182,6 +183,30 @@ TEST(Checkpoint, ModelAndConfig) {
   RunDirectory again = valueOf(RunDirectory::open(r.run.path() + "/"));
   EXPECT_EQ(valueOf(again.readModel()), "let x = 1\n");
   EXPECT_EQ(valueOf(again.readConfig()).getString("alphabet"), llvm::StringRef("a\nü"));
+}
+
+TEST(Checkpoint, BytePairsAreAFileOfTheirOwn) {
+  SavedRun r;
+  ASSERT_EQ(messageOf(r.run.writeModel("let x = 1\n")), "");
+  auto tokenizer = valueOf(makeTokenizer("bpe", {"300"}, "the cat the hat", "text"));
+  auto config = [&] {
+    return llvm::json::Object{{"data", llvm::json::Object{{"tokenizer", tokenizer->save()}}}};
+  };
+  ASSERT_EQ(messageOf(r.run.writeConfig(config())), "");
+  EXPECT_CONTAINS(readAll(r.run.file("tokenizer.json")), "\"BPE\"");
+  EXPECT_EQ(readAll(r.run.file("config.json")).find("BPE"), std::string::npos);
+  llvm::json::Object read = valueOf(r.run.readConfig());
+  auto again = valueOf(loadTokenizer(*read.getObject("data")->getObject("tokenizer"), "config.json"));
+  EXPECT_EQ(again->save(), tokenizer->save());
+  // What is wrong with the file is said of the file.
+  writeAll(r.run.file("tokenizer.json"), "{}");
+  read = valueOf(r.run.readConfig());
+  EXPECT_CONTAINS(messageOf(loadTokenizer(*read.getObject("data")->getObject("tokenizer"), "config.json")),
+                  "tokenizer.json: it has no model");
+  writeAll(r.run.file("tokenizer.json"), "\xff");
+  EXPECT_CONTAINS(messageOf(r.run.readConfig()), "tokenizer.json:1: not valid UTF-8");
+  llvm::sys::fs::remove(r.run.file("tokenizer.json"));
+  EXPECT_CONTAINS(messageOf(r.run.readConfig()), "tokenizer.json': No such file");
 }
 
 TEST(Files, ErrorsNameTheFile) {
