@@ -38,7 +38,7 @@ namespace {
 /// What a tokenizer takes in a model file.
 struct TokenizerForm {
   const char *name;
-  bool strings;      // or numbers
+  bool strings;       // or numbers
   size_t least, most; // arguments
   const char *example;
 };
@@ -56,12 +56,19 @@ static constexpr TokenizerForm tokenizerForms[] = {
 // A path in a model file starts from that file's folder.
 static std::string besides(const std::string &file, const std::string &path) {
   size_t slash = file.rfind('/');
-  return path.empty() || path[0] == '/' || slash == std::string::npos ? path : file.substr(0, slash + 1) + path;
+  return path.empty() || path[0] == '/' || slash == std::string::npos ? path
+                                                                      : file.substr(0, slash + 1) + path;
 }
 
-// Characters of UTF-8: every byte that continues none.
-static int64_t characters(const std::string &text) {
-  return std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xc0) != 0x80; });
+// How many different characters UTF-8 has; a byte that continues none starts one.
+static int64_t differentCharacters(const std::string &text) {
+  std::set<std::string> seen;
+  for (size_t at = 0, end; at < text.size(); at = end) {
+    for (end = at + 1; end < text.size() && (text[end] & 0xc0) == 0x80;)
+      ++end;
+    seen.insert(text.substr(at, end - at));
+  }
+  return int64_t(seen.size());
 }
 
 /// The vocabulary's size; sets tokenizer and its arguments.
@@ -104,13 +111,14 @@ std::optional<int64_t> Elaborator::tokenizer(const ast::Statement &s, Scope *sco
   for (const ast::Argument &argument : expr.arguments) {
     const ast::Expr &value = *argument.value;
     if (!argument.names.empty() || (value.kind == ast::Expr::String) != form->strings) {
-      error(argument.span, fmt::format("'{}' takes {}", form->name, form->strings ? "text in quotes" : "a number"))
+      error(argument.span,
+            fmt::format("'{}' takes {}", form->name, form->strings ? "text in quotes" : "a number"))
           .help = fmt::format("write `{}`", form->example);
       return std::nullopt;
     }
     if (form->strings) {
       spec.tokenizerArguments.push_back(value.text);
-      count = characters(value.text);
+      count = differentCharacters(value.text);
     } else if (std::optional<int64_t> number = size(value, scope)) {
       spec.tokenizerArguments.push_back(std::to_string(*number));
       count = *number;
@@ -127,21 +135,23 @@ std::optional<int64_t> Elaborator::tokenizer(const ast::Statement &s, Scope *sco
   // A byte-pair vocabulary has the tokens of pairs within its size, others beside.
   int64_t extra = pairs ? DataSpec::pairTokens : 0;
   if (spec.tokenizer == "bpe" && count < 256 + extra) {
-    error(expr.arguments[0].span, fmt::format("a byte-pair vocabulary of {} has no room for the 256 bytes{}", count,
-                                              pairs ? " and padding, begin and end" : ""))
+    error(expr.arguments[0].span, fmt::format("a byte-pair vocabulary of {} has no room for the 256 bytes{}",
+                                              count, pairs ? " and padding, begin and end" : ""))
         .help = fmt::format("write at least `bpe({})`; a few hundred more are pieces of words", 256 + extra);
     return std::nullopt;
   }
   if (spec.tokenizer == "tokenizer")
     spec.tokenizerArguments[0] = besides(sources.name(expr.span.file), spec.tokenizerArguments[0]);
+  if (spec.tokenizer == "pieces")
+    return int64_t(given) + 256 + extra;
+  if (spec.tokenizer == "alphabet" || spec.tokenizer == "ids")
+    return count + extra;
+  // Only the data, or the file, tells; of byte pairs the declaration tells a bound.
   auto fact = options.facts.sizes.find("vocabulary");
   if (fact != options.facts.sizes.end())
     return fact->second;
-  if (spec.tokenizer == "pieces")
-    return int64_t(given) + 256 + extra;
-  if (spec.tokenizer != "chars" && spec.tokenizer != "tokenizer")
-    return spec.tokenizer == "bpe" ? count : count + extra;
-  // Only the data, or the file, tells.
+  if (spec.tokenizer == "bpe")
+    return count;
   if (options.assumedSize > 0)
     return options.assumedSize;
   error(expr.span, "the vocabulary is not known without data").help = "give the text with --data";
