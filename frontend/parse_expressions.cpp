@@ -34,7 +34,7 @@ bool Parser::operatorAt(int level) const {
     return t == "<" || t == "<=" || t == ">" || t == ">=" || t == "==" || t == "!=";
   if (level == 3)
     return t == "+" || t == "-";
-  return t == "*" || t == "/" || t == "%";
+  return level == 4 && (t == "*" || t == "/" || t == "%"); // beyond are operands only
 }
 
 ExprPtr Parser::expression(int level) {
