@@ -15,7 +15,8 @@ static std::string example(const std::string &name) {
 }
 
 TEST(Emit, ExamplesVerifyInEveryProgram) {
-  for (const char *name : {"shakespeare.gpt", "gpt2.gpt", "leaf.gpt"}) {
+  for (const char *name : {"shakespeare.gpt", "gpt2.gpt", "leaf.gpt", "attention.gpt", "heads.gpt",
+                           "blocks.gpt", "shakespeare_large.gpt", "llama.gpt"}) {
     Analysed m(example(name));
     ASSERT_TRUE(m.model) << m.errors;
     for (Program program : {Program::Init, Program::Train, Program::Eval, Program::Outputs})
