@@ -5,6 +5,8 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 using namespace gptc;
@@ -51,7 +53,8 @@ static std::string readInteger(llvm::StringRef text, int64_t &target, int64_t le
   if (text.getAsInteger(10, number))
     return "is not an integer";
   if (number < least || number > most)
-    return llvm::formatv("is not between {0} and {1}", least, most);
+    return most == INT64_MAX ? fmt::format("is not {} or more", least)
+                             : fmt::format("is not between {} and {}", least, most);
   target = number;
   return "";
 }
@@ -81,7 +84,7 @@ void Arguments::option(const char *name, const char *value, const char *help, do
                        if (!llvm::to_float(text, number) || std::isnan(number))
                          return "is not a number";
                        if (number < least || number > most)
-                         return llvm::formatv("is not between {0} and {1}", least, most);
+                         return fmt::format("is not between {} and {}", least, most);
                        target = number;
                        return "";
                      }});

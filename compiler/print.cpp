@@ -1,5 +1,7 @@
 #include "compiler/print.h"
 
+#include "runtime/files.h"
+
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Location.h"
@@ -55,7 +57,8 @@ public:
 
 private:
   std::string print(mlir::FileLineColLoc place) const {
-    std::string text = llvm::formatv("{0}:{1}", llvm::sys::path::filename(place.getFilename()), place.getLine());
+    std::string text =
+        llvm::formatv("{0}:{1}", llvm::sys::path::filename(place.getFilename()), place.getLine());
     if (place.getFilename() == model && place.getLine() >= 1 && place.getLine() <= lines.size())
       text += ": " + lines[place.getLine() - 1].split('#').first.trim().str();
     return text;
@@ -108,13 +111,10 @@ std::string gptc::printModule(mlir::ModuleOp module, const PrintOptions &options
 }
 
 mlir::LogicalResult gptc::writeText(const std::string &path, llvm::StringRef text, std::string &error) {
-  auto written = llvm::writeToOutput(path, [&](llvm::raw_ostream &out) -> llvm::Error {
-    out << text;
-    return llvm::Error::success();
-  });
+  llvm::Error written = runtime::atomicWriteFile(path, text);
   if (!written)
     return mlir::success();
-  error = "cannot write " + path + ": " + llvm::toString(std::move(written));
+  error = llvm::toString(std::move(written));
   return mlir::failure();
 }
 

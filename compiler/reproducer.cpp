@@ -9,6 +9,7 @@
 #include "llvm/Support/raw_ostream.h"
 
 #include <atomic>
+#include <csignal>
 #include <unistd.h>
 
 using namespace gptc;
@@ -38,8 +39,7 @@ static void writeReproducer(const Running &failed) {
     }
   }
   llvm::errs() << "  the IR before this pass is in " << name << "; to run it again:\n"
-               << "    gptc-opt " << name << " --pass-pipeline='builtin.module(" << failed.pipeline
-               << ")'\n";
+               << "    gptc-opt " << name << " --pass-pipeline='builtin.module(" << failed.pipeline << ")'\n";
 }
 
 static void onCrash(void *) {
@@ -54,7 +54,11 @@ static void onCrash(void *) {
 
 mlir::LogicalResult gptc::runWithReproducer(mlir::ModuleOp module, mlir::PassManager &manager,
                                             const std::string &pipeline) {
-  static bool installed = (llvm::sys::AddSignalHandler(onCrash, nullptr), true);
+  static bool installed = [] {
+    llvm::sys::AddSignalHandler(onCrash, nullptr);
+    std::signal(SIGXFSZ, SIG_IGN); // a file that is too large is no crash: write() says so
+    return true;
+  }();
   (void)installed;
   // Attributes are shared, so a copy costs little beside any pass.
   mlir::OwningOpRef<mlir::ModuleOp> before = module.clone();

@@ -27,7 +27,7 @@ void gptc::addSetOption(Arguments &arguments, CommonOptions &options) {
 
 void gptc::addCompileOptions(Arguments &arguments, CommonOptions &options) {
   arguments.option("--threads", "N", "threads (default: what affinity and the container's quota allow)",
-                   options.threads, 1, 4096);
+                   options.threads, 1, runtime::Pool::mostThreads);
   arguments.option("--dump-ir", "DIR", "write the IR after each pass that changed it", options.dumpIr);
   arguments.flag("--timing", "say how long each stage of compiling took", options.timing);
   arguments.flag("--line-tables", "tell debuggers and profilers about generated code", options.lineTables);
@@ -90,6 +90,11 @@ bool Session::open(const std::string &path) {
   auto buffer = runtime::readFile(path);
   if (!buffer) {
     reportError(buffer.takeError());
+    return false;
+  }
+  if ((*buffer)->getBuffer().trim().empty()) {
+    reportError(llvm::Twine(path) +
+                ": the file is empty; a model file says at least what is read and computed");
     return false;
   }
   return openText(path, (*buffer)->getBuffer().str());

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
+#include <cstdint>
 #include <cmath>
 #include <cstdlib>
 
@@ -71,6 +71,41 @@ ConfigValue Elaborator::configValue(const ast::Expr &expr, Scope *scope) {
   }
 }
 
+namespace {
+/// What a number of train { } or generate { } may be.
+struct Range {
+  const char *name;
+  double least, most;
+  bool integer;
+  const char *words;
+};
+constexpr double large = 1e15; // steps and tokens are counted in 64 bits
+constexpr Range ranges[] = {
+    {"batch", 1, 1 << 24, true, "an integer between 1 and 16777216"},
+    {"steps", 1, large, true, "a positive integer"},
+    {"epochs", 1, large, true, "a positive integer"},
+    {"eval_every", 0, large, true, "an integer, 0 for never"},
+    {"save_every", 0, large, true, "an integer, 0 for only at the end"},
+    {"seed", 0, INT32_MAX, true, "an integer between 0 and 2147483647"},
+    {"tokens", 0, large, true, "an integer, 0 or more"},
+    {"top_k", 0, INT32_MAX, true, "an integer, 0 for all"},
+    {"clip", 1e-30, HUGE_VAL, false, "a positive number"},
+    {"temperature", 0, 1e6, false, "a number between 0 and 1000000"},
+    {"top_p", 1e-30, 1, false, "a number above 0 and at most 1"},
+    {"eps", 1e-300, HUGE_VAL, false, "a positive number"},
+    {"decay", 0, HUGE_VAL, false, "a number, 0 or more"},
+    {"momentum", 0, 1 - 1e-9, false, "a number from 0 to below 1"},
+};
+} // namespace
+
+void Elaborator::checkRange(const std::string &name, const ConfigValue &value, bool overridden) {
+  for (const Range &range : ranges)
+    if (name == range.name && (!(value.number >= range.least && value.number <= range.most) ||
+                               (range.integer && value.number != std::floor(value.number))))
+      error(value.span, fmt::format("'{}' is {}, not {}{}", name, range.words, numberText(value.number),
+                                    overridden ? " (of --set)" : ""));
+}
+
 void Elaborator::config(const ast::Statement &s, Scope *scope) {
   bool isTrain = s.kind == ast::Statement::Train;
   static const std::set<std::string> trainFields = {"batch",      "steps",  "epochs",     "optimizer",
@@ -108,11 +143,8 @@ void Elaborator::config(const ast::Statement &s, Scope *scope) {
       if (value.kind == ConfigValue::Number && !scope->find(name))
         result->settings.push_back({name, value.number, given.has_value(), field.name.span});
     }
-    bool mustCount = name == "batch" || name == "steps" || name == "epochs" || name == "tokens";
-    if (mustCount && value.kind == ConfigValue::Number &&
-        (value.number < 1 || value.number != std::floor(value.number)))
-      error(field.value->span,
-            fmt::format("'{}' is a positive integer, not {}", name, numberText(value.number)));
+    if (value.kind == ConfigValue::Number)
+      checkRange(name, value, options.overrides.count(name));
     if (name != "optimizer" && value.kind == ConfigValue::Word && !(name == "batch" && value.word == "all"))
       error(field.value->span, fmt::format("'{}' is a number, not '{}'", name, value.word));
     if (name == "batch" && value.kind == ConfigValue::Call)
@@ -196,6 +228,8 @@ void Elaborator::learningRate(const ast::Statement &s, Scope *scope) {
         error(value.span, "betas are two numbers from 0 to below 1: `betas: (0.9, 0.99)`");
     } else if (!name.empty() && name != "lr" && value.kind != ConfigValue::Number) {
       error(value.span, fmt::format("'{}' is a number", name));
+    } else if (!name.empty() && value.kind == ConfigValue::Number) {
+      checkRange(name, value, false);
     }
   }
   if (!rate) {

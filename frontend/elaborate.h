@@ -102,6 +102,7 @@ private:
   ConfigValue configValue(const ast::Expr &expr, Scope *scope);
   void tokenBatch(const ConfigValue &value, Span span);
   void average(const ConfigValue &value, Span span);
+  void checkRange(const std::string &name, const ConfigValue &value, bool overridden);
   void learningRate(const ast::Statement &s, Scope *scope);
   std::optional<double> overrideOf(const std::string &name, Span span);
 

@@ -1,5 +1,7 @@
 #include "frontend/lexer.h"
 
+#include "llvm/Support/JSON.h"
+
 #include <fmt/format.h>
 
 #include <cmath>
@@ -9,8 +11,12 @@ namespace gptc {
 
 namespace {
 
-bool isNameStart(unsigned char c) { return std::isalpha(c) || c == '_'; }
-bool isNamePart(unsigned char c) { return std::isalnum(c) || c == '_'; }
+bool isNameStart(unsigned char c) {
+  return std::isalpha(c) || c == '_';
+}
+bool isNamePart(unsigned char c) {
+  return std::isalnum(c) || c == '_';
+}
 
 class Lexer {
 public:
@@ -18,6 +24,14 @@ public:
       : text(sources.text(file)), file(file), diagnostics(diagnostics) {}
 
   std::vector<Token> run() {
+    size_t bad = 0;
+    if (!llvm::json::isUTF8(text, &bad)) {
+      // Most likely no text at all; what else it lacks would be noise.
+      diagnostics.error(span(bad, bad + 1),
+                        fmt::format("byte 0x{:02x} is not valid UTF-8; a model file is text in UTF-8",
+                                    static_cast<unsigned char>(text[bad])));
+      at = text.size();
+    }
     while (at < text.size())
       next();
     add(Token::End, at, at);
@@ -128,8 +142,9 @@ private:
       uint32_t end = at;
       while (end < text.size() && isNamePart(text[end]))
         ++end;
-      diagnostics.error(span(begin, end), fmt::format("'{}' is neither a number nor a name",
-                                                      text.substr(begin, end - begin)))
+      diagnostics
+          .error(span(begin, end),
+                 fmt::format("'{}' is neither a number nor a name", text.substr(begin, end - begin)))
           .help = "a name starts with a letter; between a number and a name stands an operator";
       at = end;
     }
@@ -156,10 +171,11 @@ private:
         switch (escaped) {
         case 'n': c = '\n'; break;
         case 't': c = '\t'; break;
-        case '\\': case '"': c = escaped; break;
+        case '\\':
+        case '"': c = escaped; break;
         default:
-          diagnostics.error(span(at - 2, at), fmt::format("unknown escape '\\{}' in a string", escaped)).help =
-              "known are \\n, \\t, \\\\ and \\\"";
+          diagnostics.error(span(at - 2, at), fmt::format("unknown escape '\\{}' in a string", escaped))
+              .help = "known are \\n, \\t, \\\\ and \\\"";
           c = escaped;
         }
       }
@@ -196,7 +212,8 @@ private:
     while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80)
       ++at;
     unsigned char first = text[begin];
-    std::string shown = first < 0x20 || first == 0x7F ? fmt::format("\\x{:02x}", first) : text.substr(begin, at - begin);
+    std::string shown =
+        first < 0x20 || first == 0x7F ? fmt::format("\\x{:02x}", first) : text.substr(begin, at - begin);
     diagnostics.error(span(begin, at), fmt::format("unexpected character '{}'", shown));
   }
 

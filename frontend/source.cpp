@@ -116,7 +116,8 @@ struct Printer {
       auto place = sources.place(span);
       out += fmt::format("{}:{}:{}: ", sources.name(span.file), place.line, place.column);
     }
-    out += colour ? fmt::format("\033[{}m{}:\033[0m {}\n", ansi, kind, text) : fmt::format("{}: {}\n", kind, text);
+    out += colour ? fmt::format("\033[{}m{}:\033[0m {}\n", ansi, kind, text)
+                  : fmt::format("{}: {}\n", kind, text);
     if (span.valid())
       underline(span);
   }
@@ -156,6 +157,10 @@ std::string Diagnostics::render(bool colour) const {
     return std::make_pair(a->span.file, a->span.begin) < std::make_pair(b->span.file, b->span.begin);
   });
   Printer printer{sources, colour, {}};
+  // Past these, errors are mostly consequences of each other.
+  constexpr size_t mostErrors = 20;
+  size_t more = ordered.size() > mostErrors ? ordered.size() - mostErrors : 0;
+  ordered.resize(ordered.size() - more);
   for (const Diagnostic *error : ordered) {
     printer.message(error->span, "error", "1;31", error->message);
     for (const Diagnostic::Note &note : error->notes)
@@ -163,6 +168,8 @@ std::string Diagnostics::render(bool colour) const {
     if (!error->help.empty())
       printer.out += "help: " + error->help + "\n";
   }
+  if (more)
+    printer.out += fmt::format("and {} more error{}\n", more, more == 1 ? "" : "s");
   return printer.out;
 }
 

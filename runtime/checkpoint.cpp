@@ -69,12 +69,17 @@ Expected<TrainingState> TrainingState::fromJson(const llvm::json::Object &object
 
 Expected<RunDirectory> RunDirectory::create(StringRef path) {
   RunDirectory run(path.rtrim('/').empty() ? path : path.rtrim('/'));
+  run.made = !llvm::sys::fs::exists(run.root);
   if (Error error = makeDirectories(run.root))
     return error;
   if (Error error = checkWritable(run.root))
     return error;
   if (!run.checkpoints().empty())
     return failure("'{}' already holds a run with checkpoints: resume it, or give another directory", path);
+  std::error_code code;
+  bool empty = llvm::sys::fs::directory_iterator(run.root, code) == llvm::sys::fs::directory_iterator();
+  if (!empty && !llvm::sys::fs::is_directory(run.root + "/checkpoints"))
+    return failure("'{}' holds other files: a run needs a directory of its own, new or empty", path);
   if (Error error = makeDirectories(run.root + "/checkpoints"))
     return error;
   return run;
@@ -161,6 +166,11 @@ void RunDirectory::removeLeftovers() {
     if (name.starts_with(".") && name.contains(".tmp-"))
       (void)llvm::sys::fs::remove(entry->path());
   }
+}
+
+void RunDirectory::discard() {
+  if (made && checkpoints().empty())
+    removeTree(root);
 }
 
 //===-- Saving --------------------------------------------------------------------===//

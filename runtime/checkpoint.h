@@ -38,7 +38,8 @@ public:
     std::vector<std::string> warnings; // checkpoints passed over, and why
   };
 
-  /// A new run. Fails where a run is already, or nothing can be written.
+  /// A new run. Fails where a run or anything else is already, or nothing can
+  /// be written. What an earlier start without a checkpoint has left may stay.
   static llvm::Expected<RunDirectory> create(llvm::StringRef path);
   /// An existing run, to read.
   static llvm::Expected<RunDirectory> open(llvm::StringRef path);
@@ -62,6 +63,8 @@ public:
   std::vector<std::string> checkpoints() const;
   /// Removes what an interrupted save has left. Only for the run's own trainer.
   void removeLeftovers();
+  /// Takes create() back, where it made the directory and nothing was saved.
+  void discard();
 
 private:
   explicit RunDirectory(llvm::StringRef path) : root(path.str()) {}
@@ -70,6 +73,7 @@ private:
   void prune(int64_t keep);
 
   std::string root;
+  bool made = false; // by create()
 };
 
 std::string checkpointName(int64_t step);

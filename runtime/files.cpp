@@ -64,18 +64,28 @@ Expected<llvm::json::Object> readJsonFile(StringRef path) {
 
 Expected<AtomicFile> AtomicFile::create(StringRef path) {
   AtomicFile file;
-  file.path = path.str();
-  llvm::SmallString<256> name(llvm::sys::path::parent_path(path));
-  llvm::sys::path::append(name, fmt::format(".{}.tmp-{}", llvm::sys::path::filename(path), getpid()));
-  file.temporary = name.str().str();
-  file.descriptor = open(file.temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  file.path = file.target = path.str();
+  llvm::SmallString<256> real;
+  if (!llvm::sys::fs::real_path(path, real))
+    file.target = real.str().str();
+  struct stat info;
+  if (stat(file.target.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    file.descriptor = open(file.target.c_str(), O_WRONLY | O_CLOEXEC);
+  } else {
+    llvm::SmallString<256> name(llvm::sys::path::parent_path(file.target));
+    llvm::sys::path::append(name,
+                            fmt::format(".{}.tmp-{}", llvm::sys::path::filename(file.target), getpid()));
+    file.temporary = name.str().str();
+    file.descriptor = open(file.temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  }
   if (file.descriptor < 0)
     return failure("cannot write '{}': {}", path, std::strerror(errno));
   return file;
 }
 
 AtomicFile::AtomicFile(AtomicFile &&other) noexcept
-    : path(std::move(other.path)), temporary(std::move(other.temporary)), descriptor(other.descriptor) {
+    : path(std::move(other.path)), target(std::move(other.target)), temporary(std::move(other.temporary)),
+      descriptor(other.descriptor) {
   other.descriptor = -1;
   other.temporary.clear();
 }
@@ -102,16 +112,18 @@ Error AtomicFile::write(const void *data, size_t bytes) {
 }
 
 Error AtomicFile::commit() {
-  if (fsync(descriptor) != 0)
+  if (fsync(descriptor) != 0 && !(temporary.empty() && errno == EINVAL)) // pipes cannot be synced
     return failure("cannot write '{}': {}", path, std::strerror(errno));
   int open = descriptor;
   descriptor = -1;
   if (close(open) != 0)
     return failure("cannot write '{}': {}", path, std::strerror(errno));
-  if (rename(temporary.c_str(), path.c_str()) != 0)
+  if (temporary.empty())
+    return Error::success();
+  if (rename(temporary.c_str(), target.c_str()) != 0)
     return failure("cannot replace '{}': {}", path, std::strerror(errno));
   temporary.clear();
-  return syncDirectory(llvm::sys::path::parent_path(path));
+  return syncDirectory(llvm::sys::path::parent_path(target));
 }
 
 Error atomicWriteFile(StringRef path, StringRef contents) {

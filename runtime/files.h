@@ -22,7 +22,8 @@ llvm::Expected<llvm::json::Object> readJsonFile(llvm::StringRef path);
 
 /// A file under a temporary name in the same directory until commit(), which
 /// syncs it, renames it and syncs the directory. Whatever fails before that,
-/// the old file is as it was and the temporary one is removed.
+/// the old file is as it was and the temporary one is removed. A symbolic link
+/// stays one; what is no regular file (a pipe, /dev/null) is written in place.
 class AtomicFile {
 public:
   static llvm::Expected<AtomicFile> create(llvm::StringRef path);
@@ -35,7 +36,7 @@ public:
 
 private:
   AtomicFile() = default;
-  std::string path, temporary;
+  std::string path, target, temporary; // target: where path leads; no temporary: in place
   int descriptor = -1;
 };
 

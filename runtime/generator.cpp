@@ -60,7 +60,6 @@ Expected<int64_t> generate(ProgramRun &run, const Tokenizer &tokenizer, llvm::Ar
   int64_t context = (*input)->info->shape[1], vocabulary = info.shape.back();
 
   std::vector<int32_t> tokens(prompt.begin(), prompt.end());
-  tokens.reserve(tokens.size() + size_t(options.tokens));
   Sampler sampler(options.sampling, vocabulary);
   StreamDecoder decoder(tokenizer);
   int64_t made = 0;

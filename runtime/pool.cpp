@@ -19,7 +19,6 @@
 namespace gptc::runtime {
 
 static constexpr int64_t spinNanoseconds = 20000;
-static constexpr unsigned mostThreads = 1024;
 
 // True on every thread that runs a kernel, for nested launches.
 static thread_local bool insideKernel = false;

@@ -17,6 +17,7 @@ namespace gptc::runtime {
 /// threads: one that the system gives no core simply takes none.
 class Pool {
 public:
+  static constexpr unsigned mostThreads = 1024;
   static llvm::Expected<std::unique_ptr<Pool>> create(unsigned threads);
   ~Pool();
   Pool(const Pool &) = delete;

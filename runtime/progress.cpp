@@ -35,6 +35,12 @@ ProgressOptions ProgressOptions::forStandardError() {
   return options;
 }
 
+// Where nobody can read it (a full disk, a closed pipe), training goes on without.
+static void write(std::FILE *stream, llvm::StringRef text) {
+  std::fwrite(text.data(), 1, text.size(), stream);
+  std::fflush(stream);
+}
+
 static void appendDuration(fmt::memory_buffer &text, double seconds) {
   auto out = std::back_inserter(text);
   int64_t whole = std::isfinite(seconds) ? int64_t(std::clamp(seconds, 0.0, 1e9) + 0.5) : 0;
@@ -103,8 +109,7 @@ void Progress::draw(bool last) {
   lastDrawn = Clock::now();
   text.clear();
   options.bar ? drawBar() : drawLine();
-  std::fwrite(text.data(), 1, text.size(), options.stream);
-  std::fflush(options.stream);
+  write(options.stream, llvm::StringRef(text.data(), text.size()));
 }
 
 int Progress::width() const {
@@ -158,8 +163,7 @@ void Progress::drawBar() {
 }
 
 void Progress::message(llvm::StringRef line) {
-  fmt::print(options.stream, "{}{}\n", visible ? "\r\033[K" : "", line);
-  std::fflush(options.stream);
+  write(options.stream, fmt::format("{}{}\n", visible ? "\r\033[K" : "", line));
   if (visible) {
     visible = false;
     drawn = -1;
@@ -175,9 +179,8 @@ void Progress::finish() {
     draw(true);
   finished = true;
   if (visible)
-    fmt::print(options.stream, "\n");
+    write(options.stream, "\n");
   visible = false;
-  std::fflush(options.stream);
 }
 
 } // namespace gptc::runtime

@@ -118,6 +118,11 @@ Error Training::resumeWeights() {
   // Variables that only the init program lists are part of a checkpoint, too.
   if (Error error = job.store->add(job.init.variables))
     return error;
+  if (job.run->checkpoints().empty()) {
+    // Killed before its first one; the start is as good as a checkpoint.
+    Progress(0, 0, "", job.progress).message("no checkpoint yet: starting from the beginning");
+    return startWeights();
+  }
   Expected<RunDirectory::Loaded> loaded =
       job.run->load(*job.store, RunDirectory::Which::Latest, /*states=*/true);
   if (!loaded)
@@ -238,6 +243,9 @@ Expected<int> Training::run() {
     log.emplace(std::move(*opened)); // holds the lock: nobody else saves here now
     job.run->removeLeftovers();
   }
+  if (job.begin)
+    if (Error error = job.begin())
+      return error;
   progress.emplace(state.step, options.steps, job.loader->items(), job.progress);
   if (state.step >= options.steps && state.step > 0)
     progress->message(fmt::format("all {} steps are done already", options.steps));

@@ -27,8 +27,11 @@ struct TrainJob {
   Pool *pool = nullptr;
   Loader *loader = nullptr;
   RunDirectory *run = nullptr; // null: nothing is saved or logged
-  bool resume = false;         // go on from the run's newest whole checkpoint
+  bool resume = false;         // go on from the run's newest whole checkpoint, or the start where it has none
   std::string initFile;        // a safetensors file with the parameters to start from
+  /// Called when nothing is wrong and the run's directory is ours alone, before
+  /// the first step. May be empty.
+  std::function<llvm::Error()> begin;
   TrainOptions options;
   ProgressOptions progress;
 

@@ -8,10 +8,12 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <fmt/format.h>
+
 using namespace gptc;
 
 static std::string number(double value) {
-  return value == int64_t(value) ? std::to_string(int64_t(value)) : llvm::formatv("{0:g}", value).str();
+  return fmt::format("{:g}", value);
 }
 
 static std::string bytes(int64_t count) {

@@ -47,7 +47,7 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
       "seed gives the same text. What the model's generate { } says holds unless given here.");
   arguments.positional("RUN", "the directory of a run", path);
   arguments.option("--prompt", "TEXT", "the text to go on from (default: a new line)", prompt);
-  arguments.option("--tokens", "N", "how many tokens to make (default 300)", tokens, 0, INT64_MAX / 2);
+  arguments.option("--tokens", "N", "how many tokens to make (default 300)", tokens, 0, INT64_MAX);
   arguments.option("--temperature", "T",
                    "below 1 plainer, above 1 wilder, 0 always the likeliest (default 1)", temperature, 0,
                    1e6);
@@ -96,10 +96,13 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   generation.sampling.seed = uint64_t(seed);
   generation.result = logitsName(session);
   if (llvm::Error error = generation.sampling.check())
-    return reportError(std::move(error));
+    return arguments.usageError(llvm::toString(std::move(error)));
   std::vector<int32_t> promptTokens;
   if (llvm::Error error = session.tokenizer->encode(prompt, promptTokens, "the prompt"))
     return reportError(std::move(error));
+  if (promptTokens.empty())
+    return reportError(
+        runtime::failure("the prompt is empty: the model needs at least one token to go on from"));
 
   runtime::InterruptGuard guard;
   auto program = session.compile(session.pipeline(ProgramKind::Outputs, 1, false));
@@ -139,10 +142,5 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
     return reportError(made.takeError());
   }
   llvm::outs() << "\n";
-  llvm::outs().flush();
-  if (llvm::outs().has_error()) { // a closed pipe ends generation; that is no crash
-    llvm::outs().clear_error();
-    return Failure;
-  }
   return runtime::interrupted() ? Interrupted : Success;
 }

@@ -32,6 +32,7 @@ public:
   int run();
 
 private:
+  int train();
   bool openModel();
   bool openResumed();
   bool openModule(llvm::StringRef text, llvm::StringRef name);
@@ -48,6 +49,7 @@ private:
   std::optional<llvm::json::Object> config; // of the run that is resumed
   mlir::OwningOpRef<mlir::ModuleOp> module; // of --from-ir
   const Stage *stage = nullptr;
+  bool started = false; // the run's files say so
 };
 } // namespace
 
@@ -58,12 +60,28 @@ double Training::field(const char *name, double otherwise) const {
              : otherwise;
 }
 
+/// "file:line:column: ", where the location knows one.
+static std::string place(mlir::Location location) {
+  if (auto file = location->findInstanceOf<mlir::FileLineColLoc>())
+    return llvm::formatv("{0}:{1}:{2}: ", file.getFilename().getValue(), file.getLine(), file.getColumn());
+  return "";
+}
+
 /// A dumped module brings model, settings and facts along.
 bool Training::openModule(llvm::StringRef text, llvm::StringRef name) {
-  mlir::ParserConfig parser(&session.mlirContext());
-  module = mlir::parseSourceString<mlir::ModuleOp>(text, parser, name);
+  std::string first; // error; what follows it is mostly its consequence
+  {
+    mlir::ScopedDiagnosticHandler handler(&session.mlirContext(), [&](mlir::Diagnostic &diagnostic) {
+      if (first.empty())
+        first = place(diagnostic.getLocation()) + diagnostic.str();
+      return mlir::success();
+    });
+    mlir::ParserConfig parser(&session.mlirContext());
+    module = mlir::parseSourceString<mlir::ModuleOp>(text, parser, name);
+  }
   if (!module) {
-    reportError(llvm::Twine(name) + " is no module that gptc dump printed");
+    reportError(llvm::Twine(first.empty() ? name.str() + ": no module" : first) + "\n  expected what `" +
+                programName() + " dump --stage STAGE` printed");
     return false;
   }
   mlir::ModuleOp op = *module;
@@ -130,6 +148,8 @@ bool Training::openResumed() {
     files("data_files", request.data);
   if (request.validation.empty())
     files("val_files", request.validation);
+  if (directory->checkpoints().empty())
+    request.init = config->getString("init_file").value_or("").str();
   if (!request.data.empty())
     return true;
   reportError(llvm::Twine(request.resume) + " does not say what it was trained on; give --data");
@@ -185,12 +205,16 @@ llvm::Error Training::writeConfig(int64_t batch) {
     settings[name] = value;
   for (const SettingValue &setting : session.model->settings())
     values[setting.name] = setting.value;
+  llvm::SmallString<256> init(request.init);
+  if (!init.empty() && llvm::sys::fs::make_absolute(init))
+    init = request.init;
   if (llvm::Error error = directory->writeModel(session.sources.text(session.file)))
     return error;
   return directory->writeConfig(llvm::json::Object{{"gptc", GPTC_VERSION},
                                                    {"model_file", session.sources.name(session.file)},
                                                    {"data_files", absolute(request.data)},
                                                    {"val_files", absolute(request.validation)},
+                                                   {"init_file", init.str()},
                                                    {"dtype", session.options.dtype},
                                                    {"seed", request.seed},
                                                    {"batch", batch},
@@ -208,6 +232,13 @@ llvm::Expected<runtime::Program> Training::compileStep() {
 }
 
 int Training::run() {
+  int code = train();
+  if (code == Failure && !started && directory)
+    directory->discard();
+  return code;
+}
+
+int Training::train() {
   if (!openModel())
     return Failure;
   const llvm::json::Object *saved = config ? config->getObject("data") : nullptr;
@@ -243,6 +274,16 @@ int Training::run() {
   job.loader = session.loader.get();
   job.progress = runtime::ProgressOptions::forStandardError();
 
+  runtime::BatchShape shape;
+  shape.rows = batch;
+  shape.wholeRows = session.wholeBatches();
+  if (llvm::Error error = session.loader->checkTraining(shape))
+    return reportError(std::move(error));
+  if (!request.init.empty()) {
+    auto weights = runtime::SafeTensors::open(request.init);
+    if (!weights)
+      return reportError(weights.takeError());
+  }
   if (!directory) {
     auto created = runtime::RunDirectory::create(request.out);
     if (!created)
@@ -258,8 +299,6 @@ int Training::run() {
   if (!step)
     return reportError(step.takeError());
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (llvm::Error error = writeConfig(batch))
-    return reportError(std::move(error));
 
   runtime::VariableStore store;
   runtime::Arena arena;
@@ -272,6 +311,11 @@ int Training::run() {
   job.arena = &arena;
   job.pool = pool->get();
   job.run = &*directory;
+  // Only now: a start that fails must leave a run that is resumed as it was.
+  job.begin = [&]() -> llvm::Error {
+    started = true;
+    return writeConfig(batch);
+  };
   job.compileEval = [&] { return session.compile(session.pipeline(ProgramKind::Eval, batch, true)); };
   int64_t parameters = 0;
   for (const runtime::VariableInfo &variable : job.init.variables)

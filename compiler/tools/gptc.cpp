@@ -6,7 +6,10 @@
 
 #include "llvm/Config/llvm-config.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Process.h"
 #include "llvm/Support/raw_ostream.h"
+
+#include <csignal>
 
 using namespace gptc;
 
@@ -43,9 +46,7 @@ static void printVersion() {
                << host().vectorBits << " bits\nfeatures " << host().features << "\n";
 }
 
-int main(int argc, char **argv) {
-  setProgramName(argv[0]);
-  llvm::ArrayRef<const char *> words(argv + 1, argc - 1);
+static int run(llvm::ArrayRef<const char *> words) {
   // What `gptc build` made is a program of its own.
   if (findPayload())
     return runPayload(words);
@@ -73,4 +74,29 @@ int main(int argc, char **argv) {
                << (meant.empty() ? "" : "; did you mean `" + meant + "`?") << "\n\n";
   printHelp(llvm::errs());
   return Usage;
+}
+
+/// Results that could not be written are a failure, said once. A reader that
+/// has gone (a closed pipe) has seen what it wanted and gets no message.
+static int finish(int code) {
+  llvm::outs().flush();
+  if (std::error_code error = llvm::outs().error()) {
+    llvm::outs().clear_error();
+    if (code == Success)
+      code = Failure;
+    if (error != std::errc::broken_pipe)
+      llvm::errs() << programName() << ": cannot write to standard output: " << error.message() << "\n";
+  }
+  llvm::errs().clear_error(); // nobody is left to be told
+  return code;
+}
+
+int main(int argc, char **argv) {
+  setProgramName(argv[0]);
+  // A file of ours must not become "standard output" because that was closed.
+  (void)llvm::sys::Process::FixupStandardFileDescriptors();
+  // Errors of write() then say what is wrong, and training outlives its reader.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  return finish(run(llvm::ArrayRef<const char *>(argv + 1, argc - 1)));
 }
