@@ -1,6 +1,7 @@
 #include "compiler/compile.h"
 #include "compiler/jit.h"
 #include "compiler/print.h"
+#include "runtime/memory.h"
 
 #include "ir/gpt/gpt.h"
 
@@ -79,14 +80,14 @@ llvm::Expected<std::vector<runtime::VariableInfo>> gptc::variablesOf(mlir::Modul
       return error;
   // Lowering to the LLVM dialect replaces the ops by this attribute.
   if (variables.empty() && module->hasAttr("rt.variables"))
-    if (llvm::Error error =
-            forEach(module, "rt.variables", [&](mlir::StringRef name, mlir::DictionaryAttr entry) -> llvm::Error {
-              auto copies = entry.getAs<mlir::IntegerAttr>("copies");
-              auto flag = entry.getAs<mlir::BoolAttr>("parameter");
-              bool parameter = flag ? flag.getValue() : entry.contains("parameter");
-              return add(name, typeOf(entry), parameter, copies ? copies.getInt() : 0,
-                         entry.getAs<mlir::ArrayAttr>("path"));
-            }))
+    if (llvm::Error error = forEach(module, "rt.variables",
+                                    [&](mlir::StringRef name, mlir::DictionaryAttr entry) -> llvm::Error {
+                                      auto copies = entry.getAs<mlir::IntegerAttr>("copies");
+                                      auto flag = entry.getAs<mlir::BoolAttr>("parameter");
+                                      bool parameter = flag ? flag.getValue() : entry.contains("parameter");
+                                      return add(name, typeOf(entry), parameter, copies ? copies.getInt() : 0,
+                                                 entry.getAs<mlir::ArrayAttr>("path"));
+                                    }))
       return error;
   return variables;
 }
@@ -106,20 +107,39 @@ llvm::Expected<runtime::Program> gptc::describe(mlir::ModuleOp module) {
         return fillTensor(program.inputs.back(), name, typeOf(entry));
       }))
     return error;
-  if (llvm::Error error = forEach(module, "rt.results", [&](mlir::StringRef name, mlir::DictionaryAttr entry) {
-        program.results.emplace_back();
-        if (auto offset = entry.getAs<mlir::IntegerAttr>("offset"))
-          program.results.back().arenaOffset = offset.getInt();
-        return fillTensor(program.results.back(), name, typeOf(entry));
-      }))
+  if (llvm::Error error =
+          forEach(module, "rt.results", [&](mlir::StringRef name, mlir::DictionaryAttr entry) {
+            program.results.emplace_back();
+            if (auto offset = entry.getAs<mlir::IntegerAttr>("offset"))
+              program.results.back().arenaOffset = offset.getInt();
+            return fillTensor(program.results.back(), name, typeOf(entry));
+          }))
     return error;
   auto extents = module->getAttrOfType<mlir::ArrayAttr>("gpt.extents");
   auto bounds = module->getAttrOfType<mlir::ArrayAttr>("gpt.bounds");
   if (extents && bounds && extents.size() == bounds.size())
     for (auto [name, bound] : llvm::zip(extents, bounds))
-      program.extents.push_back({llvm::cast<mlir::StringAttr>(name).str(),
-                                 llvm::cast<mlir::IntegerAttr>(bound).getInt()});
+      program.extents.push_back(
+          {llvm::cast<mlir::StringAttr>(name).str(), llvm::cast<mlir::IntegerAttr>(bound).getInt()});
   return program;
+}
+
+/// Memory that no machine has is better said before minutes of code generation.
+static llvm::Error checkMemory(mlir::ModuleOp module, ProgramKind kind) {
+  auto arena = module->getAttrOfType<mlir::IntegerAttr>("rt.arena_bytes");
+  auto variables = variablesOf(module);
+  if (!variables)
+    return variables.takeError();
+  double bytes = arena ? double(arena.getInt()) : 0;
+  for (const runtime::VariableInfo &variable : *variables)
+    bytes += double(variable.elements()) * double(runtime::sizeOf(variable.type));
+  double has = double(runtime::machineMemory());
+  if (bytes <= has)
+    return llvm::Error::success();
+  return runtime::failure(
+      "the {} program needs {:.1f} GiB of memory, this machine has {:.1f}; smaller sizes in the "
+      "model (batch, context, width) need less",
+      nameOf(kind), bytes / (1 << 30), has / (1 << 30));
 }
 
 llvm::Expected<runtime::Program> gptc::compile(mlir::ModuleOp module, const CompileOptions &options) {
@@ -128,7 +148,16 @@ llvm::Expected<runtime::Program> gptc::compile(mlir::ModuleOp module, const Comp
   run.after = options.after;
   run.dumpDirectory = options.dumpDirectory;
   run.timing = options.timing;
-  if (mlir::failed(runStages(module, run)))
+  llvm::Error memory = llvm::Error::success();
+  run.behind = [&](const Stage &stage) {
+    if (llvm::StringRef(stage.name) == "place")
+      memory = checkMemory(module, options.pipeline.program);
+    return mlir::failure(bool(memory));
+  };
+  bool failed = mlir::failed(runStages(module, run));
+  if (memory)
+    return memory;
+  if (failed)
     return failure("compiling the " + llvm::Twine(nameOf(options.pipeline.program)) + " program failed");
   llvm::Expected<runtime::Program> program = describe(module);
   if (!program)

@@ -18,7 +18,9 @@ using Passes = std::vector<std::string>;
 // Cleaning up is part of the stage that leaves something to clean.
 static const std::string clean = "canonicalize", merge = "cse";
 
-static Passes none(const PipelineOptions &) { return {}; }
+static Passes none(const PipelineOptions &) {
+  return {};
+}
 
 static const Stage table[] = {
     {"ast", "the syntax tree in canonical form; itself a model file", Stage::Text, none},
@@ -33,14 +35,22 @@ static const Stage table[] = {
      }},
     // Before any fusion: derivatives are taken of the model as it was written.
     {"grad", "loss and all gradients in one function", Stage::Module,
-     [](const PipelineOptions &) -> Passes { return {"gpt-autodiff", clean, merge}; }, true},
+     [](const PipelineOptions &) -> Passes {
+       return {"gpt-autodiff", clean, merge};
+     },
+     true},
     {"optimizer", "clipping and the update of parameters in the same step", Stage::Module,
-     [](const PipelineOptions &) -> Passes { return {"gpt-optimizer", clean, merge}; }, true},
+     [](const PipelineOptions &) -> Passes {
+       return {"gpt-optimizer", clean, merge};
+     },
+     true},
     // Before inlining, which then sees the pieces as producers like any other.
     {"split", "long reductions to few results cut into fixed pieces", Stage::Module,
      [](const PipelineOptions &) -> Passes { return {"gpt-split-reductions"}; }},
     {"inline", "elementwise work inside the bodies of its users", Stage::Module,
-     [](const PipelineOptions &) -> Passes { return {"gpt-inline-maps", clean, merge}; }},
+     [](const PipelineOptions &) -> Passes {
+       return {"gpt-inline-maps", clean, merge};
+     }},
     {"kernels", "ops grouped into kernels, each one loop nest", Stage::Module,
      [](const PipelineOptions &) -> Passes { return {"gpt-form-kernels"}; }},
     {"outline", "kernels as functions, equal ones once", Stage::Module,
@@ -69,7 +79,9 @@ static const Stage table[] = {
     {"asm", "assembly for this machine's CPU", Stage::Code, none},
 };
 
-llvm::ArrayRef<Stage> gptc::stages() { return table; }
+llvm::ArrayRef<Stage> gptc::stages() {
+  return table;
+}
 
 const Stage *gptc::findStage(llvm::StringRef name) {
   for (const Stage &stage : table)
@@ -151,6 +163,8 @@ mlir::LogicalResult gptc::runStages(mlir::ModuleOp module, const RunOptions &opt
                             std::chrono::duration<double>(Clock::now() - start).count());
       files.after(stage.name, pass, module, changed);
     }
+    if (options.behind && mlir::failed(options.behind(stage)))
+      return mlir::failure();
   }
   return mlir::success();
 }

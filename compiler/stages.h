@@ -7,6 +7,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Support/LogicalResult.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,8 @@ struct RunOptions {
   const Stage *until = nullptr; // the last stage to run; null: the last module stage
   std::string dumpDirectory;    // one numbered file for each pass that changed something; "" for none
   Timing *timing = nullptr;
+  /// Asked behind each stage; a failure ends the run.
+  std::function<mlir::LogicalResult(const Stage &)> behind;
 };
 
 /// Runs the module stages on `module` and names in `gpt.stage` and

@@ -5,7 +5,7 @@
 
 namespace gptc::runtime {
 
-static constexpr int signals[2] = {SIGINT, SIGTERM};
+static constexpr int signals[3] = {SIGINT, SIGTERM, SIGHUP};
 static constexpr int interruptedCode = 130;
 static std::atomic<bool> flag{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
@@ -20,7 +20,7 @@ InterruptGuard::InterruptGuard() {
   action.sa_handler = onSignal;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART; // a save that is under way goes on
-  for (int i = 0; i < 2; ++i) {
+  for (int i = 0; i < 3; ++i) {
     sigaction(signals[i], nullptr, &before[i]);
     if (before[i].sa_handler != SIG_IGN)
       sigaction(signals[i], &action, nullptr);
@@ -28,7 +28,7 @@ InterruptGuard::InterruptGuard() {
 }
 
 InterruptGuard::~InterruptGuard() {
-  for (int i = 0; i < 2; ++i)
+  for (int i = 0; i < 3; ++i)
     sigaction(signals[i], &before[i], nullptr);
 }
 

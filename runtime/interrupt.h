@@ -5,8 +5,9 @@
 
 namespace gptc::runtime {
 
-/// While it lives, the first SIGINT or SIGTERM sets a flag and a second one
-/// ends the process with code 130. A signal that was ignored stays ignored.
+/// While it lives, the first SIGINT, SIGTERM or SIGHUP (a closed terminal) sets
+/// a flag and a second one ends the process with code 130. A signal that was
+/// ignored stays ignored.
 class InterruptGuard {
 public:
   InterruptGuard();
@@ -14,7 +15,7 @@ public:
   InterruptGuard(const InterruptGuard &) = delete;
 
 private:
-  struct sigaction before[2];
+  struct sigaction before[3];
 };
 
 bool interrupted();

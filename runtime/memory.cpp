@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <utility>
 
 namespace gptc::runtime {
@@ -11,6 +12,13 @@ static constexpr int64_t hugePage = 2 << 20;
 static constexpr int64_t hugeFrom = 2 * hugePage;
 static constexpr int64_t guard = 64;
 static constexpr int64_t largest = int64_t(1) << 46;
+
+int64_t machineMemory() {
+  struct sysinfo info;
+  if (sysinfo(&info) != 0)
+    return largest;
+  return int64_t(info.totalram + info.totalswap) * int64_t(info.mem_unit);
+}
 
 llvm::Expected<Buffer> Buffer::allocate(int64_t bytes) {
   if (bytes < 0 || bytes > largest)

@@ -7,6 +7,9 @@
 
 namespace gptc::runtime {
 
+/// Bytes of memory that this machine has, swap included.
+int64_t machineMemory();
+
 /// Zeroed memory, 64-byte aligned, with at least 64 readable bytes behind its
 /// end. Large buffers are aligned to huge pages and ask for them: first touch
 /// of the parameters of a large model takes half the time.

@@ -37,7 +37,6 @@ int gptc::evalCommand(llvm::ArrayRef<const char *> words) {
   if (!session.loadData(data, seed, config->getObject("data")) || !session.analyse())
     return Failure;
   int64_t batch = config->getInteger("batch").value_or(1);
-  runtime::InterruptGuard guard;
   auto program = session.compile(session.pipeline(ProgramKind::Eval, batch, true));
   if (!program)
     return reportError(program.takeError());
@@ -50,6 +49,7 @@ int gptc::evalCommand(llvm::ArrayRef<const char *> words) {
   if (llvm::Error error = (*machine)->load(session, *run, which))
     return reportError(std::move(error));
   using Part = runtime::Loader::Part;
+  runtime::InterruptGuard guard;
   auto evaluation = runtime::evaluate(**bound, *session.loader, part == "all" ? Part::All : Part::Validation,
                                       uint64_t(seed), [] { return runtime::interrupted(); });
   if (!evaluation)

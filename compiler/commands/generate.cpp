@@ -104,7 +104,6 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
     return reportError(
         runtime::failure("the prompt is empty: the model needs at least one token to go on from"));
 
-  runtime::InterruptGuard guard;
   auto program = session.compile(session.pipeline(ProgramKind::Outputs, 1, false));
   if (!program)
     return reportError(program.takeError());
@@ -116,7 +115,8 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
     return reportError(bound.takeError());
   if (llvm::Error error = (*machine)->load(session, *run, which))
     return reportError(std::move(error));
-  std::string whole; // shown behind the candidates
+  runtime::InterruptGuard guard; // what is made so far is whole then
+  std::string whole;             // shown behind the candidates
   if (candidates) {
     generation.candidates = size_t(candidates);
     generation.observe = [&](int32_t token, llvm::ArrayRef<runtime::Candidate> from) {

@@ -136,7 +136,6 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
     return Failure;
   }
 
-  runtime::InterruptGuard guard;
   auto machine = Machine::create(options.threads);
   if (!machine)
     return reportError(machine.takeError());
@@ -170,6 +169,7 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
     (*first)->run();
   }
 
+  runtime::InterruptGuard guard;
   runtime::ProgramRun &run = **bound;
   std::unique_ptr<ResultPrinter> printer =
       format == "csv"

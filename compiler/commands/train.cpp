@@ -290,7 +290,6 @@ int Training::train() {
       return reportError(created.takeError());
     directory.emplace(std::move(*created));
   }
-  runtime::InterruptGuard guard;
   auto start = std::chrono::steady_clock::now();
   auto init = session.compile(session.pipeline(ProgramKind::Init, 1, false));
   if (!init)
@@ -326,6 +325,7 @@ int Training::train() {
       "{6:f2} s\n",
       programName(), parameters, request.seed, session.options.dtype, session.options.threads,
       job.step.arenaBytes / 1048576.0, seconds);
+  runtime::InterruptGuard guard; // until here Ctrl-C ends the process: nothing is lost
   auto code = runtime::train(job);
   if (!code)
     return reportError(code.takeError());
