@@ -15,10 +15,13 @@ class Gptc:
     def __init__(self, path):
         self.path = pathlib.Path(path)
 
-    def __call__(self, *words, code=0, timeout=240):
-        """Fails unless gptc ends with exit code `code` (None: any)."""
+    def __call__(self, *words, code=0, timeout=240, binary=False):
+        """Fails unless gptc ends with exit code `code` (None: any). `binary`: its output as bytes."""
         command = [str(self.path)] + [str(word) for word in words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=root)
+        done = subprocess.run(command, capture_output=True, timeout=timeout, cwd=root)
+        if not binary:
+            done.stdout = done.stdout.decode()
+        done.stderr = done.stderr.decode()
         if code is not None and done.returncode != code:
             raise RuntimeError(f"`{' '.join(command)}` ended with {done.returncode}: {done.stderr.strip()[-400:]}")
         return Result(done)
