@@ -107,14 +107,19 @@ private:
 
 } // namespace
 
-// What a part is, for messages: its type, or that it is there.
+// The beginning of a file's text, for messages.
+static std::string shown(StringRef text) {
+  return repairUtf8(text.take_front(60));
+}
+
+// What a part is, for messages: its type, or what is there.
 static std::string describe(const Value &part) {
-  if (const Object *object = part.getAsObject())
-    if (auto type = object->getString("type"))
-      return type->take_front(60).str();
+  const Object *object = part.getAsObject();
+  if (auto name = object ? object->getString("type") : part.getAsString())
+    return shown(*name);
   std::string text;
   llvm::raw_string_ostream(text) << part;
-  return repairUtf8(StringRef(text).take_front(40));
+  return shown(text);
 }
 
 static bool isNull(const Value *value) {
@@ -168,9 +173,9 @@ Error Reader::checkParts() const {
 }
 
 Error Reader::checkModel() const {
-  StringRef type = model->getString("type").value_or("BPE");
-  if (type != "BPE")
-    return wrong("the model '{}' is not supported; BPE is", type.take_front(60));
+  // Old files do not say it.
+  if (const Value *type = model->get("type"); type && type->getAsString().value_or("") != "BPE")
+    return wrong("the model '{}' is not supported; BPE is", describe(*type));
   const Value *dropout = model->get("dropout");
   if (!isNull(dropout) && dropout->getAsNumber().value_or(1) != 0)
     return wrong("the model's dropout is not supported");
@@ -199,9 +204,9 @@ Error Reader::readAdded() {
       return wrong("an entry of added_tokens has no id or no content");
     for (const char *choice : {"single_word", "lstrip", "rstrip"})
       if (isTrue(*object, choice))
-        return wrong("{} of the added token '{}' is not supported", choice, *content);
+        return wrong("{} of the added token '{}' is not supported", choice, shown(*content));
     if (!names.try_emplace(*content, *id).second)
-      return wrong("the added token '{}' is there twice", *content);
+      return wrong("the added token '{}' is there twice", shown(*content));
     added.push_back({*id, content->str()});
   }
   std::sort(added.begin(), added.end());
@@ -210,10 +215,10 @@ Error Reader::readAdded() {
 
 Error Reader::place(int64_t id, StringRef name, std::string bytes) {
   if (id < 0 || size_t(id) >= taken.size())
-    return wrong("token '{}' has number {}, but the {} tokens are to be numbered 0 to {}",
-                 name.take_front(60), id, taken.size(), taken.size() - 1);
+    return wrong("token '{}' has number {}, but the {} tokens are to be numbered 0 to {}", shown(name), id,
+                 taken.size(), taken.size() - 1);
   if (taken[size_t(id)])
-    return wrong("two tokens have the number {}; one is '{}'", id, name.take_front(60));
+    return wrong("two tokens have the number {}; one is '{}'", id, shown(name));
   taken[size_t(id)] = true;
   pairs.tokens[size_t(id)] = std::move(bytes);
   return Error::success();
@@ -245,7 +250,7 @@ Error Reader::readVocabulary() {
   for (const auto &[id, name] : added) {
     const Value *inside = vocab->get(name);
     if (inside && inside->getAsInteger() != std::optional<int64_t>(id))
-      return wrong("the added token '{}' has number {}, and another one in the vocabulary", name, id);
+      return wrong("the added token '{}' has number {}, and another one in the vocabulary", shown(name), id);
     count += !inside;
   }
   if (count == 0)
@@ -268,11 +273,10 @@ Error Reader::readVocabulary() {
       continue;
     std::optional<int64_t> id = value.getAsInteger();
     if (!id)
-      return wrong("token '{}' has no number", token.take_front(60));
+      return wrong("token '{}' has no number", shown(token));
     std::optional<std::string> bytes = bytesOf(token);
     if (!bytes || bytes->empty())
-      return wrong("token '{}' is not written in the symbols of bytes that ByteLevel uses",
-                   token.take_front(60));
+      return wrong("token '{}' is not written in the symbols of bytes that ByteLevel uses", shown(token));
     if (Error error = place(*id, token, std::move(*bytes)))
       return error;
   }
@@ -293,15 +297,14 @@ Error Reader::readMerge(StringRef left, StringRef right, size_t rank) {
     auto id = vocab->getInteger(name);
     if (!id || *id < 0 || size_t(*id) >= pairs.tokens.size())
       return wrong("merge {} ('{}' and '{}') needs the token '{}', which the vocabulary does not have", rank,
-                   left.take_front(60), right.take_front(60), name.take_front(120));
+                   shown(left), shown(right), shown(name));
     ids[i++] = int32_t(*id);
   }
   const std::vector<std::string> &tokens = pairs.tokens;
   if (tokens[size_t(ids[0])] + tokens[size_t(ids[1])] != tokens[size_t(ids[2])])
-    return wrong("merge {} ('{}' and '{}') has to do with an added token", rank, left.take_front(60),
-                 right.take_front(60));
+    return wrong("merge {} ('{}' and '{}') has to do with an added token", rank, shown(left), shown(right));
   if (!seen.try_emplace({ids[0], ids[1]}, rank).second)
-    return wrong("merge {} ('{}' and '{}') is there twice", rank, left.take_front(60), right.take_front(60));
+    return wrong("merge {} ('{}' and '{}') is there twice", rank, shown(left), shown(right));
   pairs.merges.push_back({ids[0], ids[1], ids[2]});
   return Error::success();
 }

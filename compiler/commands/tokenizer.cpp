@@ -19,20 +19,22 @@ using Tokenizer = std::unique_ptr<runtime::Tokenizer>;
 
 static constexpr const char *tokenizerHelp = "a tokenizer.json, the directory of a run, or a model file";
 
+// These report their errors and return null on one.
+
 /// The tokenizer that a model file declares, where no text is needed for it.
-static llvm::Expected<Tokenizer> tokenizerOfModel(const std::string &path) {
+static Tokenizer tokenizerOfModel(const std::string &path) {
   Session session((CommonOptions()));
   if (!session.open(path) || !session.readDataSpec())
-    exit(Failure); // both have said why
+    return nullptr;
   if (session.spec.tokenizer.empty())
-    return runtime::failure("{} reads no text, so it has no tokenizer", path);
-  if (session.tokenizerNeedsText())
-    return runtime::failure("{}: '{}' is made from a text; name a run that was trained, or learn one with "
-                            "`{} tokenizer train`",
-                            path, session.spec.tokenizer, programName());
-  if (!session.readVocabulary())
-    exit(Failure);
-  return std::move(session.tokenizer);
+    reportError(llvm::Twine(path) + " reads no text, so it has no tokenizer");
+  else if (session.tokenizerNeedsText())
+    reportError(llvm::Twine(path) + ": '" + session.spec.tokenizer +
+                "' is made from a text; name a run that was trained, or learn one with `" + programName() +
+                " tokenizer train`");
+  else if (session.readVocabulary())
+    return std::move(session.tokenizer);
+  return nullptr;
 }
 
 static llvm::Expected<Tokenizer> tokenizerOfRun(const std::string &path) {
@@ -49,12 +51,14 @@ static llvm::Expected<Tokenizer> tokenizerOfRun(const std::string &path) {
   return runtime::loadTokenizer(*saved, run->file("config.json"));
 }
 
-static llvm::Expected<Tokenizer> openTokenizer(const std::string &path) {
-  if (llvm::sys::fs::is_directory(path))
-    return tokenizerOfRun(path);
+static Tokenizer openTokenizer(const std::string &path) {
   if (llvm::StringRef(path).ends_with(".gpt"))
     return tokenizerOfModel(path);
-  return runtime::readTokenizer(path);
+  auto made = llvm::sys::fs::is_directory(path) ? tokenizerOfRun(path) : runtime::readTokenizer(path);
+  if (made)
+    return std::move(*made);
+  reportError(made.takeError());
+  return nullptr;
 }
 
 /// A file, or standard input for "-".
@@ -182,20 +186,20 @@ static int encodeText(llvm::ArrayRef<const char *> words) {
     return arguments.usageError("give one of --text and --data");
   auto tokenizer = openTokenizer(path);
   if (!tokenizer)
-    return reportError(tokenizer.takeError());
+    return Failure;
   std::vector<int32_t> tokens;
   llvm::Error error = llvm::Error::success();
   if (arguments.given("--text")) {
-    error = (*tokenizer)->encode(text, tokens, "the text");
+    error = tokenizer->encode(text, tokens, "the text");
   } else {
     auto buffer = readInput(data);
     if (!buffer)
       return reportError(buffer.takeError());
-    error = (*tokenizer)->encode((*buffer)->getBuffer(), tokens, data);
+    error = tokenizer->encode((*buffer)->getBuffer(), tokens, data);
   }
   if (error)
     return reportError(std::move(error));
-  printTokens(**tokenizer, tokens, pieces);
+  printTokens(*tokenizer, tokens, pieces);
   return Success;
 }
 
@@ -214,8 +218,8 @@ static int decodeTokens(llvm::ArrayRef<const char *> words) {
     return arguments.usageError("give one of --tokens and --data");
   auto tokenizer = openTokenizer(path);
   if (!tokenizer)
-    return reportError(tokenizer.takeError());
-  auto numbers = runtime::makeTokenizer("ids", {std::to_string((*tokenizer)->vocabulary())}, "", "");
+    return Failure;
+  auto numbers = runtime::makeTokenizer("ids", {std::to_string(tokenizer->vocabulary())}, "", "");
   if (!numbers)
     return reportError(numbers.takeError());
   std::vector<int32_t> tokens;
@@ -230,7 +234,7 @@ static int decodeTokens(llvm::ArrayRef<const char *> words) {
   }
   if (error)
     return reportError(std::move(error));
-  llvm::outs() << (*tokenizer)->decode(tokens) << (arguments.given("--tokens") ? "\n" : "");
+  llvm::outs() << tokenizer->decode(tokens) << (arguments.given("--tokens") ? "\n" : "");
   return Success;
 }
 
@@ -245,8 +249,8 @@ static int showTokenizer(llvm::ArrayRef<const char *> words) {
     return *code;
   auto made = openTokenizer(path);
   if (!made)
-    return reportError(made.takeError());
-  const runtime::Tokenizer &tokenizer = **made;
+    return Failure;
+  const runtime::Tokenizer &tokenizer = *made;
   std::vector<runtime::SpecialToken> specials = tokenizer.specials();
   size_t special = 0;
   size_t width = std::to_string(tokenizer.vocabulary() - 1).size();

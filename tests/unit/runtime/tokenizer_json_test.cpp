@@ -105,8 +105,9 @@ TEST(TokenizerJson, NamesWhatItDoesNotSupport) {
   EXPECT_CONTAINS(errorOf(changed(R"("dropout": null)", R"("dropout": 0.1)")), "dropout");
   EXPECT_CONTAINS(errorOf(changed(R"("dropout": null)", R"("type": "WordPiece")")),
                   "the model 'WordPiece' is not supported; BPE is");
+  EXPECT_CONTAINS(errorOf(changed(R"("dropout": null)", R"("type": 5)")), "is not supported; BPE is");
   EXPECT_CONTAINS(errorOf(changed(R"("end_of_word_suffix": "")", R"("end_of_word_suffix": "</w>")")),
-                  "end_of_word_suffix '\"</w>\"'");
+                  "end_of_word_suffix '</w>'");
   EXPECT_CONTAINS(errorOf(changed(R"("fuse_unk": false)", R"("byte_fallback": true)")), "byte_fallback");
   EXPECT_CONTAINS(errorOf(changed(R"("fuse_unk": false)", R"("ignore_merges": true)")), "ignore_merges");
   EXPECT_CONTAINS(errorOf(changed(R"("lstrip": false)", R"("lstrip": true)")), "lstrip of the added token");
