@@ -222,4 +222,5 @@ def main():
         {"train": train, "follow": follow}[args.verb](args)
 
 
-main()
+if __name__ == "__main__":
+    main()
