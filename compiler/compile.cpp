@@ -177,11 +177,13 @@ llvm::Expected<runtime::Program> gptc::compile(mlir::ModuleOp module, const Comp
   JitOptions code;
   code.threads = options.threads;
   code.lineTables = options.pipeline.lineTables;
+  code.profile = options.profile;
   code.timing = options.timing;
   llvm::Expected<Code> compiled = jit(module, code);
   if (!compiled)
     return compiled.takeError();
   program->entry = compiled->entry;
+  program->kernels = std::move(compiled->kernels);
   program->owner = compiled->owner;
   return program;
 }

@@ -14,6 +14,7 @@ struct CompileOptions {
   const Stage *after = nullptr; // the stage that the module is at; null: `gpt`
   unsigned threads = 1;         // changes no bit of the code
   std::string dumpDirectory;    // --dump-ir
+  bool profile = false;         // --profile: fill in the program's kernels
   Timing *timing = nullptr;     // --timing
 };
 

@@ -1,6 +1,8 @@
 #include "compiler/jit.h"
+#include "compiler/print.h"
 #include "compiler/split.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
@@ -125,7 +127,7 @@ static llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> compilePart(mlir::Mod
 }
 
 static llvm::Expected<Code> link(llvm::MutableArrayRef<std::unique_ptr<llvm::MemoryBuffer>> objects,
-                                 bool lineTables) {
+                                 bool lineTables, std::vector<runtime::KernelInfo> &kernels) {
   auto made = llvm::orc::LLJITBuilder().create();
   if (!made)
     return made.takeError();
@@ -150,7 +152,13 @@ static llvm::Expected<Code> link(llvm::MutableArrayRef<std::unique_ptr<llvm::Mem
   auto entry = engine->lookup("main");
   if (!entry)
     return entry.takeError();
-  return Code{entry->toPtr<gptc_program>(), engine};
+  for (runtime::KernelInfo &kernel : kernels) {
+    auto address = engine->lookup(kernel.name);
+    if (!address)
+      return address.takeError();
+    kernel.function = address->toPtr<gptc_kernel>();
+  }
+  return Code{entry->toPtr<gptc_program>(), engine, std::move(kernels)};
 }
 
 llvm::Expected<Code> gptc::jit(mlir::ModuleOp module, const JitOptions &options) {
@@ -160,6 +168,11 @@ llvm::Expected<Code> gptc::jit(mlir::ModuleOp module, const JitOptions &options)
   };
   auto start = Clock::now();
   host();
+  std::vector<runtime::KernelInfo> kernels;
+  if (options.profile)
+    for (auto function : module.getOps<mlir::LLVM::LLVMFuncOp>())
+      if (!function.isExternal() && function.getName() != "main")
+        kernels.push_back({function.getName().str(), sourceLine(module, function.getLoc())});
   // A few parts a thread, so that one large kernel does not leave the others idle.
   llvm::SmallVector<mlir::OwningOpRef<mlir::ModuleOp>> parts = split(module, 4 * options.threads);
   llvm::SmallVector<std::unique_ptr<llvm::MemoryBuffer>> objects(parts.size());
@@ -186,7 +199,7 @@ llvm::Expected<Code> gptc::jit(mlir::ModuleOp module, const JitOptions &options)
   if (options.timing)
     options.timing->add("code generation, " + std::to_string(parts.size()) + " parts", seconds(start));
   start = Clock::now();
-  auto code = link(objects, options.lineTables);
+  auto code = link(objects, options.lineTables, kernels);
   if (options.timing)
     options.timing->add("linking", seconds(start));
   return code;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "compiler/stages.h"
-#include "runtime/abi.h"
+#include "runtime/program.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/Error.h"
@@ -23,6 +23,7 @@ const Host &host();
 struct JitOptions {
   unsigned threads = 1;    // that generate code; changes no bit of it
   bool lineTables = false; // tell debuggers and profilers about the code
+  bool profile = false;    // list the kernels and their lines in the model
   Timing *timing = nullptr;
 };
 
@@ -30,6 +31,7 @@ struct JitOptions {
 struct Code {
   gptc_program entry = nullptr;
   std::shared_ptr<void> owner;
+  std::vector<runtime::KernelInfo> kernels;
 };
 
 /// Compiles a module of the LLVM dialect, with `main` as entry.

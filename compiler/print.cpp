@@ -110,6 +110,10 @@ std::string gptc::printModule(mlir::ModuleOp module, const PrintOptions &options
   return result;
 }
 
+std::string gptc::sourceLine(mlir::ModuleOp module, mlir::Location location) {
+  return SourceLines(module).describe(location);
+}
+
 mlir::LogicalResult gptc::writeText(const std::string &path, llvm::StringRef text, std::string &error) {
   llvm::Error written = runtime::atomicWriteFile(path, text);
   if (!written)

@@ -18,6 +18,9 @@ struct PrintOptions {
 /// comments). Lines of the model are taken from the attribute `gpt.source`.
 std::string printModule(mlir::ModuleOp module, const PrintOptions &options = {});
 
+/// The line of the model that a location speaks of, `model.gpt:12: let h = ...`, or "".
+std::string sourceLine(mlir::ModuleOp module, mlir::Location location);
+
 /// Writes a file whole or not at all; the error names the path and the reason.
 mlir::LogicalResult writeText(const std::string &path, llvm::StringRef text, std::string &error);
 

@@ -419,6 +419,7 @@ llvm::Expected<runtime::Program> Session::compile(const PipelineOptions &pipelin
   compileOptions.after = after;
   compileOptions.threads = options.threads;
   compileOptions.dumpDirectory = options.dumpIr;
+  compileOptions.profile = options.profile;
   compileOptions.timing = options.timing ? &timing : nullptr;
   llvm::Expected<runtime::Program> program = gptc::compile(module, compileOptions);
   if (program && (pipeline.program == ProgramKind::Train || pipeline.program == ProgramKind::Eval))

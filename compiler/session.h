@@ -23,7 +23,7 @@ struct CommonOptions {
   std::string dtype = "f32";
   int64_t threads;
   std::string dumpIr;
-  bool timing = false, lineTables = false;
+  bool timing = false, lineTables = false, profile = false;
   CommonOptions();
 };
 void addSetOption(Arguments &arguments, CommonOptions &options);

@@ -1,5 +1,7 @@
 #include "runtime/pool.h"
 
+#include "runtime/profile.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -241,6 +243,7 @@ void Pool::launch(const gptc_context *context, gptc_kernel kernel, void *const *
   }
   std::lock_guard<std::mutex> lock(launching);
   insideKernel = true;
+  int64_t start = profile ? nanoseconds() : 0;
   if (pieces == 1 || slots.size() == 1) {
     for (int64_t piece = 0; piece < pieces; ++piece)
       kernel(context, arguments, slots[0].scratch.data(), piece);
@@ -254,6 +257,8 @@ void Pool::launch(const gptc_context *context, gptc_kernel kernel, void *const *
       runShared(uint32_t(std::min(most, pieces - job.first)));
     watchContention();
   }
+  if (profile)
+    profile->add(kernel, nanoseconds() - start);
   insideKernel = false;
 }
 

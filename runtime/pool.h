@@ -34,6 +34,9 @@ public:
   void launch(const gptc_context *context, gptc_kernel kernel, void *const *arguments, int64_t pieces,
               int64_t scratchBytes);
 
+  /// Where launches note their times; null (the start): nowhere.
+  void setProfile(class Profile *where) { profile = where; }
+
 private:
   struct Slot {
     Pool *pool = nullptr;
@@ -68,6 +71,7 @@ private:
   Job job; // written only while no piece is left or running
   uint32_t epoch = 0;
   bool maySpin = true;
+  Profile *profile = nullptr;
   uint64_t launches = 0;
   int64_t lastSwitches = 0, lastCheck = 0;
 

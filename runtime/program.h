@@ -44,6 +44,13 @@ struct ResultInfo : TensorInfo {
   int64_t arenaOffset = 0;
 };
 
+/// A kernel of a program, for profiles.
+struct KernelInfo {
+  std::string name;   // "kernel_7_score"
+  std::string source; // "model.gpt:12: let h = ...", the line that it computes
+  gptc_kernel function = nullptr;
+};
+
 struct Program {
   gptc_program entry = nullptr;
   int64_t arenaBytes = 0;
@@ -53,6 +60,7 @@ struct Program {
   std::vector<ResultInfo> results; // names: "loss", "lr", "grad_norm", report and output names
   int64_t batchTokens = 0;         // the most rows times longest sequence that it is run on; 0: any
   std::vector<ExtentInfo> extents; // "batch" first where the program has a batch
+  std::vector<KernelInfo> kernels; // where a profile was asked for
   std::shared_ptr<void> owner;     // keeps the code alive
 };
 

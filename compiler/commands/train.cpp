@@ -5,6 +5,7 @@
 #include "compiler/trained.h"
 
 #include "runtime/interrupt.h"
+#include "runtime/profile.h"
 #include "runtime/trainer.h"
 
 #include "mlir/Parser/Parser.h"
@@ -326,9 +327,14 @@ int Training::train() {
       programName(), parameters, request.seed, session.options.dtype, session.options.threads,
       job.step.arenaBytes / 1048576.0, seconds);
   runtime::InterruptGuard guard; // until here Ctrl-C ends the process: nothing is lost
+  runtime::Profile profile;
+  if (session.options.profile)
+    job.pool->setProfile(&profile);
   auto code = runtime::train(job);
   if (!code)
     return reportError(code.takeError());
+  if (session.options.profile)
+    llvm::errs() << profile.print(job.step, job.result.steps);
   if (*code == Success) {
     llvm::errs() << programName() << ": " << directory->path() << " after " << job.result.steps << " steps: ";
     if (job.result.valLoss)
@@ -365,6 +371,7 @@ int gptc::trainCommand(llvm::ArrayRef<const char *> words) {
   arguments.option("--from-ir", "FILE", "go on from what `gptc dump --stage` printed", request.fromIr);
   arguments.option("--stage", "STAGE", "with --from-ir: the stage of FILE, where it is not what FILE says",
                    request.stage);
+  arguments.flag("--profile", "say at the end where the time went, by line of the model", options.profile);
   addCompileOptions(arguments, options);
   if (std::optional<int> code = arguments.parse(words))
     return *code;
