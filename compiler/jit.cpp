@@ -48,6 +48,7 @@ const Host &gptc::host() {
     llvm::sort(present);
     host.features = llvm::join(present, ",");
     host.vectorBits = features.lookup("avx512f") ? 512 : features.lookup("avx2") ? 256 : 128;
+    host.fma = features.lookup("fma");
     return host;
   }();
   return result;

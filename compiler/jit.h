@@ -16,6 +16,7 @@ namespace gptc {
 struct Host {
   std::string triple, cpu, features; // features: "+avx2,+fma,...", those present only
   int64_t vectorBits = 128;
+  bool fma = false;
 };
 /// Asked of the CPU once.
 const Host &host();

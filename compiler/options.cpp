@@ -33,7 +33,7 @@ std::string PipelineOptions::print() const {
   auto truth = [](bool value) { return value ? "true" : "false"; };
   return std::string("program=") + nameOf(program) + " batch=" + std::to_string(batch) +
          " dynamic-batch=" + truth(dynamicBatch) + " vector-bits=" + std::to_string(vectorBits) +
-         " line-tables=" + truth(lineTables);
+         " fma=" + truth(fma) + " line-tables=" + truth(lineTables);
 }
 
 uint64_t PipelineOptions::hash() const { return llvm::xxh3_64bits(print()); }

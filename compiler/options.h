@@ -21,6 +21,7 @@ struct PipelineOptions {
   int64_t batch = 1;         // largest batch, at least 1
   bool dynamicBatch = true;  // the batch's extent is known only at run time
   int64_t vectorBits = 128;  // width of a vector register: 128, 256 or 512
+  bool fma = false;          // the machine has fused multiply-add
   bool lineTables = false;   // keep source lines in the generated code
 
   /// `program=train batch=12 dynamic-batch=false vector-bits=512 line-tables=false`

@@ -400,6 +400,7 @@ PipelineOptions Session::pipeline(ProgramKind kind, int64_t batch, bool dynamicB
   result.batch = batch;
   result.dynamicBatch = dynamicBatch;
   result.vectorBits = host().vectorBits;
+  result.fma = host().fma;
   result.lineTables = options.lineTables;
   return result;
 }

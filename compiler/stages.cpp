@@ -59,14 +59,19 @@ static const Stage table[] = {
      [](const PipelineOptions &) -> Passes { return {"gpt-place"}; }},
     {"loops", "kernels as loops on vectors", Stage::Module,
      [](const PipelineOptions &options) -> Passes {
-       return {llvm::formatv("func.func(gpt-lower-kernels{{vector-bits={0}})", options.vectorBits).str(),
+       return {llvm::formatv("func.func(gpt-lower-kernels{{vector-bits={0} fma={1}})", options.vectorBits,
+                             options.fma ? "true" : "false")
+                   .str(),
                "func.func(canonicalize,cse)"};
      }},
     {"random", "random numbers as integer arithmetic", Stage::Module,
      [](const PipelineOptions &) -> Passes { return {"func.func(rt-expand-random)"}; }},
     {"math", "exp, log, tanh, erf, sin and cos as polynomials", Stage::Module,
-     [](const PipelineOptions &) -> Passes {
-       return {"func.func(gpt-expand-math)", "func.func(canonicalize,cse)"};
+     [](const PipelineOptions &options) -> Passes {
+       return {llvm::formatv("func.func(gpt-expand-math{{fma={0} avx512={1}})", options.fma ? "true" : "false",
+                             options.vectorBits >= 512 ? "true" : "false")
+                   .str(),
+               "func.func(canonicalize,cse)"};
      }},
     {"llvm", "the LLVM dialect", Stage::Module,
      [](const PipelineOptions &options) -> Passes {

@@ -248,7 +248,8 @@ def ExpandRandomPass : Pass<"rt-expand-random", "::mlir::func::FuncOp"> {
 }
 def ExpandMathPass : Pass<"gpt-expand-math", "::mlir::func::FuncOp"> {
   let summary = "vector exp, log, tanh, erf, sin and cos as polynomials";
-  let options = [Option<"fma", "fma", "bool", "true", "the machine has fused multiply-add">];
+  let options = [Option<"fma", "fma", "bool", "true", "the machine has fused multiply-add">,
+                 Option<"avx512", "avx512", "bool", "false", "the machine has AVX-512">];
 }
 def RtToLLVMPass : Pass<"rt-to-llvm", "::mlir::ModuleOp"> {
   let summary = "everything to the LLVM dialect, launches to the runtime's C interface";

@@ -295,6 +295,11 @@ void emitStore(ImplicitLocOpBuilder &b, const Access &access, const Point &point
                             point.mask ? point.mask : allTrue(b, point.lanes), value);
 }
 
+void emitPrefetch(ImplicitLocOpBuilder &b, const Access &access, const Point &point, bool write) {
+  Evaluated index = evaluate(b, access.offset, point, {});
+  memref::PrefetchOp::create(b, access.memref, ValueRange(index.base), write, /*localityHint=*/3, /*isDataCache=*/true);
+}
+
 void emitAccumulate(ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,
                     ArrayRef<Value> symbols, Value value) {
   Evaluated index = evaluate(b, access.offset, point, symbols);

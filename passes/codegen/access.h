@@ -102,6 +102,9 @@ bool variesAlong(const Access &access, int vectorDim, llvm::ArrayRef<bool> symbo
 /// Writes at the point; no guards, no symbols.
 void emitStore(mlir::ImplicitLocOpBuilder &b, const Access &access, const Point &point, mlir::Value value);
 
+/// Asks for the cache line at the point, to read or to write.
+void emitPrefetch(mlir::ImplicitLocOpBuilder &b, const Access &access, const Point &point, bool write);
+
 /// Adds to what lies at the point (guards and symbols allowed).
 void emitAccumulate(mlir::ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,
                     llvm::ArrayRef<mlir::Value> symbols, mlir::Value value);

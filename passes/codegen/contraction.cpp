@@ -78,8 +78,8 @@ struct OperandSource {
 class PieceEmitter {
 public:
   PieceEmitter(OpBuilder &builder, Location loc, const ContractionPlan &plan, Value scratch,
-               const ContractionEpilogue &epilogue, int64_t scratchOffset)
-      : l(builder, loc), plan(plan), spec(*plan.spec), scratch(scratch), epilogue(epilogue),
+               const ContractionEpilogue &epilogue, const ContractionPrefetch &prefetch, int64_t scratchOffset)
+      : l(builder, loc), plan(plan), spec(*plan.spec), scratch(scratch), epilogue(epilogue), prefetch(prefetch),
         scratchOffset(scratchOffset) {}
 
   void emit(Value piece);
@@ -108,6 +108,7 @@ private:
   SmallVector<Value> multiply(ArrayRef<DepthRange> depth, const OperandSource &a, const OperandSource &b,
                               int64_t vectors, ArrayRef<Value> sums);
   Value sumsIndex(const Rows &rows, const Columns &columns);
+  void prefetchTile(const Rows &rows, const Columns &columns);
   void finishTile(const Rows &rows, const Columns &columns, ArrayRef<Value> sums);
   void finishFromScratch(const Rows &rows, const Columns &columns);
   void finishVector(const Rows &rows, Value row, int64_t rowConstant, Value column, int64_t columnConstant,
@@ -119,6 +120,7 @@ private:
   const ContractionSpec &spec;
   Value scratch;
   const ContractionEpilogue &epilogue;
+  const ContractionPrefetch &prefetch;
   int64_t scratchOffset;
 
   Value a, b;                   // memrefs, by role
@@ -292,6 +294,8 @@ void PieceEmitter::emitPanels(ArrayRef<DepthRange> depth, Value baseA, Value bas
       OperandSource sourceA{a, l.add(baseA, l.mul(rows.start, strideM)), false, 0, strideM};
       if (plan.packA)
         sourceA = {panelAView, l.mul(rows.tile, plan.kPanel * plan.rows), true, plan.rows, 1};
+      if (prefetch && !plan.kBlocked)
+        prefetchTile(rows, columns);
       SmallVector<Value> sums;
       Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(vectorType));
       Value index = plan.kBlocked ? sumsIndex(rows, columns) : Value();
@@ -348,6 +352,19 @@ Value PieceEmitter::sumsIndex(const Rows &rows, const Columns &columns) {
     return l.constant(0);
   Value panel = l.div(l.sub(columns.start, columnLo), l.constant(plan.columns()));
   return l.mul(l.add(l.mul(panel, plan.rowBlock / plan.rows), rows.tile), plan.rows * plan.columns());
+}
+
+/// A tile's rows lie far from each other, so the hardware sees no stream: we ask for them, and they come
+/// while the sums are computed.
+void PieceEmitter::prefetchTile(const Rows &rows, const Columns &columns) {
+  l.loop(l.constant(0), l.constant(plan.rows), 1, [&](Value row) {
+    for (int64_t j = 0; j < columns.vectors; ++j) {
+      if (plan.m)
+        point.position[*plan.m] = {l.add(rows.start, row), 0};
+      point.position[plan.n] = {columns.start, j * spec.lanes};
+      prefetch(l.b, l.b.getLoc(), point);
+    }
+  });
 }
 
 void PieceEmitter::finishTile(const Rows &rows, const Columns &columns, ArrayRef<Value> sums) {
@@ -417,9 +434,9 @@ void PieceEmitter::finishVector(const Rows &rows, Value row, int64_t rowConstant
 } // namespace
 
 void emitContraction(OpBuilder &b, Location loc, const ContractionSpec &spec, Value piece, Value scratch,
-                     const ContractionEpilogue &epilogue, int64_t scratchOffset) {
+                     const ContractionEpilogue &epilogue, const ContractionPrefetch &prefetch, int64_t scratchOffset) {
   std::optional<ContractionPlan> plan = planContraction(spec);
-  PieceEmitter(b, loc, *plan, scratch, epilogue, scratchOffset).emit(piece);
+  PieceEmitter(b, loc, *plan, scratch, epilogue, prefetch, scratchOffset).emit(piece);
 }
 
 } // namespace gptc

@@ -69,6 +69,10 @@ public:
 using ContractionEpilogue = std::function<void(mlir::OpBuilder &, mlir::Location, const TilePoint &,
                                                mlir::Value vec, mlir::Value mask)>;
 
+/// Called where a tile's sums are about to be computed, for each vector that the epilogue will be called
+/// with: may ask for memory that the epilogue reads or writes. Called with positions past the end, too.
+using ContractionPrefetch = std::function<void(mlir::OpBuilder &, mlir::Location, const TilePoint &)>;
+
 /// Whether the loops below serve this contraction: some dimension in exactly one
 /// of A and B has stride 1 in out, every k is in both A and B, every other
 /// dimension is in out.
@@ -87,6 +91,7 @@ PieceInfo contractionPieces(mlir::MLIRContext *context, const ContractionSpec &s
 /// `scratchOffset` (a multiple of 64) on. Operands `a`, `b` and every dynamic
 /// dimension's `extent` must be set.
 void emitContraction(mlir::OpBuilder &b, mlir::Location loc, const ContractionSpec &spec, mlir::Value piece,
-                     mlir::Value scratch, const ContractionEpilogue &epilogue, int64_t scratchOffset = 0);
+                     mlir::Value scratch, const ContractionEpilogue &epilogue,
+                     const ContractionPrefetch &prefetch = nullptr, int64_t scratchOffset = 0);
 
 } // namespace gptc

@@ -128,18 +128,22 @@ LogicalResult lowerContractionKernel(KernelBuilder &kernel) {
       out.extent = kernel.extents.tripCount(b, dim);
   PieceInfo info = contractionPieces(b.getContext(), spec);
 
-  auto epilogue = [&](OpBuilder &builder, Location loc, const TilePoint &tile, Value sums, Value mask) {
-    ImplicitLocOpBuilder b(loc, builder);
+  auto pointOf = [&](const TilePoint &tile) {
     Point point;
     point.vectorDim = tile.vectorDim();
-    point.lanes = cast<VectorType>(sums.getType()).getNumElements();
-    point.mask = mask;
+    point.lanes = spec.lanes;
     point.linear = [&](ImplicitLocOpBuilder &b, ArrayRef<int64_t> coefficients) {
       SmallVector<int64_t> strides(coefficients);
       strides.resize(spec.dims.size(), 0);
       return tile.linear(b, b.getLoc(), strides);
     };
     point.coordinate = [&](ImplicitLocOpBuilder &b, unsigned dim) { return tile.coordinate(b, b.getLoc(), dim); };
+    return point;
+  };
+  auto epilogue = [&](OpBuilder &builder, Location loc, const TilePoint &tile, Value sums, Value mask) {
+    ImplicitLocOpBuilder b(loc, builder);
+    Point point = pointOf(tile);
+    point.mask = mask;
     auto store = [&](ArrayRef<Access> places, Value value) {
       for (const Access &place : places)
         if (place.memref)
@@ -158,7 +162,25 @@ LogicalResult lowerContractionKernel(KernelBuilder &kernel) {
     }
     builder.restoreInsertionPoint(b.saveInsertionPoint());
   };
-  emitContraction(b, b.getLoc(), spec, kernel.piece(), kernel.scratch(), epilogue);
+  auto prefetch = [&](OpBuilder &builder, Location loc, const TilePoint &tile) {
+    ImplicitLocOpBuilder b(loc, builder);
+    Point point = pointOf(tile);
+    auto ask = [&](const Access &access, bool write) {
+      if (access.memref && access.producer < 0 && access.offset.dims[point.vectorDim] == 1 && !access.usesSymbols())
+        emitPrefetch(b, access, point, write);
+    };
+    for (const Access &place : product.writes.front())
+      ask(place, true);
+    for (const OpPlan &map : parts->maps) {
+      for (const Access &read : map.reads)
+        ask(read, false);
+      for (const auto &places : map.writes)
+        for (const Access &place : places)
+          ask(place, true);
+    }
+    builder.restoreInsertionPoint(b.saveInsertionPoint());
+  };
+  emitContraction(b, b.getLoc(), spec, kernel.piece(), kernel.scratch(), epilogue, prefetch);
   kernel.scratchBytes = info.scratchBytes;
   kernel.finish(AffineMap::get(0, kernel.extentNames.size(), info.pieces));
   return success();

@@ -4,6 +4,7 @@
 #include "passes/passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -18,8 +19,8 @@ namespace gptc {
 namespace {
 
 /// Null where there is no polynomial for it.
-Value expandF32(ImplicitLocOpBuilder &b, Operation *op, bool fma) {
-  Polynomials p(b, op->getResult(0).getType(), fma);
+Value expandF32(ImplicitLocOpBuilder &b, Operation *op, bool fma, bool avx512) {
+  Polynomials p(b, op->getResult(0).getType(), fma, avx512);
   return llvm::TypeSwitch<Operation *, Value>(op)
       .Case([&](math::ExpOp op) { return p.exp(op.getOperand()); })
       .Case([&](math::Exp2Op op) { return p.exp2(op.getOperand()); })
@@ -70,7 +71,7 @@ struct ExpandMath : impl::ExpandMathPassBase<ExpandMath> {
   using ExpandMathPassBase::ExpandMathPassBase;
 
   void getDependentDialects(DialectRegistry &registry) const override {
-    registry.insert<arith::ArithDialect, math::MathDialect, vector::VectorDialect>();
+    registry.insert<arith::ArithDialect, LLVM::LLVMDialect, math::MathDialect, vector::VectorDialect>();
   }
 
   void runOnOperation() override {
@@ -84,7 +85,7 @@ struct ExpandMath : impl::ExpandMathPassBase<ExpandMath> {
       Type type = op->getResult(0).getType();
       Value value;
       if (getElementTypeOrSelf(type).isF32())
-        value = expandF32(b, op, fma);
+        value = expandF32(b, op, fma, avx512);
       else if (auto root = dyn_cast<math::RsqrtOp>(op))
         value = expandRsqrt(b, root);
       if (!value && isa<VectorType>(type))

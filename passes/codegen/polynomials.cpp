@@ -1,6 +1,7 @@
 #include "passes/codegen/polynomials.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -68,14 +69,28 @@ Value Polynomials::copySign(Value magnitude, Value sign) { return math::CopySign
 Value Polynomials::asInteger(Value x) { return arith::BitcastOp::create(b, typeOf(b.getI32Type()), x); }
 Value Polynomials::asFloat(Value x) { return arith::BitcastOp::create(b, type, x); }
 
-std::pair<Value, Value> Polynomials::roundToInteger(Value x) {
-  // Adding 1.5 * 2^23 leaves the integer in the low bits.
-  Value magic = constant(12582912.0);
-  Value shifted = add(x, magic);
-  return {asInteger(shifted), sub(shifted, magic)};
+/// A float plus this has its nearest whole number in the low bits: 1.5 * 2^23.
+static constexpr double magicNumber = 12582912.0;
+
+bool Polynomials::isSixteen(Type type) {
+  auto vec = dyn_cast<VectorType>(type);
+  return vec && vec.getShape() == ArrayRef<int64_t>{16};
+}
+
+Value Polynomials::exponentOf(Value shifted) {
+  if (useScalef)
+    return sub(shifted, constant(magicNumber));
+  return arith::SubIOp::create(b, asInteger(shifted), integer(0x4B400000));
 }
 
 Value Polynomials::scale(Value value, Value exponent) {
+  if (useScalef) {
+    Value all = arith::ConstantOp::create(b, b.getI16IntegerAttr(-1));
+    Value rounding = arith::ConstantOp::create(b, b.getI32IntegerAttr(4)); // as the thread's control word says
+    return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr("llvm.x86.avx512.mask.scalef.ps.512"),
+                                         ValueRange{value, exponent, value, all, rounding})
+        .getResults();
+  }
   auto power = [&](Value n) {
     Value biased = arith::AddIOp::create(b, n, integer(127));
     return asFloat(arith::ShLIOp::create(b, biased, integer(23)));
@@ -88,44 +103,42 @@ Value Polynomials::scale(Value value, Value exponent) {
 //===-- Exponentials -----------------------------------------------------------===//
 
 std::pair<Value, Value> Polynomials::reduceByLn2(Value x) {
-  Value magic = constant(12582912.0);
+  Value magic = constant(magicNumber);
   Value shifted = fma(x, constant(1.44269504088896341), magic);
   Value n = sub(shifted, magic);
   // The first part has so few bits that its product with n is exact.
   Value r = fma(n, constant(-0.693359375), x);
   r = fma(n, constant(2.12194440054690583e-4), r);
-  Value exponent = arith::SubIOp::create(b, asInteger(shifted), integer(0x4B400000));
-  return {exponent, r};
+  return {shifted, r};
 }
 
-Value Polynomials::expTail(Value r) {
+Value Polynomials::expm1Near(Value r) {
   Value p = horner(r, {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1,
                        5.0000001201e-1});
-  return mul(p, mul(r, r));
+  return fma(p, mul(r, r), r);
 }
 
 Value Polynomials::exp(Value x) {
   // Beyond these bounds the result is 0 and infinity all the same.
   auto [n, r] = reduceByLn2(clamp(x, -105, 89));
-  return scale(add(add(expTail(r), r), constant(1)), n);
+  return scale(add(expm1Near(r), constant(1)), exponentOf(n));
 }
 
 Value Polynomials::exp2(Value x) {
   Value clamped = clamp(x, -151, 129);
-  Value magic = constant(12582912.0);
+  Value magic = constant(magicNumber);
   Value shifted = add(clamped, magic);
   Value fraction = sub(clamped, sub(shifted, magic));
   // fraction * ln 2 in two parts, the second added at the end.
   Value r = mul(fraction, constant(0.693147180559945309));
-  Value n = arith::SubIOp::create(b, asInteger(shifted), integer(0x4B400000));
-  return scale(add(add(expTail(r), r), constant(1)), n);
+  return scale(add(expm1Near(r), constant(1)), exponentOf(shifted));
 }
 
 Value Polynomials::expm1(Value x) {
   auto [n, r] = reduceByLn2(clamp(x, -40, 89));
-  Value p = add(expTail(r), r);
+  Value p = expm1Near(r);
   // 2^n p + (2^n - 1), with one factor 2 kept back, for 2^128 is no float.
-  Value biased = arith::AddIOp::create(b, n, integer(126));
+  Value biased = arith::SubIOp::create(b, asInteger(n), integer(0x4B400000 - 126));
   Value half = asFloat(arith::ShLIOp::create(b, biased, integer(23)));
   Value sum = fma(p, half, sub(half, constant(0.5)));
   Value result = add(sum, sum);

@@ -10,8 +10,10 @@ namespace gptc {
 /// zeros give the limits.
 class Polynomials {
 public:
-  /// `type`: f32 or a vector of it. Without `fma` multiplies and adds are two ops.
-  Polynomials(mlir::ImplicitLocOpBuilder &b, mlir::Type type, bool fma) : b(b), type(type), useFma(fma) {}
+  /// `type`: f32 or a vector of it. Without `fma` multiplies and adds are two ops; with `avx512`
+  /// vectors of 16 are scaled by one instruction. Bits do not depend on `avx512`.
+  Polynomials(mlir::ImplicitLocOpBuilder &b, mlir::Type type, bool fma, bool avx512)
+      : b(b), type(type), useFma(fma), useScalef(avx512 && isSixteen(type)) {}
 
   using Value = mlir::Value;
   Value exp(Value x);
@@ -48,19 +50,20 @@ private:
   Value copySign(Value magnitude, Value sign);
   Value asInteger(Value x);
   Value asFloat(Value x);
-  /// x rounded to an integer, as bits whose low part is it, and as a float.
-  std::pair<Value, Value> roundToInteger(Value x);
-  /// value * 2^exponent by two multiplications, right for denormal results.
+  static bool isSixteen(mlir::Type type);
+  /// A whole number, as i32 or as f32, whichever scale() takes on this machine.
+  Value exponentOf(Value shifted);
+  /// value * 2^exponent, rounded once, denormal results too.
   Value scale(Value value, Value exponent);
-  /// exp(r) - 1 - r over |r| <= ln 2 / 2.
-  Value expTail(Value r);
-  /// n, r with x = n ln 2 + r; the n as i32.
+  /// exp(r) - 1 over |r| <= ln 2 / 2.
+  Value expm1Near(Value r);
+  /// n, r with x = n ln 2 + r; the n with 1.5 * 2^23 added.
   std::pair<Value, Value> reduceByLn2(Value x);
   Value sinCos(Value x, int quarter);
 
   mlir::ImplicitLocOpBuilder &b;
   mlir::Type type;
-  bool useFma;
+  bool useFma, useScalef;
 };
 
 } // namespace gptc

@@ -168,6 +168,7 @@ LogicalResult lower(ModuleOp module, const RunOptions &options) {
   kernels.fma = options.fma;
   ExpandMathPassOptions math;
   math.fma = options.fma;
+  math.avx512 = options.vectorBits >= 512;
   manager.addNestedPass<func::FuncOp>(createLowerKernelsPass(kernels));
   manager.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   manager.addNestedPass<func::FuncOp>(createCSEPass());
