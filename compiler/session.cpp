@@ -296,7 +296,8 @@ bool Session::loadFacts(const llvm::json::Object &saved) {
     for (const auto &[name, value] : *sizes)
       if (auto size = value.getAsInteger())
         facts.sizes[name.str()] = *size;
-  if (const llvm::json::Object *object = saved.getObject("tokenizer")) {
+  // Read once: whoever asked for it may hold on to it.
+  if (const llvm::json::Object *object = tokenizer ? nullptr : saved.getObject("tokenizer")) {
     auto loaded = runtime::loadTokenizer(*object, "config.json");
     if (!loaded) {
       reportError(loaded.takeError());

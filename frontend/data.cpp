@@ -82,6 +82,11 @@ std::optional<int64_t> Elaborator::tokenizer(const ast::Statement &s, Scope *sco
     return std::nullopt;
   }
   const ast::Expr &expr = *s.value;
+  if (expr.kind == ast::Expr::List) {
+    error(expr.span, "there is one tokenizer; both sides of pairs share it").help =
+        "write `pairs source[s < 64], target[t < 64]: bpe(8000)`";
+    return std::nullopt;
+  }
   bool isCall = expr.kind == ast::Expr::Call && expr.children[0]->kind == ast::Expr::Name;
   spec.tokenizer = expr.kind == ast::Expr::Name ? expr.text : isCall ? expr.children[0]->text : "";
   spec.tokenizerSpan = expr.span;

@@ -155,6 +155,20 @@ Tensor *Emitter::shown(const Value &value) {
   return tensor;
 }
 
+/// How many terms a mean over the batch has, on average for each example; null
+/// where that is the same for all.
+Tensor *Emitter::countOf(const Tensor *mean) {
+  if (mean->kind != Tensor::BatchMean || !mean->count->body || mean->count->body->op == Op::Const)
+    return nullptr;
+  Tensor *one = model.graph.makeTensor(Tensor::Let, "", {}, Type::Float, mean->span);
+  one->body = model.graph.constant(1, mean->span, false);
+  Tensor *count = model.graph.makeTensor(Tensor::BatchMean, "", {}, Type::Float, mean->span);
+  count->source = mean->count;
+  count->count = one;
+  count->hasBatchMean = true;
+  return count;
+}
+
 void Emitter::emitMain(gptc::Program program, const std::vector<std::string> &show,
                        const std::vector<Tensor *> &params) {
   std::vector<std::pair<std::string, Tensor *>> wanted;
@@ -172,6 +186,10 @@ void Emitter::emitMain(gptc::Program program, const std::vector<std::string> &sh
     if (model.loss)
       wanted.push_back({"loss", model.loss});
     wanted.insert(wanted.end(), model.reports.begin(), model.reports.end());
+    // Means over several batches need to know what each is over.
+    for (size_t i = 0, n = program == gptc::Program::Eval ? wanted.size() : 0; i < n; ++i)
+      if (Tensor *count = countOf(wanted[i].second))
+        wanted.push_back({wanted[i].first + ".count", count});
   }
   Span span = wanted.empty() ? Span() : wanted[0].second->span;
   emitFunction("main", span, true, [&](std::vector<std::pair<std::string, mlir::Value>> &outputs) {

@@ -60,6 +60,7 @@ private:
   std::vector<mlir::Attribute> argumentAttributes;
 
   //===-- emit.cpp: programs ------------------------------------------------===//
+  Tensor *countOf(const Tensor *mean);
   void emitMain(gptc::Program program, const std::vector<std::string> &show,
                 const std::vector<Tensor *> &params);
   void emitInit(const std::vector<Tensor *> &params);

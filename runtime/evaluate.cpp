@@ -11,11 +11,25 @@ llvm::Expected<Evaluation> evaluate(ProgramRun &run, Loader &loader, Loader::Par
   if (batches == 0)
     return failure("the data is too short: nothing to evaluate on in {}",
                    part == Loader::Part::Validation ? "its validation part" : "it");
-  std::vector<size_t> scalars;
-  for (size_t i = 0; i < run.program().results.size(); ++i)
-    if (run.program().results[i].elements() == 1)
-      scalars.push_back(i);
-  std::vector<double> sums(scalars.size());
+  // "loss.count": how many terms the mean "loss" has, on average for each example.
+  struct Mean {
+    size_t result;
+    std::optional<size_t> count;
+    double sum = 0, weight = 0;
+  };
+  static constexpr llvm::StringLiteral suffix = ".count";
+  const std::vector<ResultInfo> &results = run.program().results;
+  std::vector<Mean> means;
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (results[i].elements() != 1 || llvm::StringRef(results[i].name).ends_with(suffix))
+      continue;
+    Mean mean;
+    mean.result = i;
+    for (size_t j = 0; j < results.size(); ++j)
+      if (results[j].name == results[i].name + suffix.str())
+        mean.count = j;
+    means.push_back(mean);
+  }
   Evaluation evaluation;
   for (int64_t index = 0; index < batches; ++index) {
     if (stop && stop()) {
@@ -27,19 +41,23 @@ llvm::Expected<Evaluation> evaluate(ProgramRun &run, Loader &loader, Loader::Par
       return error;
     run.setLoopInputs(seed, 0, index * shape.rows);
     run.run();
-    for (size_t i = 0; i < scalars.size(); ++i)
-      sums[i] += ProgramRun::scalarOf(run.resultAt(scalars[i])) * double(batch.items);
+    for (Mean &mean : means) {
+      double weight = mean.count ? ProgramRun::scalarOf(run.resultAt(*mean.count)) * double(batch.rows)
+                                 : double(batch.items);
+      mean.sum += ProgramRun::scalarOf(run.resultAt(mean.result)) * weight;
+      mean.weight += weight;
+    }
     evaluation.items += batch.items;
   }
   bool found = false;
-  for (size_t i = 0; i < scalars.size(); ++i) {
-    const std::string &name = run.program().results[scalars[i]].name;
-    double mean = sums[i] / double(evaluation.items);
+  for (const Mean &mean : means) {
+    const std::string &name = results[mean.result].name;
+    double value = mean.weight > 0 ? mean.sum / mean.weight : 0;
     if (name == "loss") {
-      evaluation.loss = mean;
+      evaluation.loss = value;
       found = true;
     } else {
-      evaluation.reports.push_back({name, mean});
+      evaluation.reports.push_back({name, value});
     }
   }
   if (!found)

@@ -15,8 +15,9 @@ struct Evaluation {
 };
 
 /// Runs a program that returns means of a batch ("loss" and reports) over all
-/// batches of a part and weights each by its tokens or rows, so that the
-/// result is the mean over all of them. `stop` is asked before each batch.
+/// batches of a part and weights each by what it is a mean over (the result
+/// NAME.count for each example; without it, the batch's tokens or rows), so that
+/// the result is the mean over all of them. `stop` is asked before each batch.
 llvm::Expected<Evaluation> evaluate(ProgramRun &run, Loader &loader, Loader::Part part, uint64_t seed = 0,
                                     const std::function<bool()> &stop = {});
 

@@ -170,6 +170,7 @@ TEST(Pairs, WrongUsesAreErrors) {
   EXPECT_TRUE(has(errorsOf("pairs a[s < 4]: chars"), "pairs have two sides, here is 1 declared"));
   EXPECT_TRUE(has(errorsOf("pairs a[s < 4], b[t < 4], c[u < 4]: chars"), "here are 3 declared"));
   EXPECT_TRUE(has(errorsOf("pairs a[s < 4], b[t < 4]"), "the pairs have no tokenizer"));
+  EXPECT_TRUE(has(errorsOf("pairs a[s < 4], b[t < 4]: (chars, chars)"), "both sides of pairs share it"));
   EXPECT_TRUE(has(errorsOf("pairs a[s < 4], b[t < 4]: ids(9)"), "which ids do not have"));
   EXPECT_TRUE(has(errorsOf("pairs a[s < 4], b[8]: chars"),
                   "a side of pairs has one dimension, a length with a bound"));
