@@ -1,5 +1,7 @@
 #include "compiler/commands/results.h"
 
+#include "runtime/utf8.h"
+
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
@@ -292,18 +294,24 @@ std::unique_ptr<ResultPrinter> gptc::printTables(const runtime::ProgramRun &run,
 }
 
 std::string gptc::visibleToken(const runtime::Tokenizer &tokenizer, int32_t token) {
-  std::string visible;
-  for (char c : tokenizer.decode({token})) {
-    switch (c) {
+  std::string bytes, visible;
+  tokenizer.append(bytes, token);
+  for (size_t at = 0; at < bytes.size();) {
+    size_t first = at;
+    int32_t codePoint = runtime::nextCodePoint(bytes, at);
+    switch (codePoint) {
     case ' ': visible += "␣"; break;
     case '\n': visible += "\\n"; break;
     case '\t': visible += "\\t"; break;
     case '\r': visible += "\\r"; break;
     default:
-      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-        visible += llvm::formatv("\\x{0:x-2}", int(c));
-      else
-        visible += c;
+      if (codePoint >= 0x20 && codePoint != 0x7f) {
+        visible += bytes.substr(first, at - first);
+        break;
+      }
+      // A control character, or a byte of a character that this token holds in part.
+      at = first + 1;
+      visible += llvm::formatv("\\x{0:x-2}", int(uint8_t(bytes[first])));
     }
   }
   return visible;
