@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <iterator>
 #include <unistd.h>
 
 using namespace gptc;
@@ -55,8 +56,15 @@ static void onCrash(void *) {
 mlir::LogicalResult gptc::runWithReproducer(mlir::ModuleOp module, mlir::PassManager &manager,
                                             const std::string &pipeline) {
   static bool installed = [] {
+    // LLVM takes signals that are no crash, too: who ignores Ctrl-C goes on doing so,
+    // and a file that is too large is an error of write().
+    constexpr int others[] = {SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
+    struct sigaction before[std::size(others)];
+    for (size_t i = 0; i < std::size(others); ++i)
+      sigaction(others[i], nullptr, &before[i]);
     llvm::sys::AddSignalHandler(onCrash, nullptr);
-    std::signal(SIGXFSZ, SIG_IGN); // a file that is too large is no crash: write() says so
+    for (size_t i = 0; i < std::size(others); ++i)
+      sigaction(others[i], &before[i], nullptr);
     return true;
   }();
   (void)installed;

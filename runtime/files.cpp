@@ -1,5 +1,6 @@
 #include "runtime/files.h"
 
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -30,15 +31,24 @@ Expected<std::unique_ptr<llvm::MemoryBuffer>> readFile(StringRef path) {
 Expected<llvm::json::Object> parseJsonObject(StringRef text, StringRef source) {
   int depth = 0;
   bool quoted = false;
+  size_t stringBegin = 0;
+  StringRef last; // string; a name, if a colon follows
+  llvm::StringSet<> names;
   for (size_t i = 0; i < text.size(); ++i) {
     char c = text[i];
     if (quoted) {
-      if (c == '\\')
+      if (c == '\\') {
         ++i;
-      else if (c == '"')
+      } else if (c == '"') {
         quoted = false;
+        last = text.slice(stringBegin, i);
+      }
     } else if (c == '"') {
       quoted = true;
+      stringBegin = i + 1;
+    } else if (c == ':' && depth == 1) {
+      if (!names.insert(last).second)
+        return failure("{}: the name '{}' occurs twice", source, last);
     } else if (c == '{' || c == '[') {
       if (++depth > deepestJson)
         return failure("{}: JSON nested deeper than {} levels", source, deepestJson);
@@ -52,6 +62,8 @@ Expected<llvm::json::Object> parseJsonObject(StringRef text, StringRef source) {
   llvm::json::Object *object = value->getAsObject();
   if (!object)
     return failure("{}: not a JSON object", source);
+  if (object->size() != names.size()) // two that differ only in how they are escaped
+    return failure("{}: a name occurs twice", source);
   return std::move(*object);
 }
 

@@ -24,7 +24,7 @@ struct TrainRequest {
   std::string model, out, resume, init, fromIr, stage;
   std::vector<std::string> data, validation;
   int64_t seed = 1, keep = 2;
-  bool seedGiven = false;
+  bool seedGiven = false, dtypeGiven = false;
 };
 
 class Training {
@@ -169,11 +169,14 @@ bool Training::openModel() {
     return openModule((*text)->getBuffer(), request.fromIr);
   }
   if (const Payload *payload = findPayload()) {
-    session.options.dtype = payload->dtype;
+    // The module is of the type that it was built with; another one starts from the text.
+    bool sameType = !request.dtypeGiven || session.options.dtype == payload->dtype;
+    if (sameType)
+      session.options.dtype = payload->dtype;
     session.overrides = payload->overrides;
     if (payload->facts && !session.loadFacts(*payload->facts))
       return false;
-    if (session.options.set.empty() && !payload->module.empty())
+    if (session.options.set.empty() && sameType && !payload->module.empty())
       return openModule(payload->module, payload->file);
     return session.openText(payload->file, payload->source);
   }
@@ -336,12 +339,14 @@ int Training::train() {
   if (session.options.profile)
     llvm::errs() << profile.print(job.step, job.result.steps);
   if (*code == Success) {
-    llvm::errs() << programName() << ": " << directory->path() << " after " << job.result.steps << " steps: ";
+    llvm::errs() << programName() << ": " << directory->path() << " after " << job.result.steps << " steps";
     if (job.result.valLoss)
-      llvm::errs() << llvm::formatv("validation loss {0:f4}, best {1:f4}\n", *job.result.valLoss,
+      llvm::errs() << llvm::formatv(": validation loss {0:f4}, best {1:f4}\n", *job.result.valLoss,
                                     job.result.bestLoss.value_or(*job.result.valLoss));
+    else if (job.result.loss)
+      llvm::errs() << llvm::formatv(": loss {0:f4}\n", *job.result.loss);
     else
-      llvm::errs() << llvm::formatv("loss {0:f4}\n", job.result.loss);
+      llvm::errs() << "\n";
   }
   return *code;
 }
@@ -376,6 +381,7 @@ int gptc::trainCommand(llvm::ArrayRef<const char *> words) {
   if (std::optional<int> code = arguments.parse(words))
     return *code;
   request.seedGiven = arguments.given("--seed");
+  request.dtypeGiven = arguments.given("--dtype");
   int sources = !request.model.empty() + !request.resume.empty() + !request.fromIr.empty();
   if (!embedded && sources != 1)
     return arguments.usageError("give one of MODEL, --resume RUN and --from-ir FILE");
@@ -386,6 +392,9 @@ int gptc::trainCommand(llvm::ArrayRef<const char *> words) {
                                                     : "--resume goes on in its own directory, without -o");
   if (!request.resume.empty() && (!request.init.empty() || arguments.given("--dtype")))
     return arguments.usageError("--resume takes weights and type from the run, not from --init or --dtype");
+  if (!request.fromIr.empty() && (request.dtypeGiven || !options.set.empty()))
+    return arguments.usageError("--from-ir takes settings and type from the IR; give --set and --dtype to `" +
+                                programName() + " dump`");
   if (!request.stage.empty() && (request.fromIr.empty() || !findStage(request.stage)))
     return arguments.usageError(request.fromIr.empty() ? "--stage goes with --from-ir"
                                                        : "no stage is called `" + request.stage +
