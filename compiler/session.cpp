@@ -359,7 +359,7 @@ mlir::OwningOpRef<mlir::ModuleOp> Session::emit(ProgramKind kind, std::vector<st
     sizes.push_back(builder.getNamedAttr(name, builder.getI64IntegerAttr(size)));
   mlir::ModuleOp op = *module;
   op->setAttr("gpt.file", builder.getStringAttr(sources.name(file)));
-  op->setAttr("gpt.source", builder.getStringAttr(sources.text(file)));
+  op->setAttr("gpt.source", builder.getStringAttr(model->text()));
   op->setAttr("gpt.settings", builder.getDictionaryAttr(settings));
   op->setAttr("gpt.sizes", builder.getDictionaryAttr(sizes));
   op->setAttr("gpt.dtype", builder.getStringAttr(options.dtype));

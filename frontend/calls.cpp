@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace gptc::typed {
@@ -300,7 +301,9 @@ Value Elaborator::reduction(const std::string &name, const ast::Expr &expr, Scop
     error(argument.value->span, fmt::format("'{}' needs numbers, this is {}", name, describe(value)));
     return Value();
   }
-  resolveGroups(true);
+  // Groups with indices of the surroundings may wait for these.
+  if (!inferRanges(vars, inner))
+    resolveGroups(true);
   auto capture = [&](Value &v) {
     if (!rename.empty() && v.kind == Value::Tensor)
       v.node = graph->substitute(v.node, rename);
@@ -381,30 +384,64 @@ Value Elaborator::where(const ast::Expr &expr, Scope *scope) {
   return elementwise(Op::Select, {condition, yes, no}, expr.span);
 }
 
+/// Keyed by seed, step, example, coordinates and copy; each use has a site of its own.
+const Node *Elaborator::randomNode(std::vector<const Node *> coordinates, Scope *scope, Span span) {
+  Frame *frame = scope->findFrame();
+  Node node;
+  node.op = Op::Random;
+  node.span = span;
+  node.site = stableHash(fmt::format("{}#random{}", frame->instance->path, frame->instance->randomUses++));
+  for (const char *key : {"seed", "step", "example"})
+    node.operands.push_back(graph->load(input(key, {}, Type::Int, key == std::string("example"), span), {}, span));
+  node.operands.insert(node.operands.end(), coordinates.begin(), coordinates.end());
+  for (Region *region = frame->region; region; region = region->parent)
+    node.operands.push_back(graph->load(region->copy, {}, span));
+  return graph->make(std::move(node));
+}
+
+/// `random(x)`: a number for each element of x.
 Value Elaborator::random(const ast::Expr &expr, Scope *scope) {
   bool ok;
   std::vector<Value> values = positional(expr, scope, 1, "random", ok);
   if (!ok || values[0].kind != Value::Tensor)
     return Value();
   Value like = values[0], value;
-  Frame *frame = scope->findFrame();
-  Node node;
-  node.op = Op::Random;
-  node.span = expr.span;
-  node.site = stableHash(fmt::format("{}#random{}", frame->instance->path, frame->instance->randomUses++));
-  for (const char *key : {"seed", "step", "example"})
-    node.operands.push_back(
-        graph->load(input(key, {}, Type::Int, key == std::string("example"), expr.span), {}, expr.span));
+  std::vector<const Node *> coordinates;
   for (Var *var : like.node->free)
     if (std::find(like.axes.begin(), like.axes.end(), var) == like.axes.end())
-      node.operands.push_back(graph->index(var, expr.span));
+      coordinates.push_back(graph->index(var, expr.span));
   for (Var *var : like.axes)
-    node.operands.push_back(graph->index(var, expr.span));
-  for (Region *region = frame->region; region; region = region->parent)
-    node.operands.push_back(graph->load(region->copy, {}, expr.span));
+    coordinates.push_back(graph->index(var, expr.span));
   value.kind = Value::Tensor;
   value.axes = like.axes;
-  value.node = graph->make(std::move(node));
+  value.node = randomNode(std::move(coordinates), scope, expr.span);
+  return value;
+}
+
+/// `random[t, c]`: a number for these coordinates.
+Value Elaborator::randomAt(const ast::Expr &expr, Scope *scope) {
+  std::vector<const Node *> coordinates;
+  for (const ast::Index &index : expr.indices) {
+    if (index.kind != ast::Index::Expression || !index.expr) {
+      error(index.span, "a coordinate of 'random' is one integer").help =
+          "write `random(x)` for one number an element of x";
+      return Value();
+    }
+    Value at = evaluate(*index.expr, scope);
+    if (!at.ok())
+      return Value();
+    bool isWhole = at.isConstant() && at.node->literal && at.node->number == std::floor(at.node->number);
+    if (at.kind != Value::Tensor || !at.axes.empty() || (at.node->type != Type::Int && !isWhole)) {
+      error(index.expr->span, fmt::format("a coordinate of 'random' is one integer, this is {}",
+                                          at.kind == Value::Tensor && at.axes.empty() ? typeName(at.node->type)
+                                                                                      : describe(at)));
+      return Value();
+    }
+    coordinates.push_back(graph->convert(at.node, Type::Int));
+  }
+  Value value;
+  value.kind = Value::Tensor;
+  value.node = randomNode(std::move(coordinates), scope, expr.span);
   return value;
 }
 

@@ -110,7 +110,7 @@ void Elaborator::config(const ast::Statement &s, Scope *scope) {
   bool isTrain = s.kind == ast::Statement::Train;
   static const std::set<std::string> trainFields = {"batch",      "steps",  "epochs",     "optimizer",
                                                     "clip",       "seed",   "eval_every", "save_every",
-                                                    "validation", "average"};
+                                                    "average"};
   static const std::set<std::string> generateFields = {"tokens", "temperature", "top_k", "top_p", "seed"};
   const std::set<std::string> &known = isTrain ? trainFields : generateFields;
   std::map<std::string, ConfigValue> &into = isTrain ? result->train : result->generate;
@@ -203,10 +203,13 @@ void Elaborator::learningRate(const ast::Statement &s, Scope *scope) {
   }
   const ConfigValue &config = result->train["optimizer"];
   static const std::map<std::string, std::set<std::string>> known = {
-      {"adamw", {"lr", "betas", "eps", "decay"}}, {"sgd", {"lr", "momentum"}}};
+      {"adamw", {"lr", "betas", "eps", "decay", "decay_min_rank"}},
+      {"sgd", {"lr", "momentum", "decay", "decay_min_rank"}}};
   auto found = known.find(config.word);
   if (config.kind != ConfigValue::Call || found == known.end()) {
-    error(optimizer->span, "unknown optimizer").help = "it is adamw(lr: 1e-3, ...) or sgd(0.1, ...)";
+    error(optimizer->span, config.word.empty() ? "this is no optimizer"
+                                               : fmt::format("unknown optimizer '{}'", config.word))
+        .help = "it is adamw(lr: 1e-3, ...) or sgd(0.1, ...)";
     return;
   }
   const ast::Expr *rate = nullptr;
@@ -216,7 +219,8 @@ void Elaborator::learningRate(const ast::Statement &s, Scope *scope) {
       rate = argument.value.get();
     else if (!found->second.count(name) || argument.names.empty())
       error(argument.span, fmt::format("'{}' has no such setting", config.word)).help =
-          config.word == "sgd" ? "its settings are lr, momentum" : "its settings are lr, betas, eps, decay";
+          config.word == "sgd" ? "its settings are lr, momentum, decay, decay_min_rank"
+                               : "its settings are lr, betas, eps, decay, decay_min_rank";
   }
   for (auto &[name, value] : config.arguments) {
     if (name == "betas") {

@@ -275,6 +275,10 @@ void Elaborator::let(const ast::Statement &s, Scope *scope) {
     error(s.value->span, "a let with indices needs a number for each of them");
     return defineValue(scope, s.name, Value());
   }
+  std::vector<Var *> declared;
+  for (const std::vector<Var *> &place : places)
+    declared.insert(declared.end(), place.begin(), place.end());
+  inferRanges(declared, scope);
   resolveGroups(true);
   if (restPlace != SIZE_MAX) {
     if (!inner->rest->known) {

@@ -29,6 +29,9 @@ struct Elaborated {
   std::vector<std::string> instances; // "blocks.attention: Attention"
 };
 
+/// `file("w.csv")` or `numbers("1 2 3")`: initial values that stand elsewhere.
+bool isNumberList(const ast::Expr &init);
+
 /// The parsed files in order: library first, the model last.
 struct Program {
   std::vector<ast::File> library, model;
@@ -131,6 +134,9 @@ private:
   void group(std::vector<Var *> vars, const Dim &dim, Span span, const std::string &of);
   void resolveGroups(bool final);
   bool requireRange(Var *var, Scope *scope);
+  bool rangeByName(Var *var, Scope *scope);
+  /// From groups and from sizes of the same name; false where one is not known.
+  bool inferRanges(const std::vector<Var *> &vars, Scope *scope);
   static std::string describe(const Value &value);
 
   //===-- calls.cpp --------------------------------------------------------------===//
@@ -141,6 +147,8 @@ private:
   Value where(const ast::Expr &expr, Scope *scope);
   Value random(const ast::Expr &expr, Scope *scope);
   Value callPredicate(const Value &predicate, const std::string &name, const ast::Expr &expr, Scope *scope);
+  Value randomAt(const ast::Expr &expr, Scope *scope);
+  const Node *randomNode(std::vector<const Node *> coordinates, Scope *scope, Span span);
   Value functionBody(const ast::Body &body, Scope *scope);
   std::vector<Value> positional(const ast::Expr &expr, Scope *scope, size_t count, const std::string &name,
                                 bool &ok);
@@ -158,6 +166,7 @@ private:
   void declareParams(const ast::Statement &s, Scope *scope);
   Tensor *makeParam(Binding &binding);
   void initialise(Tensor *param, Binding &binding);
+  Value numberList(const ast::Expr &call, const std::vector<Var *> &dims);
   void repeat(const ast::Statement &s, Scope *scope);
   static std::string snakeCase(const std::string &name);
 

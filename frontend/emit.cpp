@@ -52,7 +52,7 @@ void Emitter::moduleAttributes(gptc::Program program, const std::string &source)
   if (optimizer.word == "adamw")
     numbers = {{"beta1", 0.9}, {"beta2", 0.999}, {"eps", 1e-8}, {"decay", 0.01}, {"decay_min_rank", 2}};
   else
-    numbers = {{"momentum", 0}};
+    numbers = {{"momentum", 0}, {"decay", 0}, {"decay_min_rank", 2}};
   for (auto &[name, value] : optimizer.arguments) {
     if (name == "betas") {
       numbers["beta1"] = value.arguments[0].second.number;

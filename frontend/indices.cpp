@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace gptc::typed {
 
 std::string Elaborator::describe(const Value &value) {
@@ -46,6 +48,8 @@ bool Elaborator::useIndex(Var *var, const Dim &dim, Span use, const std::string 
     d.notes.push_back({var->fixedAt, fmt::format("the {} of '{}' is used here", range.text(), var->fixedBy)});
   if (dim.span.valid())
     d.notes.push_back({dim.span, fmt::format("the {} of '{}' is declared here", dim.text(), of)});
+  if (var->declared && range.size > dim.size && !var->name.empty())
+    d.help = fmt::format("`{0} + 0` in place of `{0}` reads 0 beyond the end of '{1}'", var->name, of);
   return false;
 }
 
@@ -103,12 +107,8 @@ void Elaborator::resolveGroups(bool final) {
   pendingGroups = std::move(later);
 }
 
-bool Elaborator::requireRange(Var *var, Scope *scope) {
-  if (!var->range)
-    resolveGroups(false);
-  if (var->range)
-    return true;
-  // No plain use; a size of the same name says it.
+/// Without a plain use, a size of the same name says an index's range.
+bool Elaborator::rangeByName(Var *var, Scope *scope) {
   for (Scope *s = scope; s && !var->range; s = s->parent) {
     auto found = s->names.find(var->name);
     if (found == s->names.end())
@@ -121,12 +121,36 @@ bool Elaborator::requireRange(Var *var, Scope *scope) {
       var->range = Dim{var->name, int64_t(binding.value.node->number), "", false, binding.span};
     }
   }
-  if (var->range) {
-    var->range->name = var->name;
-    var->fixedAt = var->span;
-    var->fixedBy = var->name;
+  if (!var->range)
+    return false;
+  var->range->name = var->name;
+  var->fixedAt = var->span;
+  var->fixedBy = var->name;
+  return true;
+}
+
+bool Elaborator::inferRanges(const std::vector<Var *> &vars, Scope *scope) {
+  auto known = [&] {
+    resolveGroups(false);
+    return std::all_of(vars.begin(), vars.end(), [](const Var *var) { return var->range.has_value(); });
+  };
+  for (Var *var : vars)
+    if (!known() && !var->range)
+      rangeByName(var, scope);
+  if (known())
     return true;
-  }
+  // An index of the surroundings in the same group may have a size's name.
+  std::vector<PendingGroup> waiting = pendingGroups;
+  for (const PendingGroup &pending : waiting)
+    for (Var *var : pending.vars)
+      if (!var->range)
+        rangeByName(var, scope);
+  return known();
+}
+
+bool Elaborator::requireRange(Var *var, Scope *scope) {
+  if (var->range || inferRanges({var}, scope))
+    return true;
   error(var->span, fmt::format("the range of index '{}' cannot be inferred", var->name)).help =
       fmt::format("it follows from a subscript with just `{0}`, or is declared: `{0}: 3`", var->name);
   var->range = Dim{var->name, 1, "", false, var->span};
@@ -134,6 +158,9 @@ bool Elaborator::requireRange(Var *var, Scope *scope) {
 }
 
 Value Elaborator::subscript(const ast::Expr &expr, Scope *scope) {
+  const ast::Expr &callee = *expr.children[0];
+  if (callee.kind == ast::Expr::Name && callee.text == "random" && !scope->find("random"))
+    return randomAt(expr, scope);
   Value base = evaluate(*expr.children[0], scope);
   if (!base.ok())
     return base;

@@ -4,6 +4,7 @@
 #include "frontend/elaborate.h"
 #include "frontend/emit.h"
 #include "frontend/library.h"
+#include "frontend/numbers.h"
 #include "frontend/parser.h"
 
 #include <fmt/format.h>
@@ -11,11 +12,6 @@
 namespace gptc {
 
 namespace {
-
-std::string folderOf(const std::string &path) {
-  size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "" : path.substr(0, slash + 1);
-}
 
 /// Reads what a model needs: the library, used files first, the model last.
 class Loader {
@@ -45,7 +41,7 @@ private:
     ast::File tree = parse(sources, file, diagnostics);
     for (const ast::Statement &s : tree.statements)
       if (s.kind == ast::Statement::Use)
-        use(s, folderOf(sources.name(file)));
+        use(s, typed::folderOf(sources.name(file)));
     program.model.push_back(std::move(tree));
   }
 
@@ -90,6 +86,7 @@ public:
   const std::vector<SettingValue> &settings() const override { return evaluation->settings; }
   bool hasLoss() const override { return evaluation->loss; }
   const SourceManager &sources() const override { return manager; }
+  std::string text() const override { return typed::standAlone(manager, program); }
 
   std::vector<std::string> outputs() const override { return names(evaluation->outputs); }
   std::vector<std::string> reports() const override { return names(evaluation->reports); }
@@ -190,7 +187,7 @@ mlir::OwningOpRef<mlir::ModuleOp> ModelImpl::emit(mlir::MLIRContext *context,
       if (own->path == param->path)
         param = own;
   return typed::Emitter(context, *fresh, manager, emitOptions.f64)
-      .emit(emitOptions.program, emitOptions.show, all, manager.text(file));
+      .emit(emitOptions.program, emitOptions.show, all, text());
 }
 
 } // namespace

@@ -81,6 +81,9 @@ public:
   /// The typed AST as text: every value with its dims, every instance.
   virtual std::string printTyped() const = 0;
   virtual const SourceManager &sources() const = 0;
+  /// The model's text with what it uses put in: files of `use`, numbers of
+  /// `file(...)`. It means the same and stands alone.
+  virtual std::string text() const = 0;
 
   struct EmitOptions {
     Program program = Program::Train;

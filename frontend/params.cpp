@@ -163,6 +163,13 @@ void Elaborator::initialise(Tensor *param, Binding &binding) {
     batchScope = saved;
     return;
   }
+  Value listed;
+  if (isNumberList(init)) {
+    listed = numberList(init, param->dims);
+    batchScope = saved;
+    if (!listed.ok())
+      return;
+  }
   // An expression of the dimensions' names.
   Scope *inner = newScope(binding.home);
   for (Var *var : param->dims) {
@@ -176,7 +183,7 @@ void Elaborator::initialise(Tensor *param, Binding &binding) {
   }
   for (Var *var : param->dims)
     var->fixedBy = param->name, var->fixedAt = var->range->span;
-  Value value = evaluate(init, inner);
+  Value value = listed.ok() ? listed : evaluate(init, inner);
   batchScope = saved;
   if (!value.ok())
     return;

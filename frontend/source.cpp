@@ -27,6 +27,13 @@ int32_t SourceManager::add(std::string name, std::string text) {
   return static_cast<int32_t>(files.size()) - 1;
 }
 
+std::optional<int32_t> SourceManager::find(const std::string &name) const {
+  for (size_t i = 0; i < files.size(); ++i)
+    if (files[i].name == name)
+      return static_cast<int32_t>(i);
+  return std::nullopt;
+}
+
 std::optional<int32_t> SourceManager::open(const std::string &path, std::string &error) {
   // Spans are 32 bit, and no model file is near that.
   constexpr off_t largest = 16 << 20;

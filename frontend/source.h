@@ -27,6 +27,8 @@ public:
   int32_t add(std::string name, std::string text);
   /// Reads a file; empty, with `error` set, where it cannot be read.
   std::optional<int32_t> open(const std::string &path, std::string &error);
+  /// The file of this name, if it is here already.
+  std::optional<int32_t> find(const std::string &name) const;
   const std::string &name(int32_t file) const { return files[file].name; }
   const std::string &text(int32_t file) const { return files[file].text; }
   std::string_view slice(Span span) const;

@@ -38,7 +38,7 @@ int gptc::buildCommand(llvm::ArrayRef<const char *> words) {
     return Failure;
   Payload payload;
   payload.file = session.sources.name(session.file);
-  payload.source = session.sources.text(session.file);
+  payload.source = session.model->text();
   payload.overrides = session.overrides;
   payload.dtype = options.dtype;
   if (session.spec.tokenizer == "tokenizer") {

@@ -16,5 +16,6 @@ int runCommand(llvm::ArrayRef<const char *> words);
 int dumpCommand(llvm::ArrayRef<const char *> words);
 int tokenizerCommand(llvm::ArrayRef<const char *> words);
 int buildCommand(llvm::ArrayRef<const char *> words);
+int libraryCommand(llvm::ArrayRef<const char *> words);
 
 } // namespace gptc

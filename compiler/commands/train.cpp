@@ -212,7 +212,7 @@ llvm::Error Training::writeConfig(int64_t batch) {
   llvm::SmallString<256> init(request.init);
   if (!init.empty() && llvm::sys::fs::make_absolute(init))
     init = request.init;
-  if (llvm::Error error = directory->writeModel(session.sources.text(session.file)))
+  if (llvm::Error error = directory->writeModel(session.model->text()))
     return error;
   return directory->writeConfig(llvm::json::Object{{"gptc", GPTC_VERSION},
                                                    {"model_file", session.sources.name(session.file)},

@@ -29,6 +29,7 @@ static constexpr Command commands[] = {
     {"dump", "the IR at a named stage of compiling", dumpCommand},
     {"tokenizer", "learn a vocabulary, and turn text into tokens and back", tokenizerCommand},
     {"build", "one executable from a model", buildCommand},
+    {"library", "the standard library's files, to read and to copy", libraryCommand},
 };
 
 static void printHelp(llvm::raw_ostream &out) {
