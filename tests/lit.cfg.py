@@ -1,5 +1,6 @@
 # lit: every .mlir and .gpt file with RUN lines below tests/ is a test.
 import os
+import sys
 
 import lit.formats
 
@@ -14,6 +15,7 @@ path = [os.path.join(config.binary_dir, "bin"), config.llvm_bin, os.environ.get(
 config.environment["PATH"] = os.pathsep.join(path)
 # A test says what it needs; nothing else of the user's terminal reaches it.
 config.environment["CI"] = "1"
+config.substitutions.append(("%python", sys.executable))
 config.substitutions.append(("%root", config.source_dir))
 config.substitutions.append(("%inputs", os.path.join(config.test_source_root, "inputs")))
 

@@ -1,0 +1,153 @@
+"""Runs what the documentation shows. See docs/README.md for the marks.
+
+    examples.py [--update] FILE.md...
+
+```gpt [NAME]        gptc check accepts it (the file is called NAME, else model.gpt)
+```gpt-part          a piece that cannot stand alone: not checked
+```gpt-error [NAME]  gptc check refuses it; the next block, ```text, is what it prints
+```data NAME         a file for the others
+```console           lines after `$ ` are run; what follows is what they print on standard
+                     output. A line `...` stands for any number of lines.
+
+Blocks of one document share a directory and are taken in order.
+--update writes what is printed now into the documents.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+
+class Block:
+    def __init__(self, kind, name, first, lines):
+        self.kind, self.name, self.first, self.lines = kind, name, first, lines
+
+    def text(self):
+        return "".join(line + "\n" for line in self.lines)
+
+
+def blocks(lines):
+    """Fenced blocks; `first` is the index of the line after the fence."""
+    found, start, kind, name = [], None, "", ""
+    for number, line in enumerate(lines):
+        if not line.startswith("```"):
+            continue
+        if start is None:
+            words = line[3:].split()
+            kind, name, start = (words + [""])[0], (words + ["", ""])[1], number + 1
+        else:
+            found.append(Block(kind, name, start, lines[start:number]))
+            start = None
+    assert start is None, f"line {start}: this block has no end"
+    return found
+
+
+def gptc(arguments, directory):
+    return subprocess.run(["gptc", *arguments], cwd=directory, capture_output=True, text=True, timeout=300)
+
+
+def matches(expected, actual):
+    """Whether lines agree, `...` standing for any lines."""
+    if not expected:
+        return not actual
+    if expected[0].strip() == "...":
+        return any(matches(expected[1:], actual[i:]) for i in range(len(actual) + 1))
+    return bool(actual) and expected[0].rstrip() == actual[0].rstrip() and matches(expected[1:], actual[1:])
+
+
+class Document:
+    def __init__(self, path, update):
+        self.path, self.update = path, update
+        self.lines = path.read_text(encoding="utf-8").splitlines()
+        self.problems, self.checked, self.replacements = [], 0, []
+
+    def problem(self, block, text):
+        self.problems.append(f"{self.path}:{block.first}: {text}")
+
+    def run(self):
+        with tempfile.TemporaryDirectory() as directory:
+            found = blocks(self.lines)
+            for place, block in enumerate(found):
+                following = found[place + 1] if place + 1 < len(found) else None
+                self.block(block, following, pathlib.Path(directory))
+        if self.replacements:
+            for block, lines in reversed(self.replacements):
+                self.lines[block.first : block.first + len(block.lines)] = lines
+            self.path.write_text("\n".join(self.lines) + "\n", encoding="utf-8")
+        return self.problems
+
+    def expect(self, block, expected, actual, said):
+        if matches(expected, actual):
+            return
+        if self.update and "..." not in [line.strip() for line in expected]:
+            return actual
+        self.problem(block, f"{said} prints otherwise now:\n" + "\n".join("    " + line for line in actual))
+        return None
+
+    def block(self, block, following, directory):
+        name = block.name or "model.gpt"
+        if block.kind == "data":
+            (directory / name).write_text(block.text(), encoding="utf-8")
+        elif block.kind == "gpt":
+            (directory / name).write_text(block.text(), encoding="utf-8")
+            run = gptc(["check", name], directory)
+            if run.returncode:
+                self.problem(block, "gptc check refuses this example:\n" + run.stderr)
+            self.checked += 1
+        elif block.kind == "gpt-error":
+            (directory / name).write_text(block.text(), encoding="utf-8")
+            if not following or following.kind != "text":
+                return self.problem(block, "what the error is must follow, in a block of ```text")
+            run = gptc(["check", name], directory)
+            if run.returncode != 1:
+                self.problem(block, f"this should be an error, but gptc check ends with {run.returncode}")
+            lines = self.expect(following, following.lines, run.stderr.splitlines(), "gptc check")
+            if lines is not None:
+                self.replacements.append((following, lines))
+            self.checked += 1
+        elif block.kind == "console":
+            self.console(block, directory)
+        elif block.kind not in {"gpt-part", "text", "sh", "mlir", "json", ""}:
+            self.problem(block, f"a block of unknown kind: {block.kind}")
+
+    def console(self, block, directory):
+        shown, at, changed = [], 0, False
+        while at < len(block.lines):
+            line = block.lines[at]
+            if not line.startswith("$ "):
+                return self.problem(block, f"a command is expected after `$ `, not: {line}")
+            end = at + 1
+            while end < len(block.lines) and not block.lines[end].startswith("$ "):
+                end += 1
+            run = subprocess.run(["bash", "-c", line[2:]], cwd=directory, capture_output=True, text=True, timeout=300)
+            lines = self.expect(block, block.lines[at + 1 : end], run.stdout.splitlines(), line[2:])
+            if not run.stdout and run.returncode:
+                self.problem(block, f"{line[2:]} ends with {run.returncode}:\n{run.stderr}")
+            shown += [line] + (lines if lines is not None else block.lines[at + 1 : end])
+            changed |= lines is not None
+            at = end
+            self.checked += 1
+        if changed:
+            self.replacements.append((block, shown))
+
+
+def main(words):
+    update = "--update" in words
+    checked, problems = 0, []
+    os.environ["NO_COLOR"] = "1"
+    for word in words:
+        if word == "--update":
+            continue
+        document = Document(pathlib.Path(word).resolve(), update)
+        problems += document.run()
+        checked += document.checked
+    for problem in problems:
+        print(problem)
+    print(f"{checked} examples, {len(problems)} wrong")
+    return 1 if problems or not checked else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
