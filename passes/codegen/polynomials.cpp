@@ -215,7 +215,7 @@ Value Polynomials::log1p(Value x) {
 //===-- Sine and cosine --------------------------------------------------------===//
 
 Value Polynomials::sinCos(Value x, int quarter) {
-  // The remainder is taken in f64: exact enough for any angle up to 2^30.
+  // The remainder is taken in f64, so that angles up to 2^30 keep all their bits.
   Type wide = typeOf(b.getF64Type()), words = typeOf(b.getI32Type());
   auto number = [&](double value) -> Value {
     return arith::ConstantOp::create(b, splat(wide, b.getF64FloatAttr(value)));
@@ -225,9 +225,22 @@ Value Polynomials::sinCos(Value x, int quarter) {
   Value magic = number(6755399441055744.0);
   Value shifted = arith::AddFOp::create(b, arith::MulFOp::create(b, angle, number(0.63661977236758134308)), magic);
   Value turns = arith::SubFOp::create(b, shifted, magic);
-  // The first part has 33 bits, so that its product with a count is exact.
-  Value rest = arith::SubFOp::create(b, angle, arith::MulFOp::create(b, turns, number(1.57079632673412561417)));
-  rest = arith::SubFOp::create(b, rest, arith::MulFOp::create(b, turns, number(6.07710050650619224932e-11)));
+  // Parts of pi / 2. Without fma each product must be exact: 24 bits beside a count of up to 29.
+  Value rest = angle;
+  auto subtract = [&](double part) {
+    if (useFma)
+      rest = math::FmaOp::create(b, turns, number(-part), rest);
+    else
+      rest = arith::SubFOp::create(b, rest, arith::MulFOp::create(b, turns, number(part)));
+  };
+  if (useFma) {
+    subtract(0x1.921fb544p+0);
+    subtract(0x1.0b4611a626331p-34);
+  } else {
+    subtract(0x1.921fb4p+0);
+    subtract(0x1.4442dp-24);
+    subtract(0x1.8469898cc5170p-48);
+  }
   Value r = arith::TruncFOp::create(b, type, rest);
   Value count = arith::TruncIOp::create(
       b, words, arith::BitcastOp::create(b, typeOf(b.getI64Type()), shifted));

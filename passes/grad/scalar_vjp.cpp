@@ -111,7 +111,8 @@ Cotangents vjp(Scalars s, math::SqrtOp op, Value ct) {
 }
 Cotangents vjp(Scalars s, math::RsqrtOp op, Value ct) {
   Value y = op.getResult();
-  return {unlessZero(s, ct, s.mul(s.mul(ct, -0.5), s.mul(y, s.mul(y, y))))};
+  // In this order nothing overflows but the result.
+  return {unlessZero(s, ct, s.mul(s.mul(s.mul(ct, -0.5), y), s.mul(y, y)))};
 }
 Cotangents vjp(Scalars s, math::PowFOp op, Value ct) {
   Value x = op.getLhs(), n = op.getRhs(), zero = s.constantLike(ct, 0), one = s.constantLike(ct, 1);
