@@ -240,19 +240,129 @@ def PlacePass : Pass<"gpt-place", "::mlir::ModuleOp"> {
 }
 def LowerKernelsPass : Pass<"gpt-lower-kernels", "::mlir::func::FuncOp"> {
   let summary = "kernels to loops and vectors";
+  let description = [{
+    Pre-condition: a function with `gpt.kernel` as `gpt-outline-kernels` leaves it;
+    every extent that its dimensions name is one of the module's `gpt.extents`.
+    Others, and kernels that have `rt.pieces`, are left alone. Ensures: the
+    arguments are the piece (index), the scratch (`memref<?xi8>`), then one flat
+    memref an input and one a result; the body holds `scf`, `arith`, `math`,
+    `memref`, `vector`, `affine.apply` and `rt.random`, and no op of `gpt`.
+    `rt.pieces` is the number of pieces, an affine map of the extents, and
+    `rt.scratch` the bytes that one thread needs: functions of shapes, of the
+    vector's width and of nothing else, so that no thread count changes a bit.
+
+    Chosen by form: a contraction becomes register tiles over packed panels, with
+    what follows it computed on the tile; a row group one loop over rows whose
+    values wait in scratch; maps, reductions and scatters one loop nest, with the
+    dimension along which memory is contiguous in vectors. Sums run in a fixed
+    order. Tails are masked; what lies outside of an operand's extent reads 0.
+
+    Before:
+    ```
+    func.func private @k(%x: tensor<1x4xf32, #b_i>) -> tensor<1x4xf32, #b_i> attributes {gpt.kernel} {
+      %y = gpt.generic [b upto 1, i=4] inputs(%x[b, i] : ...) -> (...) { math.exp }
+      return %y : ...
+    }
+    ```
+    After, `vector-bits=128`:
+    ```
+    func.func private @k(%piece: index, %scratch: memref<?xi8>, %x: memref<4xf32>, %y: memref<4xf32>)
+        attributes {gpt.kernel, rt.pieces = affine_map<()[b] -> (1)>, rt.scratch = 0 : i64} {
+      %n = rt.extent "b"
+      scf.for %b = %c0 to %n step %c1 {
+        %at = arith.muli %b, %c4 : index
+        %0 = vector.load %x[%at] : memref<4xf32>, vector<4xf32>
+        %1 = math.exp %0 : vector<4xf32>
+        vector.store %1, %y[%at] : memref<4xf32>, vector<4xf32>
+      }
+      return
+    }
+    ```
+  }];
   let options = [Option<"vectorBits", "vector-bits", "int64_t", "512", "width of a vector register">,
                  Option<"fma", "fma", "bool", "true", "the machine has fused multiply-add">];
 }
 def ExpandRandomPass : Pass<"rt-expand-random", "::mlir::func::FuncOp"> {
   let summary = "counter-based random numbers as integer arithmetic";
+  let description = [{
+    Pre-condition: none. Ensures: no `rt.random` is left; each has become the
+    arithmetic on 32-bit integers of `ir/gpt/random.h`, on scalars or vectors as its
+    keys are, with the same 24 random bits for the same site and keys.
+
+    Before:
+    ```
+    %r = rt.random 7(%seed, %i) : (i32, vector<4xi32>) -> vector<4xf32>
+    ```
+    After:
+    ```
+    %0 = arith.muli %i, %spread : vector<4xi32>      // a key is spread, then joined to the state:
+    %1 = arith.shrui %0, %fifteen : vector<4xi32>
+    %2 = arith.xori %0, %1 : vector<4xi32>
+    %3 = arith.xori %state, %2 : vector<4xi32>
+    ...                                              // rounds of shift, xor and multiply
+    %8 = arith.shrui %7, %eight : vector<4xi32>      // 24 bits, times 2^-24
+    ```
+  }];
 }
 def ExpandMathPass : Pass<"gpt-expand-math", "::mlir::func::FuncOp"> {
   let summary = "vector exp, log, tanh, erf, sin and cos as polynomials";
+  let description = [{
+    Pre-condition: none. Ensures: of `math` are left only ops for which LLVM has
+    instructions or short sequences (`absf`, `ceil`, `floor`, `sqrt`, `copysign`, `fma`
+    and the like), and scalar functions of f64. Functions of f32 have become
+    arithmetic, the same for scalars and vectors of any width, so that a value has
+    the same bits wherever it is computed; docs/numerics.md has their errors. On
+    vectors of f64 a function is applied lane by lane, by the C library. `powf` by
+    a constant 1, -1, 2, 3 or 4 is multiplications. Without `fma` a multiplication and
+    an addition stand where one op would; with `avx512` a scaling by a power of two is
+    one instruction.
+
+    Before:
+    ```
+    %y = math.rsqrt %x : vector<4xf32>
+    %z = math.tanh %d : vector<2xf64>
+    ```
+    After:
+    ```
+    %0 = math.sqrt %x : vector<4xf32>
+    %y = arith.divf %ones, %0 : vector<4xf32>
+    %1 = vector.extract %d[0] : f64 from vector<2xf64>
+    %2 = math.tanh %1 : f64
+    %3 = vector.extract %d[1] : f64 from vector<2xf64>
+    %4 = math.tanh %3 : f64
+    %z = vector.from_elements %2, %4 : vector<2xf64>
+    ```
+  }];
   let options = [Option<"fma", "fma", "bool", "true", "the machine has fused multiply-add">,
                  Option<"avx512", "avx512", "bool", "false", "the machine has AVX-512">];
 }
 def RtToLLVMPass : Pass<"rt-to-llvm", "::mlir::ModuleOp"> {
   let summary = "everything to the LLVM dialect, launches to the runtime's C interface";
+  let description = [{
+    Pre-condition: as `gpt-place`, `gpt-lower-kernels`, `rt-expand-random` and
+    `gpt-expand-math` leave the module: `@main` of launches, kernels of loops with
+    `rt.pieces` and `rt.scratch`. Ensures: the module holds the LLVM dialect only.
+    `@main` has the signature `gptc_program` of `runtime/abi.h`, each kernel is
+    `gptc_kernel`, and a launch is a call of `gptc_launch` with the kernel, its
+    arguments as pointers, the number of pieces and the bytes of scratch. Variables
+    and inputs are numbered in the module's order; `gpt.variable` ops have become
+    the attribute `rt.variables`, constants aligned globals.
+
+    Before:
+    ```
+    %0 = rt.input 0 : memref<4xf32>
+    %1 = rt.arena %c64 : memref<4xf32>
+    rt.launch @k(%0, %1) : memref<4xf32>, memref<4xf32>
+    ```
+    After:
+    ```
+    %inputs = llvm.load %fieldOfContext : !llvm.ptr -> !llvm.ptr
+    %0 = llvm.load %inputs : !llvm.ptr -> !llvm.ptr
+    %1 = llvm.getelementptr %arena[64] : (!llvm.ptr) -> !llvm.ptr, i8
+    llvm.store %0, %arguments ; llvm.store %1, %second
+    llvm.call @gptc_launch(%context, %k, %arguments, %pieces, %scratch) : (...) -> ()
+    ```
+  }];
 }
 
 #endif
