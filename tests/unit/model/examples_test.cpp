@@ -199,6 +199,9 @@ const Form forms[] = {
     {"RMSNorm", 2, "let y = RMSNorm()(m)"},
     {"MLP", 2, "let y = MLP(5)(m)"},
     {"CrossAttention", 2, "param u[5, 4] ~ normal(1)\nlet y = Attention(2, everything)(m, u)"},
+    {"Rotary", 2, "let y[i, j] = rotary(m[i], i, 10)[j] * x[j]"},
+    {"SwiGLU", 2, "let y = SwiGLU(5)(m)"},
+    {"GroupedAttention", 2, "let y = GroupedAttention(2, 1, causal, base: 10)(x) # token"},
     {"Gathered", 2, "let y[t, c] = x[t, c]^2 # token"},
     {"CausalAttention", 2, "let y = Attention(2, causal)(x, x) # token"},
     {"WindowAttention", 2,
@@ -238,7 +241,7 @@ TEST(LanguageForms, HoldEverythingOfTheLibrary) {
   for (const Form &form : forms)
     all += std::string(form.text) + "\n";
   // Functions of the step: tests of the optimizer and of the language's answers.
-  const std::set<std::string> others = {"cosine", "linear_decay"};
+  const std::set<std::string> others = {"cosine", "linear_decay", "noam"};
   SourceManager sources;
   Diagnostics diagnostics(sources);
   for (const LibraryFile *file = libraryBegin(); file != libraryEnd(); ++file) {

@@ -11,6 +11,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 using namespace gptc;
 using namespace gptc::test;
 using gpt::Tensor;
@@ -247,10 +249,11 @@ int64_t ModelRunner::limitOf(const std::string &input) const {
   for (const DataSpec::Column &column : data.columns)
     if (column.name == input && column.isClass)
       return int64_t(column.classes.size());
-  if (!data.tokenizerArguments.empty()) {
-    const std::string &first = data.tokenizerArguments[0];
-    int64_t number = std::atoll(first.c_str());
-    return data.tokenizer == "alphabet" ? int64_t(first.size()) : std::max<int64_t>(1, number);
+  if (data.tokenizer == "ids" && !data.tokenizerArguments.empty())
+    return std::max<int64_t>(1, std::atoll(data.tokenizerArguments[0].c_str()));
+  if (data.tokenizer == "alphabet" && !data.tokenizerArguments.empty()) {
+    const std::string &characters = data.tokenizerArguments[0];
+    return std::min<int64_t>(7, int64_t(std::set<char>(characters.begin(), characters.end()).size()));
   }
   return 7;
 }
