@@ -95,6 +95,7 @@ constexpr Range ranges[] = {
     {"eps", 1e-300, HUGE_VAL, false, "a positive number"},
     {"decay", 0, HUGE_VAL, false, "a number, 0 or more"},
     {"momentum", 0, 1 - 1e-9, false, "a number from 0 to below 1"},
+    {"decay_min_rank", 0, 1000, true, "an integer between 0 and 1000"},
 };
 } // namespace
 

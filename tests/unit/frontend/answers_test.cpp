@@ -343,7 +343,7 @@ TEST(Answers, OptimizersAndTheirSettings) {
     EXPECT_TRUE(has(adamw, part));
   EXPECT_TRUE(
       has(train("optimizer: sgd(0.1, momentum: 1)"), "'momentum' is a number from 0 to below 1, not 1"));
-  EXPECT_TRUE(has(train("optimizer: adamw(0.1, decay: -1)"), "'decay' is a number from 0 on, not -1"));
+  EXPECT_TRUE(has(train("optimizer: adamw(0.1, decay: -1)"), "'decay' is a number, 0 or more, not -1"));
   EXPECT_TRUE(has(train("clip: 0, optimizer: sgd(0.1)"), "'clip' is a positive number, not 0"));
   EXPECT_TRUE(has(train("optimizer: adam(0.1)"), "unknown optimizer 'adam'"));
 }
