@@ -33,6 +33,45 @@ def BatchPass : Pass<"gpt-batch", "::mlir::ModuleOp"> {
   let options = [Option<"bound", "bound", "int64_t", "1", "largest batch">,
                  Option<"dynamic", "dynamic", "bool", "true", "the batch's extent is known only at run time">];
 }
+def SplitProgramPass : Pass<"gpt-split-program", "::mlir::ModuleOp"> {
+  let summary = "what stays the same while an input grows, in a program of its own";
+  let description = [{
+    Pre-condition: a program after `gpt-batch` without `gpt.set`. `growing` names
+    inputs that differ from step to step (an input `next(NAME)` or `length(NAME)`
+    goes with NAME). A value is late if it is made from such an input or has a
+    dimension whose extent only such inputs have, else early. With `part=prepare`
+    @main takes the other inputs, computes the early values that late ones (or
+    results) read, and stores each in a state variable `prepared.N`; it has no
+    results. With `part=step` it reads these and computes the results. Both parts
+    name the same variables. Running the first once and the second for each step
+    gives what the whole program gives.
+
+    A repeat that holds both kinds is cut in two: the first collects the early
+    values of each copy, the second gets them as slices. Parameters, constants
+    and elementwise work on them are no state: the step computes them again.
+    States have the program's dynamic dimensions, stored at their bounds.
+
+    Before, `growing=target`:
+    ```
+    %m = gpt.generic sum [b upto 8, s upto 64, c=128 | k=128] inputs(%source...[b, s, k] ...)
+    %y = gpt.generic sum [b upto 8, t upto 64, s upto 64 | c=128] inputs(%x[b, t, c] : ..., %m[b, s, c] : ...)
+    ```
+    After, `part=prepare`:
+    ```
+    gpt.variable state @prepared.0 : tensor<8x64x128xf32, #b_s_c> path ["prepared", "0"]
+    %m = gpt.generic sum [b upto 8, s upto 64, c=128 | k=128] inputs(%source...[b, s, k] ...)
+    gpt.set @prepared.0, %m : ...
+    ```
+    After, `part=step`:
+    ```
+    gpt.variable state @prepared.0 : tensor<8x64x128xf32, #b_s_c> path ["prepared", "0"]
+    %m = gpt.get @prepared.0 : ...
+    %y = gpt.generic sum [b upto 8, t upto 64, s upto 64 | c=128] inputs(%x[b, t, c] : ..., %m[b, s, c] : ...)
+    ```
+  }];
+  let options = [Option<"part", "part", "std::string", "\"step\"", "prepare or step">,
+                 ListOption<"growing", "growing", "std::string", "names of inputs that grow from step to step">];
+}
 def AutodiffPass : Pass<"gpt-autodiff", "::mlir::ModuleOp"> {
   let summary = "turns the objective into loss and all gradients";
   let description = [{

@@ -27,8 +27,11 @@ def VariableOp : GptOp<"variable", [Symbol]> {
     position of the number is kept in `path`, one component an element, "*"
     for a number). The rank *as declared* is the type's rank less `copies`.
 
-    Rules: V1 the type is ranked and carries `#gpt.dims`. V2 no dimension is
-    dynamic. V3 0 <= copies <= rank. V4 `path` has `copies` elements "*".
+    State may have dynamic dimensions: it is stored at their bounds, and what
+    counts is what the program's extents say.
+
+    Rules: V1 the type is ranked and carries `#gpt.dims`. V2 no dimension of a
+    parameter is dynamic. V3 0 <= copies <= rank. V4 `path` has `copies` elements "*".
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type,
                        UnitAttr:$parameter, DefaultValuedAttr<I64Attr, "0">:$copies,

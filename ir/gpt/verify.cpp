@@ -176,7 +176,7 @@ LogicalResult VariableOp::verify() {
   if (!dims) // V1
     return emitOpError() << "type has no dims: " << getType();
   for (DimAttr dim : dims.getDims())
-    if (dim.isDynamic()) // V2
+    if (getParameter() && dim.isDynamic()) // V2
       return emitOpError() << "dimension " << dim.getName() << " is dynamic: at most " << dim.getSize();
   int64_t rank = dims.size(), copies = getCopies();
   if (copies < 0 || copies > rank) // V3
