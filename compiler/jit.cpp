@@ -14,7 +14,12 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
+#include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Process.h"
 #include "llvm/Support/SmallVectorMemoryBuffer.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
@@ -91,8 +96,8 @@ static void tidy(llvm::Module &module, llvm::TargetMachine &machine) {
       passes.run(function, functions);
 }
 
-static llvm::Expected<std::unique_ptr<llvm::Module>> translate(mlir::ModuleOp module, llvm::LLVMContext &context,
-                                                               llvm::TargetMachine &machine) {
+static llvm::Expected<std::unique_ptr<llvm::Module>>
+translate(mlir::ModuleOp module, llvm::LLVMContext &context, llvm::TargetMachine &machine) {
   std::unique_ptr<llvm::Module> result = mlir::translateModuleToLLVMIR(module, context, "gptc");
   if (!result)
     return failure("the LLVM dialect could not be translated to LLVM IR");
@@ -127,6 +132,43 @@ static llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> compilePart(mlir::Mod
   return std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object), "gptc", false);
 }
 
+namespace {
+struct FunctionSize {
+  std::string name;
+  uint64_t bytes;
+};
+} // namespace
+
+static void collectFunctions(const llvm::MemoryBuffer &object, std::vector<FunctionSize> &functions) {
+  auto file = llvm::object::ObjectFile::createObjectFile(object.getMemBufferRef());
+  if (!file)
+    return llvm::consumeError(file.takeError());
+  for (llvm::object::ELFSymbolRef symbol : (*file)->symbols()) { // every object of ours is ELF
+    auto type = symbol.getType();
+    auto name = symbol.getName();
+    if (type && name && *type == llvm::object::SymbolRef::ST_Function && symbol.getSize())
+      functions.push_back({name->str(), symbol.getSize()});
+    llvm::consumeError(type.takeError());
+    llvm::consumeError(name.takeError());
+  }
+}
+
+/// Where `perf` looks for the names of generated functions.
+static void writePerfMap(llvm::orc::LLJIT &engine, llvm::ArrayRef<FunctionSize> functions) {
+  std::string path = llvm::formatv("/tmp/perf-{0}.map", llvm::sys::Process::getProcessId()).str();
+  std::error_code code;
+  llvm::raw_fd_ostream out(path, code, llvm::sys::fs::OF_Append);
+  for (const FunctionSize &function : functions) {
+    if (code)
+      return;
+    if (auto address = engine.lookup(function.name))
+      out << llvm::format_hex_no_prefix(address->getValue(), 1) << " "
+          << llvm::format_hex_no_prefix(function.bytes, 1) << " " << function.name << "\n";
+    else
+      llvm::consumeError(address.takeError());
+  }
+}
+
 static llvm::Expected<Code> link(llvm::MutableArrayRef<std::unique_ptr<llvm::MemoryBuffer>> objects,
                                  bool lineTables, std::vector<runtime::KernelInfo> &kernels) {
   auto made = llvm::orc::LLJITBuilder().create();
@@ -142,17 +184,23 @@ static llvm::Expected<Code> link(llvm::MutableArrayRef<std::unique_ptr<llvm::Mem
             {llvm::orc::ExecutorAddr::fromPtr(&gptc_launch), llvm::JITSymbolFlags::Exported}}})))
     return error;
   // libm and memcpy.
-  auto process =
-      llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(engine->getDataLayout().getGlobalPrefix());
+  auto process = llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
+      engine->getDataLayout().getGlobalPrefix());
   if (!process)
     return process.takeError();
   library.addGenerator(std::move(*process));
-  for (std::unique_ptr<llvm::MemoryBuffer> &object : objects)
+  std::vector<FunctionSize> functions;
+  for (std::unique_ptr<llvm::MemoryBuffer> &object : objects) {
+    if (lineTables)
+      collectFunctions(*object, functions);
     if (llvm::Error error = engine->addObjectFile(std::move(object)))
       return error;
+  }
   auto entry = engine->lookup("main");
   if (!entry)
     return entry.takeError();
+  if (lineTables)
+    writePerfMap(*engine, functions);
   for (runtime::KernelInfo &kernel : kernels) {
     auto address = engine->lookup(kernel.name);
     if (!address)
