@@ -7,10 +7,9 @@ using namespace gptc;
 static constexpr struct {
   ProgramKind kind;
   const char *name;
-} programKinds[] = {{ProgramKind::Init, "init"},
-                    {ProgramKind::Train, "train"},
-                    {ProgramKind::Eval, "eval"},
-                    {ProgramKind::Outputs, "outputs"}};
+} programKinds[] = {{ProgramKind::Init, "init"},       {ProgramKind::Train, "train"},
+                    {ProgramKind::Eval, "eval"},       {ProgramKind::Outputs, "outputs"},
+                    {ProgramKind::Prepare, "prepare"}, {ProgramKind::Step, "step"}};
 
 const char *gptc::nameOf(ProgramKind kind) {
   for (const auto &entry : programKinds)
@@ -33,7 +32,10 @@ std::string PipelineOptions::print() const {
   auto truth = [](bool value) { return value ? "true" : "false"; };
   return std::string("program=") + nameOf(program) + " batch=" + std::to_string(batch) +
          " dynamic-batch=" + truth(dynamicBatch) + " vector-bits=" + std::to_string(vectorBits) +
-         " fma=" + truth(fma) + " line-tables=" + truth(lineTables);
+         " fma=" + truth(fma) + " line-tables=" + truth(lineTables) +
+         (growing.empty() ? "" : " growing=" + growing);
 }
 
-uint64_t PipelineOptions::hash() const { return llvm::xxh3_64bits(print()); }
+uint64_t PipelineOptions::hash() const {
+  return llvm::xxh3_64bits(print());
+}

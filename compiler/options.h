@@ -7,9 +7,16 @@
 namespace gptc {
 
 /// The kind of program that a module holds.
-enum class ProgramKind { Init, Train, Eval, Outputs };
+enum class ProgramKind {
+  Init,
+  Train,
+  Eval,
+  Outputs,
+  Prepare, // of Outputs, what stays the same while a sequence grows
+  Step,    // and the rest, for each step
+};
 
-/// "init", "train", "eval" or "outputs".
+/// "init", "train", "eval", "outputs", "prepare" or "step".
 const char *nameOf(ProgramKind kind);
 /// The kind of that name; false where there is none.
 bool parseProgramKind(const std::string &name, ProgramKind &kind);
@@ -18,11 +25,12 @@ bool parseProgramKind(const std::string &name, ProgramKind &kind);
 /// as pass options and read no global and no environment variable.
 struct PipelineOptions {
   ProgramKind program = ProgramKind::Train;
-  int64_t batch = 1;         // largest batch, at least 1
-  bool dynamicBatch = true;  // the batch's extent is known only at run time
-  int64_t vectorBits = 128;  // width of a vector register: 128, 256 or 512
-  bool fma = false;          // the machine has fused multiply-add
-  bool lineTables = false;   // keep source lines in the generated code
+  int64_t batch = 1;        // largest batch, at least 1
+  bool dynamicBatch = true; // the batch's extent is known only at run time
+  int64_t vectorBits = 128; // width of a vector register: 128, 256 or 512
+  bool fma = false;         // the machine has fused multiply-add
+  std::string growing;      // Prepare and Step: the input that grows
+  bool lineTables = false;  // keep source lines in the generated code
 
   /// `program=train batch=12 dynamic-batch=false vector-bits=512 line-tables=false`
   std::string print() const;

@@ -52,7 +52,9 @@ Program gptc::programOf(ProgramKind kind) {
   case ProgramKind::Init: return Program::Init;
   case ProgramKind::Train: return Program::Train;
   case ProgramKind::Eval: return Program::Eval;
-  case ProgramKind::Outputs: return Program::Outputs;
+  case ProgramKind::Outputs:
+  case ProgramKind::Prepare:
+  case ProgramKind::Step: return Program::Outputs;
   }
   return Program::Outputs;
 }
@@ -403,6 +405,8 @@ PipelineOptions Session::pipeline(ProgramKind kind, int64_t batch, bool dynamicB
   result.vectorBits = host().vectorBits;
   result.fma = host().fma;
   result.lineTables = options.lineTables;
+  if ((kind == ProgramKind::Prepare || kind == ProgramKind::Step) && !spec.streams.empty())
+    result.growing = spec.streams.back().name; // the target of pairs
   return result;
 }
 

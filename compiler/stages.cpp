@@ -33,17 +33,26 @@ static const Stage table[] = {
                    .str(),
                clean, merge};
      }},
+    // Behind the batch, whose extent both parts have; what they share is merged before.
+    {"part", "what is computed once, or again for each step of a growing sequence", Stage::Module,
+     [](const PipelineOptions &options) -> Passes {
+       return {
+           llvm::formatv("gpt-split-program{{part={0} growing={1}}", nameOf(options.program), options.growing)
+               .str(),
+           clean, merge};
+     },
+     Stage::Parts},
     // Before any fusion: derivatives are taken of the model as it was written.
     {"grad", "loss and all gradients in one function", Stage::Module,
      [](const PipelineOptions &) -> Passes {
        return {"gpt-autodiff", clean, merge};
      },
-     true},
+     Stage::Training},
     {"optimizer", "clipping and the update of parameters in the same step", Stage::Module,
      [](const PipelineOptions &) -> Passes {
        return {"gpt-optimizer", clean, merge};
      },
-     true},
+     Stage::Training},
     // Before inlining, which then sees the pieces as producers like any other.
     {"split", "long reductions to few results cut into fixed pieces", Stage::Module,
      [](const PipelineOptions &) -> Passes { return {"gpt-split-reductions"}; }},
@@ -106,7 +115,9 @@ std::string gptc::stageHelp() {
   std::string text;
   for (const Stage &stage : table)
     text += llvm::formatv("  {0,-10}  {1}{2}\n", stage.name, stage.sentence,
-                          stage.trainingOnly ? " (training only)" : "")
+                          stage.programs == Stage::All        ? ""
+                          : stage.programs == Stage::Training ? " (training only)"
+                                                              : " (prepare and step only)")
                 .str();
   return text;
 }

@@ -24,10 +24,13 @@ struct Stage {
   Kind kind;
   /// Passes in the textual form of `gptc-opt --pass-pipeline`, one an element.
   std::vector<std::string> (*passes)(const PipelineOptions &options);
-  /// Only training programs have it.
-  bool trainingOnly = false;
+  /// The programs that have it.
+  enum Programs { All, Training, Parts } programs = All;
 
-  bool appliesTo(ProgramKind program) const { return !trainingOnly || program == ProgramKind::Train; }
+  bool appliesTo(ProgramKind program) const {
+    bool isPart = program == ProgramKind::Prepare || program == ProgramKind::Step;
+    return programs == All || (programs == Training ? program == ProgramKind::Train : isPart);
+  }
 };
 
 /// All stages, in order.

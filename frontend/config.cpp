@@ -88,6 +88,8 @@ constexpr Range ranges[] = {
     {"save_every", 0, large, true, "an integer, 0 for only at the end"},
     {"seed", 0, INT32_MAX, true, "an integer between 0 and 2147483647"},
     {"tokens", 0, large, true, "an integer, 0 or more"},
+    {"beam", 1, 1024, true, "an integer between 1 and 1024"},
+    {"length_penalty", 0, 100, false, "a number between 0 and 100"},
     {"top_k", 0, INT32_MAX, true, "an integer, 0 for all"},
     {"clip", 1e-30, HUGE_VAL, false, "a positive number"},
     {"temperature", 0, 1e6, false, "a number between 0 and 1000000"},
@@ -112,7 +114,8 @@ void Elaborator::config(const ast::Statement &s, Scope *scope) {
   static const std::set<std::string> trainFields = {"batch",      "steps",  "epochs",     "optimizer",
                                                     "clip",       "seed",   "eval_every", "save_every",
                                                     "average"};
-  static const std::set<std::string> generateFields = {"tokens", "temperature", "top_k", "top_p", "seed"};
+  static const std::set<std::string> generateFields = {"tokens", "temperature", "top_k",         "top_p",
+                                                       "seed",   "beam",        "length_penalty"};
   const std::set<std::string> &known = isTrain ? trainFields : generateFields;
   std::map<std::string, ConfigValue> &into = isTrain ? result->train : result->generate;
   for (const ast::Field &field : s.fields) {

@@ -15,6 +15,7 @@ int evalCommand(llvm::ArrayRef<const char *> words);
 int runCommand(llvm::ArrayRef<const char *> words);
 int dumpCommand(llvm::ArrayRef<const char *> words);
 int tokenizerCommand(llvm::ArrayRef<const char *> words);
+int bleuCommand(llvm::ArrayRef<const char *> words);
 int buildCommand(llvm::ArrayRef<const char *> words);
 int libraryCommand(llvm::ArrayRef<const char *> words);
 

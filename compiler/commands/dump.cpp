@@ -45,14 +45,14 @@ int gptc::dumpCommand(llvm::ArrayRef<const char *> words) {
   int64_t batch = 0;
   std::vector<std::string> show;
   Arguments arguments(
-      "dump MODEL --stage STAGE [--program train|init|eval|outputs]",
+      "dump MODEL --stage STAGE [--program train|init|eval|outputs|prepare|step]",
       "Prints a program of the model as it is at a stage of compiling, with the lines of the\n"
       "model that it came from. gptc-opt reads what the stages gpt to llvm print, and\n"
       "`gptc train --from-ir` goes on from there.");
   arguments.positional("MODEL", "the model file", path);
   arguments.option("--stage", "STAGE", "one of the stages below", stageName);
   arguments.choice("--program", "which program (default: train, or outputs for a model without loss)",
-                   {"init", "train", "eval", "outputs"}, program);
+                   {"init", "train", "eval", "outputs", "prepare", "step"}, program);
   arguments.option("--data", "FILE", "read sizes that depend on the data (vocabulary) from here", data);
   arguments.option("--batch", "N", "examples at a time (default: what train { } says)", batch, 1, 1 << 20);
   arguments.option("--show", "NAME", "for outputs: also this value of the file", show);
@@ -80,10 +80,14 @@ int gptc::dumpCommand(llvm::ArrayRef<const char *> words) {
   if (!program.empty())
     parseProgramKind(program, kind);
   if (!stage->appliesTo(kind))
-    return arguments.usageError("the stage `" + stageName + "` is of training programs only, not of `" +
-                                nameOf(kind) + "`");
+    return arguments.usageError("the stage `" + stageName + "` is not one of the program `" + nameOf(kind) +
+                                "`");
   if (!session.model->hasLoss() && (kind == ProgramKind::Train || kind == ProgramKind::Eval)) {
     reportError(llvm::Twine(path) + " has no loss, so no program `" + nameOf(kind) + "`");
+    return Failure;
+  }
+  if ((kind == ProgramKind::Prepare || kind == ProgramKind::Step) && session.spec.streams.empty()) {
+    reportError(llvm::Twine(path) + " reads no sequences, so it has no program `" + nameOf(kind) + "`");
     return Failure;
   }
   mlir::OwningOpRef<mlir::ModuleOp> module = session.emit(kind, show);

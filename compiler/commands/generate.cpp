@@ -3,12 +3,14 @@
 #include "compiler/commands/results.h"
 #include "compiler/payload.h"
 #include "compiler/trained.h"
+#include "compiler/translation.h"
 
 #include "runtime/generator.h"
 #include "runtime/interrupt.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Unicode.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -37,14 +39,16 @@ static void printCandidates(const runtime::Tokenizer &tokenizer, int32_t token,
 
 int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
-  std::string path, prompt = "\n", which = "latest";
+  std::string path, prompt = "\n", which = "latest", data;
   int64_t tokens = 300, topK = 0, seed = 1, candidates = 0;
   bool greedy = false;
   double temperature = 1.0, topP = 1.0;
+  TranslationOptions translation;
   Arguments arguments(
       "generate RUN --prompt TEXT [--tokens N]",
       "Continues the prompt with a trained model, token by token, on standard output. The same\n"
-      "seed gives the same text. What the model's generate { } says holds unless given here.");
+      "seed gives the same text. What the model's generate { } says holds unless given here.\n"
+      "A model of pairs translates the prompt, or each line of a file, by beam search.");
   arguments.positional("RUN", "the directory of a run", path);
   arguments.option("--prompt", "TEXT", "the text to go on from (default: a new line)", prompt);
   arguments.option("--tokens", "N", "how many tokens to make (default 300)", tokens, 0, INT64_MAX);
@@ -60,6 +64,11 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
                      "a line a token: it, and the N likeliest it was chosen from (default 5);\n"
                      "                         the text follows",
                      candidates, 5, 1, INT32_MAX);
+  arguments.option("--data", "FILE", "for pairs: translate the lines of this file", data);
+  arguments.option("--beam", "N", "for pairs: hypotheses kept a sentence; 1: greedy (default)",
+                   translation.beams, 1, 1024);
+  arguments.option("--length-penalty", "A", "for pairs: score log P / ((5 + length) / 6)^A (default 0.6)",
+                   translation.lengthPenalty, 0, 100);
   arguments.choice("--checkpoint", "which weights (default latest)", {"latest", "best"}, which);
   addCompileOptions(arguments, options);
   if (std::optional<int> code = arguments.parse(words))
@@ -75,6 +84,27 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   if (!session.tokenizer) {
     reportError(llvm::Twine(path) + " was not trained on text, so it generates none");
     return Failure;
+  }
+  bool isPairs = session.spec.kind == DataSpec::Pairs;
+  const std::initializer_list<const char *> forPairs = {"--data", "--beam", "--length-penalty"};
+  const std::initializer_list<const char *> forText = {"--temperature", "--top-k", "--top-p", "--show-probs"};
+  for (const char *flag : isPairs ? forText : forPairs)
+    if (arguments.given(flag))
+      return arguments.usageError(
+          isPairs ? llvm::formatv("{0} is for texts: a translation is not drawn by chance but "
+                                  "searched for (--beam)",
+                                  flag)
+                        .str()
+                  : llvm::formatv("{0} is for pairs, and {1} was trained on a text", flag, path).str());
+  if (isPairs) {
+    if (arguments.given("--prompt") == !data.empty())
+      return arguments.usageError("give one of --prompt TEXT and --data FILE to translate");
+    if (arguments.given("--tokens"))
+      translation.tokens = tokens;
+    readTranslationOptions(session, arguments, translation);
+    if (greedy)
+      translation.beams = 1;
+    return translateCommand(session, *run, {prompt, data, which, translation});
   }
   auto field = [&](const char *name, const char *flag, auto &target) {
     auto found = session.model->generate().find(name);

@@ -28,6 +28,7 @@ static constexpr Command commands[] = {
     {"run", "the outputs of a model for given inputs", runCommand},
     {"dump", "the IR at a named stage of compiling", dumpCommand},
     {"tokenizer", "learn a vocabulary, and turn text into tokens and back", tokenizerCommand},
+    {"bleu", "how near translations are to references", bleuCommand},
     {"build", "one executable from a model", buildCommand},
     {"library", "the standard library's files, to read and to copy", libraryCommand},
 };

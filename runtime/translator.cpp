@@ -1,0 +1,169 @@
+#include "runtime/translator.h"
+
+#include <algorithm>
+#include <cstring>
+
+using llvm::ArrayRef;
+using llvm::Error;
+using llvm::Expected;
+using llvm::MutableArrayRef;
+using llvm::StringRef;
+
+namespace gptc::runtime {
+
+static std::string lengthOf(StringRef stream) {
+  return fmt::format("length({})", stream);
+}
+
+Expected<std::unique_ptr<Translator>> Translator::create(ProgramRun &prepare, ProgramRun &step,
+                                                         VariableStore &store, Names names,
+                                                         SpecialTokens specials) {
+  std::unique_ptr<Translator> translator(new Translator(prepare, step, std::move(names), specials));
+  if (Error error = translator->bind(store))
+    return error;
+  return translator;
+}
+
+Expected<const InputBuffer *> Translator::stream(const ProgramRun &run, StringRef name) const {
+  const InputBuffer *input = run.input(name);
+  if (!input)
+    return failure("cannot translate: the output '{}' does not depend on '{}'", names.result, name);
+  const TensorInfo &info = *input->info;
+  if (info.type != DType::I32 || info.shape.size() != 2 || info.extents.size() != 2 ||
+      info.extents[0].empty() || info.extents[1].empty())
+    return failure("cannot translate: the input '{}' is no batch of sequences of any length", name);
+  return input;
+}
+
+Error Translator::checkInputs(const ProgramRun &run, StringRef stream, StringRef program) const {
+  for (const InputBuffer &input : run.inputs()) {
+    StringRef name = input.info->name;
+    if (name != stream && name != lengthOf(stream) && !isLoopInput(name))
+      return failure("cannot translate: the program `{}` also needs '{}'", program, name);
+  }
+  return Error::success();
+}
+
+Error Translator::bind(VariableStore &store) {
+  Expected<const InputBuffer *> source = stream(prepareRun, names.source);
+  if (!source)
+    return source.takeError();
+  Expected<const InputBuffer *> target = stream(stepRun, names.target);
+  if (!target)
+    return target.takeError();
+  sourceInput = *source;
+  targetInput = *target;
+  if (Error error = checkInputs(prepareRun, names.source, "prepare"))
+    return error;
+  if (Error error = checkInputs(stepRun, names.target, "step"))
+    return error;
+  if (sourceInput->info->shape[0] != targetInput->info->shape[0])
+    return failure("cannot translate: the programs take {} and {} examples", sourceInput->info->shape[0],
+                   targetInput->info->shape[0]);
+  logits = stepRun.result(names.result).info;
+  if (!logits || logits->shape.size() != 3 || (logits->type != DType::F32 && logits->type != DType::F64))
+    return failure("cannot translate: '{}' is no output of logits for each position", names.result);
+  const std::string &batch = targetInput->info->extents[0];
+  for (const VariableInfo &info : stepRun.program().variables) {
+    auto found = std::find(info.extents.begin(), info.extents.end(), batch);
+    if (info.parameter || found == info.extents.end())
+      continue;
+    size_t place = size_t(found - info.extents.begin());
+    State state{store.find(info.name)->memory.data(), 1, info.shape[place], int64_t(sizeOf(info.type)), {}};
+    for (size_t d = 0; d < info.shape.size(); ++d)
+      (d < place ? state.outer : state.rowBytes) *= d == place ? 1 : info.shape[d];
+    states.push_back(std::move(state));
+  }
+  return Error::success();
+}
+
+Error Translator::setExtents(ProgramRun &run, int64_t rows, int64_t target) const {
+  std::pair<StringRef, int64_t> values[] = {{targetInput->info->extents[0], rows},
+                                            {sourceInput->info->extents[1], sourceLength},
+                                            {targetInput->info->extents[1], target}};
+  for (auto [name, value] : values)
+    if (run.extent(name))
+      if (Error error = run.setExtent(name, value))
+        return error;
+  return Error::success();
+}
+
+/// One row of a stream, padded to `length`, and its length.
+void Translator::fill(const ProgramRun &run, const InputBuffer &input, int64_t row, ArrayRef<int32_t> tokens,
+                      int64_t length) const {
+  auto *to = reinterpret_cast<int32_t *>(input.data) + row * rowStride(*input.info, length);
+  std::copy(tokens.begin(), tokens.end(), to);
+  std::fill(to + tokens.size(), to + length, specials.pad);
+  if (const InputBuffer *lengths = run.input(lengthOf(input.info->name)))
+    reinterpret_cast<int32_t *>(lengths->data)[row] = int32_t(tokens.size());
+}
+
+Error Translator::begin(ArrayRef<std::vector<int32_t>> sources) {
+  if (sources.empty() || int64_t(sources.size()) > maxRows())
+    return failure("between 1 and {} sentences can be translated together, not {}", maxRows(),
+                   sources.size());
+  std::vector<std::vector<int32_t>> rows;
+  sourceLength = 1;
+  for (const std::vector<int32_t> &source : sources) {
+    std::vector<int32_t> &row = rows.emplace_back(source);
+    row.push_back(specials.end);
+    row.resize(std::min(row.size(), size_t(maxSource())));
+    sourceLength = std::max(sourceLength, int64_t(row.size()));
+  }
+  for (size_t i = 0; i < rows.size(); ++i)
+    fill(prepareRun, *sourceInput, int64_t(i), rows[i], sourceLength);
+  sentences = int64_t(rows.size());
+  if (Error error = setExtents(prepareRun, sentences, 1))
+    return error;
+  prepareRun.setLoopInputs(0, 0, 0);
+  prepareRun.run();
+  ++prepared;
+  for (State &state : states)
+    state.master.assign(state.memory, state.memory + state.outer * state.rows * state.rowBytes);
+  current.assign(size_t(maxRows()), -1);
+  for (int64_t i = 0; i < sentences; ++i)
+    current[size_t(i)] = i;
+  return Error::success();
+}
+
+/// Gives each row the state of its sentence.
+void Translator::select(ArrayRef<Row> rows) {
+  for (size_t row = 0; row < rows.size(); ++row) {
+    int64_t sentence = rows[row].sentence;
+    if (current[row] == sentence)
+      continue;
+    current[row] = sentence;
+    for (State &state : states)
+      for (int64_t o = 0; o < state.outer; ++o)
+        std::memcpy(state.memory + (o * state.rows + int64_t(row)) * state.rowBytes,
+                    state.master.data() + (o * state.rows + sentence) * state.rowBytes,
+                    size_t(state.rowBytes));
+  }
+}
+
+Error Translator::next(ArrayRef<Row> rows, MutableArrayRef<float> into) {
+  int64_t length = rows.empty() ? 0 : int64_t(rows[0].tokens.size());
+  if (rows.empty() || int64_t(rows.size()) > maxRows() || length > maxTokens())
+    return failure("a step takes 1 to {} hypotheses of at most {} tokens, not {} of {}", maxRows(),
+                   maxTokens(), rows.size(), length);
+  select(rows);
+  for (size_t row = 0; row < rows.size(); ++row)
+    fill(stepRun, *targetInput, int64_t(row), rows[row].tokens, length);
+  if (Error error = setExtents(stepRun, int64_t(rows.size()), length))
+    return error;
+  stepRun.setLoopInputs(0, 0, 0);
+  stepRun.run();
+  ResultView view = stepRun.result(names.result);
+  int64_t width = vocabulary();
+  for (size_t row = 0; row < rows.size(); ++row) {
+    int64_t first = (int64_t(row) * logits->shape[1] + length - 1) * width;
+    float *to = into.data() + int64_t(row) * width;
+    if (logits->type == DType::F32)
+      std::copy_n(reinterpret_cast<const float *>(view.data) + first, width, to);
+    else
+      std::copy_n(reinterpret_cast<const double *>(view.data) + first, width, to);
+  }
+  return Error::success();
+}
+
+} // namespace gptc::runtime
