@@ -37,7 +37,7 @@ struct TrainJob {
 
   /// What came out, also after an interrupt.
   struct Result {
-    int64_t steps = 0; // done in all
+    int64_t steps = 0;          // done in all
     std::optional<double> loss; // of the last step; none where no step was left to do
     std::optional<double> valLoss, bestLoss;
   } result;
