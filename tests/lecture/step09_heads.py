@@ -23,7 +23,7 @@ def run(gptc, work):
     return [
         ("one line changed", changed[-1][2:], len(changed) == 2),
         (f"learns as well after {steps} steps", f"{loss['heads']:.3f} against {loss['attention']:.3f}",
-         loss["heads"] < loss["attention"] + 0.01),
+         loss["heads"] < loss["attention"] + 0.03),
         ("four heads look at different letters", ", ".join(title.split(",")[0] for title, _, _ in heads),
          len(heads) == 4 and differ),
     ]
