@@ -32,7 +32,7 @@ std::string PipelineOptions::print() const {
   auto truth = [](bool value) { return value ? "true" : "false"; };
   return std::string("program=") + nameOf(program) + " batch=" + std::to_string(batch) +
          " dynamic-batch=" + truth(dynamicBatch) + " vector-bits=" + std::to_string(vectorBits) +
-         " fma=" + truth(fma) + " line-tables=" + truth(lineTables) +
+         " fma=" + truth(fma) + " line-tables=" + truth(lineTables) + " gradient-norms=" + truth(gradientNorms) +
          (growing.empty() ? "" : " growing=" + growing);
 }
 

@@ -25,12 +25,13 @@ bool parseProgramKind(const std::string &name, ProgramKind &kind);
 /// as pass options and read no global and no environment variable.
 struct PipelineOptions {
   ProgramKind program = ProgramKind::Train;
-  int64_t batch = 1;        // largest batch, at least 1
-  bool dynamicBatch = true; // the batch's extent is known only at run time
-  int64_t vectorBits = 128; // width of a vector register: 128, 256 or 512
-  bool fma = false;         // the machine has fused multiply-add
-  std::string growing;      // Prepare and Step: the input that grows
-  bool lineTables = false;  // keep source lines in the generated code
+  int64_t batch = 1;          // largest batch, at least 1
+  bool dynamicBatch = true;   // the batch's extent is known only at run time
+  int64_t vectorBits = 128;   // width of a vector register: 128, 256 or 512
+  bool fma = false;           // the machine has fused multiply-add
+  std::string growing;        // Prepare and Step: the input that grows
+  bool lineTables = false;    // keep source lines in the generated code
+  bool gradientNorms = false; // training: also return the norm of each parameter's gradient
 
   /// `program=train batch=12 dynamic-batch=false vector-bits=512 line-tables=false`
   std::string print() const;

@@ -199,8 +199,10 @@ bool Session::readVocabulary() {
 static runtime::RowsOptions rowsOptions(const DataSpec &spec, uint64_t seed) {
   runtime::RowsOptions rows;
   rows.seed = seed;
+  rows.validation = spec.validation;
   for (const DataSpec::Column &column : spec.columns)
-    rows.columns.push_back({column.name, column.sources, column.standardise, column.isClass, column.classes});
+    rows.columns.push_back({column.name, column.sources, column.standardise, column.isClass, column.classes,
+                            column.isDistribution});
   return rows;
 }
 
@@ -227,6 +229,7 @@ llvm::Expected<std::unique_ptr<runtime::Loader>> Session::makeLoader(const std::
     text.stream = spec.streams.front().name;
     text.context = spec.streams.front().bound;
     text.holdOut = request.holdOut;
+    text.validation = spec.validation;
     return runtime::TextLoader::open(files.front(), *tokenizer, text);
   }
   case DataSpec::Pairs: {
@@ -237,6 +240,7 @@ llvm::Expected<std::unique_ptr<runtime::Loader>> Session::makeLoader(const std::
     pairs.source = side(spec.streams.front());
     pairs.target = side(spec.streams.back());
     pairs.holdOut = request.holdOut;
+    pairs.validation = spec.validation;
     return runtime::PairsLoader::open(files[0], files[1], *tokenizer, *tokenizer, pairs);
   }
   case DataSpec::Rows: {
@@ -343,11 +347,12 @@ bool Session::analyse() {
   return true;
 }
 
-mlir::OwningOpRef<mlir::ModuleOp> Session::emit(ProgramKind kind, std::vector<std::string> show) {
+mlir::OwningOpRef<mlir::ModuleOp> Session::emit(ProgramKind kind, std::vector<std::string> show, bool training) {
   Model::EmitOptions emitOptions;
   emitOptions.program = programOf(kind);
   emitOptions.f64 = f64();
   emitOptions.show = std::move(show);
+  emitOptions.training = training;
   mlir::OwningOpRef<mlir::ModuleOp> module = model->emit(&mlirContext(), emitOptions);
   if (!module) {
     reportError("internal error: the " + llvm::Twine(nameOf(kind)) + " program was not emitted");

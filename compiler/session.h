@@ -69,7 +69,9 @@ public:
   bool analyse();
 
   /// The program as emitted, with what `--from-ir` needs as attributes.
-  mlir::OwningOpRef<mlir::ModuleOp> emit(ProgramKind kind, std::vector<std::string> show = {});
+  /// `training`: an evaluation as training sees it, with random masks.
+  mlir::OwningOpRef<mlir::ModuleOp> emit(ProgramKind kind, std::vector<std::string> show = {},
+                                         bool training = false);
   /// Examples of a training step: `batch` of train { }, 1 where it says nothing.
   int64_t trainingBatch() const;
   /// The most tokens of a batch, padding included, that train { } allows; 0: any.

@@ -49,8 +49,8 @@ static const Stage table[] = {
      },
      Stage::Training},
     {"optimizer", "clipping and the update of parameters in the same step", Stage::Module,
-     [](const PipelineOptions &) -> Passes {
-       return {"gpt-optimizer", clean, merge};
+     [](const PipelineOptions &options) -> Passes {
+       return {options.gradientNorms ? "gpt-optimizer{gradient-norms=true}" : "gpt-optimizer", clean, merge};
      },
      Stage::Training},
     // Before inlining, which then sees the pieces as producers like any other.

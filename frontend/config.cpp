@@ -113,9 +113,9 @@ void Elaborator::config(const ast::Statement &s, Scope *scope) {
   bool isTrain = s.kind == ast::Statement::Train;
   static const std::set<std::string> trainFields = {"batch",      "steps",  "epochs",     "optimizer",
                                                     "clip",       "seed",   "eval_every", "save_every",
-                                                    "average"};
-  static const std::set<std::string> generateFields = {"tokens", "temperature", "top_k",         "top_p",
-                                                       "seed",   "beam",        "length_penalty"};
+                                                    "validation", "average"};
+  static const std::set<std::string> generateFields = {"tokens", "temperature", "top_k",          "top_p",
+                                                       "seed",   "beam",        "length_penalty", "pad"};
   const std::set<std::string> &known = isTrain ? trainFields : generateFields;
   std::map<std::string, ConfigValue> &into = isTrain ? result->train : result->generate;
   for (const ast::Field &field : s.fields) {
@@ -149,7 +149,11 @@ void Elaborator::config(const ast::Statement &s, Scope *scope) {
     }
     if (value.kind == ConfigValue::Number)
       checkRange(name, value, options.overrides.count(name));
-    if (name != "optimizer" && value.kind == ConfigValue::Word && !(name == "batch" && value.word == "all"))
+    if (name == "pad") {
+      if (field.value->kind != ast::Expr::String)
+        error(field.value->span, "'pad' is a symbol of the text in quotes").help = "write `pad: \" \"`";
+    } else if (name != "optimizer" && value.kind == ConfigValue::Word &&
+               !(name == "batch" && value.word == "all"))
       error(field.value->span, fmt::format("'{}' is a number, not '{}'", name, value.word));
     if (name == "batch" && value.kind == ConfigValue::Call)
       tokenBatch(value, field.value->span);
@@ -194,6 +198,25 @@ void Elaborator::average(const ConfigValue &value, Span span) {
   }
   if (!good)
     error(span, "averaging keeps a share between 0 and 1 of the old average").help = help;
+}
+
+/// `validation` of train { }, which the loaders need before sizes are known.
+void Elaborator::validationShare(const ast::Statement &s, Scope *scope) {
+  for (const ast::Field &field : s.fields) {
+    if (field.name.text != "validation" || !field.value)
+      continue;
+    std::optional<double> share;
+    if (!scope->find(field.name.text))
+      share = overrideOf(field.name.text, field.name.span);
+    if (!share)
+      share = constantOf(*field.value, scope, "'validation'");
+    if (share && !(*share >= 0 && *share < 1))
+      error(field.value->span,
+            fmt::format("'validation' is a share from 0 to below 1, not {}", numberText(*share)))
+          .help = "write `validation: 0.1` to keep a tenth of the data apart";
+    else if (share)
+      result->data.validation = *share;
+  }
 }
 
 void Elaborator::learningRate(const ast::Statement &s, Scope *scope) {

@@ -170,9 +170,17 @@ void Elaborator::textData(const ast::Statement &s, Scope *scope) {
   else
     defineValue(scope, ast::Name{"vocabulary", s.span}, Value());
   for (const ast::DataDecl &decl : s.data) {
-    bool good = decl.dims.size() == 1 && decl.dims[0].size && decl.dims[0].kind != ast::Dimension::Group;
+    bool good = decl.dims.size() == 1 && decl.dims[0].kind != ast::Dimension::Group;
+    bool isName = good && !decl.dims[0].size && decl.dims[0].kind == ast::Dimension::Named &&
+                  scope->find(decl.dims[0].name.text);
     std::optional<int64_t> bound;
-    if (good) {
+    if (isName) { // `letter[window]`: the size of that name
+      ast::Expr name;
+      name.kind = ast::Expr::Name;
+      name.text = decl.dims[0].name.text;
+      name.span = decl.dims[0].name.span;
+      bound = size(name, scope);
+    } else if (good && decl.dims[0].size) {
       bound = size(*decl.dims[0].size, scope);
     } else {
       error(decl.name.span, "a text has one dimension, with its length").help =
@@ -357,6 +365,7 @@ void Elaborator::rowsData(const ast::Statement &s, Scope *scope) {
       }
     } else if (kind == "standardise" || kind == "columns" || kind == "distribution") {
       column.standardise = kind == "standardise";
+      column.isDistribution = kind == "distribution";
       if (expr.kind == ast::Expr::Name)
         column.sources.push_back(expr.text);
       for (const ast::Argument &argument : expr.arguments)

@@ -94,6 +94,8 @@ std::unique_ptr<Elaborated> Elaborator::run(const Program &program, bool dataOnl
   const ast::Statement *trains = nullptr;
   for (const ast::File &file : program.model)
     for (const ast::Statement &s : file.statements) {
+      if (s.kind == ast::Statement::Train)
+        validationShare(s, top);
       if (dataOnly && s.kind != ast::Statement::Setting && s.kind != ast::Statement::Data)
         continue;
       if (s.kind == ast::Statement::Train)
@@ -390,12 +392,15 @@ void Elaborator::output(const ast::Statement &s, Scope *scope) {
     name = fmt::format("output{}", n++);
   if (!s.over.text.empty()) {
     Binding *over = scope->find(s.over.text);
-    if (!over || !over->value.isConstant()) {
+    const Node *node = over && over->kind == Binding::Value ? over->value.node : nullptr;
+    bool isClass = node && node->op == Op::Load && node->tensor->kind == Tensor::Input &&
+                   result->data.kind == DataSpec::Rows && node->tensor->limit > 0;
+    if (!isClass && (!over || !over->value.isConstant())) {
       error(s.over.span, fmt::format("'{}' is not a size", s.over.text)).help =
-          "write `over vocabulary`, the number of tokens";
+          "write `over vocabulary`, the number of tokens, or the name of a class column";
       return;
     }
-    int64_t wanted = int64_t(over->value.node->number);
+    int64_t wanted = isClass ? node->tensor->limit : int64_t(node->number);
     if (value.axes.empty() || value.axes.back()->range->size != wanted) {
       error(s.value->span,
             fmt::format("the last dimension of this output, {}, is not '{}', {}",
@@ -406,8 +411,11 @@ void Elaborator::output(const ast::Statement &s, Scope *scope) {
     }
   }
   Tensor *tensor = tensorOf(value, name, scope, s.value->span);
-  if (tensor)
-    result->outputs.push_back({name, tensor});
+  if (!tensor)
+    return;
+  result->outputs.push_back({name, tensor});
+  if (!s.over.text.empty())
+    result->overs[name] = s.over.text;
 }
 
 Value Elaborator::batchMean(const Node *total, const Node *count, Span span) {
@@ -566,6 +574,11 @@ void Elaborator::noteValue(const std::string &name, const Value &value, Scope *s
   if (int n = valuePaths[path]++)
     path += std::to_string(n + 1);
   result->values.push_back({path, value});
+  for (const Instance *i = scope->findFrame()->instance; i; i = i->parent)
+    if (i->span.valid() && sources.name(i->span.file).rfind("<library>", 0) != 0) {
+      result->valueUses[path] = i->span;
+      break;
+    }
 }
 
 } // namespace gptc::typed

@@ -20,7 +20,9 @@ struct Elaborated {
   Graph graph;
   Tensor *loss = nullptr;
   std::vector<std::pair<std::string, Tensor *>> reports, outputs;
+  std::map<std::string, std::string> overs; // outputs that are declared `over` something
   std::vector<std::pair<std::string, Value>> values; // by path, in order
+  std::map<std::string, Span> valueUses; // where the block that a value stands in is used
   Tensor *learningRate = nullptr;
   std::vector<std::pair<std::string, int64_t>> extents; // dynamic: name and bound
   DataSpec data;
@@ -106,6 +108,7 @@ private:
   void tokenBatch(const ConfigValue &value, Span span);
   void average(const ConfigValue &value, Span span);
   void checkRange(const std::string &name, const ConfigValue &value, bool overridden);
+  void validationShare(const ast::Statement &s, Scope *scope);
   void learningRate(const ast::Statement &s, Scope *scope);
   std::optional<double> overrideOf(const std::string &name, Span span);
 

@@ -174,14 +174,6 @@ void Emitter::emitMain(gptc::Program program, const std::vector<std::string> &sh
   std::vector<std::pair<std::string, Tensor *>> wanted;
   if (program == gptc::Program::Outputs) {
     wanted = model.outputs;
-    for (const std::string &name : show) {
-      for (auto &[path, value] : model.values)
-        if (path == name)
-          wanted.push_back({name, shown(value)});
-      for (Tensor *param : params)
-        if (param->path == name)
-          wanted.push_back({name, param});
-    }
   } else {
     if (model.loss)
       wanted.push_back({"loss", model.loss});
@@ -190,6 +182,14 @@ void Emitter::emitMain(gptc::Program program, const std::vector<std::string> &sh
     for (size_t i = 0, n = program == gptc::Program::Eval ? wanted.size() : 0; i < n; ++i)
       if (Tensor *count = countOf(wanted[i].second))
         wanted.push_back({wanted[i].first + ".count", count});
+  }
+  for (const std::string &name : show) {
+    for (auto &[path, value] : model.values)
+      if (path == name)
+        wanted.push_back({name, shown(value)});
+    for (Tensor *param : params)
+      if (param->path == name)
+        wanted.push_back({name, param});
   }
   Span span = wanted.empty() ? Span() : wanted[0].second->span;
   emitFunction("main", span, true, [&](std::vector<std::pair<std::string, mlir::Value>> &outputs) {

@@ -9,6 +9,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 namespace gptc {
 
 namespace {
@@ -89,6 +92,10 @@ public:
   std::string text() const override { return typed::standAlone(manager, program); }
 
   std::vector<std::string> outputs() const override { return names(evaluation->outputs); }
+  std::string over(const std::string &output) const override {
+    auto found = evaluation->overs.find(output);
+    return found == evaluation->overs.end() ? "" : found->second;
+  }
   std::vector<std::string> reports() const override { return names(evaluation->reports); }
 
   std::vector<std::string> values() const override {
@@ -100,6 +107,7 @@ public:
     return result;
   }
 
+  ValueInfo valueInfo(const std::string &name) const override;
   std::string printTyped() const override;
   mlir::OwningOpRef<mlir::ModuleOp> emit(mlir::MLIRContext *context,
                                          const EmitOptions &emitOptions) const override;
@@ -119,6 +127,45 @@ std::vector<typed::Tensor *> allParams(const typed::Elaborated &first, const typ
     if (std::none_of(params.begin(), params.end(), [&](typed::Tensor *p) { return p->path == param->path; }))
       params.push_back(param);
   return params;
+}
+
+/// Does the expression, or a value that it uses, have an infinity written in it?
+bool hasInfinity(const typed::Node *node, std::set<const typed::Node *> &seen) {
+  using namespace typed;
+  if (!node || !seen.insert(node).second)
+    return false;
+  if (node->op == Op::Const)
+    return std::isinf(node->number);
+  if (node->op == Op::Load && node->tensor->kind == Tensor::Let && hasInfinity(node->tensor->body, seen))
+    return true;
+  return std::any_of(node->operands.begin(), node->operands.end(),
+                     [&](const Node *operand) { return hasInfinity(operand, seen); });
+}
+
+Model::ValueInfo ModelImpl::valueInfo(const std::string &name) const {
+  ValueInfo info;
+  for (const typed::Tensor *param : params)
+    if (param->path == name) {
+      info.span = param->span;
+      info.parameter = true;
+      for (size_t i = 0; i + 1 < param->pathParts.size(); ++i)
+        if (param->pathParts[i + 1] == "*")
+          info.repeats.push_back(param->pathParts[i]);
+    }
+  for (auto &[path, value] : evaluation->values) {
+    if (path != name)
+      continue;
+    const typed::Tensor *tensor = value.node->op == typed::Op::Load ? value.node->tensor : nullptr;
+    info.span = tensor && tensor->span.valid() ? tensor->span : value.span;
+    for (const typed::Region *region = tensor ? tensor->region : nullptr; region; region = region->parent)
+      info.repeats.insert(info.repeats.begin(), region->name);
+    std::set<const typed::Node *> seen;
+    info.mayBeInfinite = hasInfinity(value.node, seen);
+    auto use = evaluation->valueUses.find(path);
+    if (use != evaluation->valueUses.end())
+      info.use = use->second;
+  }
+  return info;
 }
 
 std::string ModelImpl::printTyped() const {
@@ -175,7 +222,7 @@ mlir::OwningOpRef<mlir::ModuleOp> ModelImpl::emit(mlir::MLIRContext *context,
   // Emission adds to what was elaborated, so each program has its own.
   Diagnostics quiet(manager);
   typed::Mode mode;
-  mode.training = emitOptions.program == gptc::Program::Train;
+  mode.training = emitOptions.program == gptc::Program::Train || emitOptions.training;
   mode.dynamic = emitOptions.program == gptc::Program::Eval || emitOptions.program == gptc::Program::Outputs;
   std::unique_ptr<typed::Elaborated> fresh = typed::Elaborator(manager, options, quiet, mode).run(program);
   if (!fresh)

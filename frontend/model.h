@@ -36,8 +36,10 @@ struct DataSpec {
     std::vector<std::string> sources;
     bool isClass = false;
     std::vector<std::string> classes;
+    bool isDistribution = false; // each row's numbers are shares of 1
   };
   std::vector<Column> columns; // rows
+  double validation = 0.1;     // share of the data that training keeps apart, from 0 to below 1
 };
 
 /// A field of train { } or generate { }, evaluated. Calls keep their shape:
@@ -74,10 +76,21 @@ public:
   virtual const std::map<std::string, ConfigValue> &generate() const = 0;
   virtual const std::vector<SettingValue> &settings() const = 0;
   virtual std::vector<std::string> outputs() const = 0;
+  /// What an output is declared `over`: "vocabulary" or a class column; "" where it does not say.
+  virtual std::string over(const std::string &output) const = 0;
   virtual std::vector<std::string> reports() const = 0;
   virtual bool hasLoss() const = 0;
   /// Every name that `--show` accepts.
   virtual std::vector<std::string> values() const = 0;
+  /// Where a name of values() comes from, for messages.
+  struct ValueInfo {
+    Span span;                        // its declaration
+    Span use;                         // outside of the library: where its block is used; null where it is in none
+    std::vector<std::string> repeats; // it has a copy for each of these, outermost first
+    bool mayBeInfinite = false;       // what is written has an infinity in it, as a mask has
+    bool parameter = false;
+  };
+  virtual ValueInfo valueInfo(const std::string &name) const = 0;
   /// The typed AST as text: every value with its dims, every instance.
   virtual std::string printTyped() const = 0;
   virtual const SourceManager &sources() const = 0;
@@ -88,7 +101,8 @@ public:
   struct EmitOptions {
     Program program = Program::Train;
     bool f64 = false;
-    std::vector<std::string> show; // Outputs only
+    std::vector<std::string> show; // also these values; not of Init
+    bool training = false;         // Eval: as in training, with random masks
   };
   /// The program as one module of the gpt dialect (docs/design.md, "Modules").
   virtual mlir::OwningOpRef<mlir::ModuleOp> emit(mlir::MLIRContext *context,

@@ -115,7 +115,10 @@ def OptimizerPass : Pass<"gpt-optimizer", "::mlir::ModuleOp"> {
     step from `average_from` on, one k steps old with the weight average^k; before
     that step, the parameters).
     `@learning_rate` is inlined and gone. Argument `step` exists; results
-    `grad_norm` (over all gradients, before clipping) and `lr` are appended.
+    `grad_norm` (over all gradients, before clipping) and `lr` are appended; with
+    `gradient-norms` also `grad_norm(NAME)` and `weight_norm(NAME)`, the norms of
+    each parameter's gradient and of itself, one number a copy. A step whose loss or norm is not finite leaves
+    every variable as it was.
 
     As PyTorch computes it: `clip_grad_norm_` (scale min(1, clip / (norm + 1e-6))),
     `AdamW` (decay times learning rate, first; t = step + 1), `SGD` (decay added to
@@ -133,11 +136,13 @@ def OptimizerPass : Pass<"gpt-optimizer", "::mlir::ModuleOp"> {
     gpt.variable state @w.m : tensor<4x3xf32, #c_j> path ["w", "m"]
     gpt.variable state @w.v : tensor<4x3xf32, #c_j> path ["w", "v"]
     ... %new:3 = gpt.generic [c=4, j=3] inputs(%w[c, j] : ..., %m[c, j] : ..., %v[c, j] : ..., %dw[c, j] : ...,
-                   %scale[] : ..., %length[] : ..., %keep[] : ..., %root[] : ...) -> (...) {...}
+                   %scale[] : ..., %length[] : ..., %keep[] : ..., %root[] : ..., %finite[] : ...) -> (...) {...}
     gpt.set @w, %new#0 : ...
     return %loss, %norm, %lr : ...
     ```
   }];
+  let options = [Option<"gradientNorms", "gradient-norms", "bool", "false",
+                        "also return the norm of each parameter's gradient">];
 }
 def SplitReductionsPass : Pass<"gpt-split-reductions", "::mlir::ModuleOp"> {
   let summary = "cuts long reductions to few results into fixed pieces";

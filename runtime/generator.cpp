@@ -48,7 +48,7 @@ Expected<int64_t> generate(ProgramRun &run, const Tokenizer &tokenizer, llvm::Ar
     return error;
   if (options.tokens < 0)
     return failure("the number of tokens must be 0 or more, not {}", options.tokens);
-  if (prompt.empty())
+  if (prompt.empty() && !options.pad)
     return failure("the prompt is empty: the model needs at least one token to go on from");
   Expected<const InputBuffer *> input = tokenInput(run);
   if (!input)
@@ -59,7 +59,17 @@ Expected<int64_t> generate(ProgramRun &run, const Tokenizer &tokenizer, llvm::Ar
   const ResultInfo &info = *logits.info;
   int64_t context = (*input)->info->shape[1], vocabulary = info.shape.back();
 
-  std::vector<int32_t> tokens(prompt.begin(), prompt.end());
+  // A window of fixed length takes no fewer tokens: there the pad stands for what is missing.
+  const TensorInfo &window = *(*input)->info;
+  bool fixed = window.extents.size() < 2 || window.extents[1].empty();
+  int64_t missing = fixed ? std::max<int64_t>(0, context - int64_t(prompt.size())) : prompt.empty();
+  if (missing && !options.pad)
+    return failure(
+        "the prompt has {} tokens, but the model looks at exactly {}; give a longer one, or say what "
+        "fills the window up on the left: generate {{ pad: \" \" }}, or --pad \" \"",
+        prompt.size(), context);
+  std::vector<int32_t> tokens(size_t(missing), options.pad.value_or(0));
+  tokens.insert(tokens.end(), prompt.begin(), prompt.end());
   Sampler sampler(options.sampling, vocabulary);
   StreamDecoder decoder(tokenizer);
   int64_t made = 0;

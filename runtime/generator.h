@@ -6,6 +6,7 @@
 #include "runtime/tokenizer.h"
 
 #include <functional>
+#include <optional>
 
 namespace gptc::runtime {
 
@@ -17,6 +18,8 @@ struct GenerateOptions {
   /// ones that it was chosen among.
   std::function<void(int32_t token, llvm::ArrayRef<Candidate> candidates)> observe;
   size_t candidates = 0;
+  /// Fills a window of fixed length up on the left while there are fewer tokens.
+  std::optional<int32_t> pad;
 };
 
 /// Continues the prompt. Each token is sampled from the logits after the last

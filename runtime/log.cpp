@@ -100,6 +100,16 @@ Error RunLog::write(const LogEntry &entry, llvm::ArrayRef<LogReport> reports) {
     field(report.name, report.value);
   if (entry.valLoss)
     field("val_loss", *entry.valLoss);
+  if (!entry.gradients.empty()) {
+    fmt::format_to(out, ",\"gradients\":{{");
+    for (size_t i = 0; i < entry.gradients.size(); ++i) {
+      fmt::format_to(out, "{}\"", i ? "," : "");
+      appendName(line, entry.gradients[i].first);
+      fmt::format_to(out, "\":");
+      appendNumber(line, entry.gradients[i].second);
+    }
+    fmt::format_to(out, "}}");
+  }
   fmt::format_to(out, "}}\n");
   for (size_t done = 0; done < line.size();) {
     ssize_t written = ::write(descriptor, line.data() + done, line.size() - done);

@@ -6,6 +6,8 @@
 #include "llvm/ADT/ArrayRef.h"
 
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace gptc::runtime {
 
@@ -15,6 +17,7 @@ struct LogEntry {
   std::optional<double> lr, gradNorm, valLoss;
   double tokensPerSecond = 0; // rows a second where the data is rows
   double milliseconds = 0;
+  std::vector<std::pair<std::string, double>> gradients; // norms by parameter, where they are shown
 };
 
 /// A named number beside the fixed fields.

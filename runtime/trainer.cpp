@@ -1,10 +1,12 @@
 #include "runtime/trainer.h"
 
+#include "runtime/gradients.h"
 #include "runtime/interrupt.h"
 #include "runtime/log.h"
 
 #include <chrono>
 #include <cmath>
+#include <utility>
 
 using llvm::Error;
 using llvm::Expected;
@@ -26,6 +28,7 @@ private:
   Error resumeWeights();
   Error takeStep();
   Error afterStep();
+  void showGradients(bool table);
   Error evaluateNow(bool &best);
   Error save(bool best);
   bool due(int64_t interval) const { return interval > 0 && state.step % interval == 0; }
@@ -38,7 +41,7 @@ private:
   BatchShape shape;
   TrainingState state;
   int64_t lastSaved = -1;
-  bool evaluates = false;
+  bool evaluates = false, saidVanished = false, saidExploded = false;
   std::vector<size_t> reportIndices;
   std::vector<LogReport> reports;
   LogEntry entry;
@@ -50,6 +53,7 @@ static Error checkOptions(const TrainOptions &options) {
        {std::tuple("steps", options.steps, int64_t(0)), std::tuple("batch", options.batch, int64_t(1)),
         std::tuple("the evaluation interval", options.evalInterval, int64_t(0)),
         std::tuple("the save interval", options.saveInterval, int64_t(0)),
+        std::tuple("the interval of gradients", options.showGradients, int64_t(0)),
         std::tuple("the number of checkpoints to keep", options.keep, int64_t(1))})
     if (value < least)
       return failure("{} must be at least {}, not {}", name, least, value);
@@ -85,11 +89,14 @@ Error Training::prepare() {
   for (size_t i = 0; i < results.size(); ++i) {
     StringRef name = results[i].name;
     hasLoss |= name == "loss" && results[i].elements() == 1;
-    if (name == "loss" || name == "lr" || name == "grad_norm" || results[i].elements() != 1)
+    bool isNorm = name.starts_with("grad_norm") || name.starts_with("weight_norm");
+    if (name == "loss" || name == "lr" || isNorm || results[i].elements() != 1)
       continue;
     reportIndices.push_back(i);
     reports.push_back({name, 0});
   }
+  if (options.showGradients > 0 && gradientNorms(*step).empty())
+    return failure("the training program returns no norms of gradients, so none can be shown");
   if (!hasLoss)
     return failure("the training program has no scalar result 'loss'");
   return Error::success();
@@ -158,21 +165,43 @@ Error Training::takeStep() {
   entry.tokensPerSecond = seconds > 0 ? double(batch.items) / seconds : 0;
   for (size_t i = 0; i < reports.size(); ++i)
     reports[i].value = ProgramRun::scalarOf(step->resultAt(reportIndices[i]));
+  entry.gradients.clear();
   bool lossBroken = !std::isfinite(entry.loss);
-  if (!lossBroken && (!entry.gradNorm || std::isfinite(*entry.gradNorm))) {
+  bool broken = lossBroken || (entry.gradNorm && !std::isfinite(*entry.gradNorm));
+  if (options.showGradients > 0 && (broken || due(options.showGradients) || state.step + 1 == options.steps))
+    showGradients(!broken || due(options.showGradients));
+  if (!broken) {
     ++state.step;
     job.result.steps = state.step;
     job.result.loss = entry.loss;
     return Error::success();
   }
-  // The update has happened: these weights are never saved.
+  // The step has changed nothing, so it can be looked at again.
   if (log)
     if (Error error = log->write(entry, reports))
       return error;
   std::string kept =
       lastSaved < 0 ? "nothing was saved" : "the last checkpoint is " + checkpointName(lastSaved);
-  return failure("step {}: the {} is {}; training stopped, {}", state.step,
-                 lossBroken ? "loss" : "gradient's norm", lossBroken ? entry.loss : *entry.gradNorm, kept);
+  progress->finish();
+  std::string where = job.diagnose ? job.diagnose(shape, state.step) : "";
+  double value = lossBroken ? entry.loss : *entry.gradNorm;
+  return failure("step {}: the {} is {}; training stopped, {}{}{}", state.step,
+                 lossBroken ? "loss" : "gradient's norm", std::isnan(value) ? NAN : value, kept,
+                 where.empty() ? "" : "\n", StringRef(where).rtrim());
+}
+
+void Training::showGradients(bool table) {
+  std::vector<GradientNorm> norms = gradientNorms(*step);
+  for (const GradientNorm &norm : norms)
+    entry.gradients.push_back({norm.name, norm.gradient});
+  if (table)
+    progress->message(fmt::format("gradients of step {} (norms)\n{}", state.step, gradientTable(norms)));
+  if (!std::isfinite(entry.loss) || !std::isfinite(entry.gradNorm.value_or(0)))
+    return; // that is said in other words
+  for (auto [said, text] :
+       {std::pair(&saidVanished, vanishedGradient(norms)), std::pair(&saidExploded, explodedGradient(norms))})
+    if (!text.empty() && !std::exchange(*said, true))
+      progress->message(fmt::format("warning: step {}: {}", state.step, text));
 }
 
 Error Training::evaluateNow(bool &best) {
@@ -205,9 +234,12 @@ Error Training::evaluateNow(bool &best) {
 Error Training::save(bool best) {
   if (!job.run || lastSaved == state.step)
     return Error::success();
-  if (Error error = job.store->checkFinite())
-    return failure("after step {}: {}; not saved, training stopped", state.step - 1,
-                   llvm::toString(std::move(error)));
+  if (Error error = job.store->checkFinite()) {
+    progress->finish();
+    std::string where = job.diagnose ? job.diagnose(shape, state.step) : "";
+    return failure("after step {}: {}; not saved, training stopped{}{}", state.step - 1,
+                   llvm::toString(std::move(error)), where.empty() ? "" : "\n", StringRef(where).rtrim());
+  }
   if (Error error = job.run->save(*job.store, state, best, options.keep))
     return error;
   lastSaved = state.step;

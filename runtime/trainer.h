@@ -14,6 +14,7 @@ struct TrainOptions {
   int64_t saveInterval = 0; // steps between checkpoints, and one at the end; 0: only then
   int64_t keep = 2;         // checkpoints kept, beside the best
   uint64_t seed = 0;
+  int64_t showGradients = 0; // steps between tables of gradient norms, which the step must return; 0: none
 };
 
 struct TrainJob {
@@ -21,6 +22,10 @@ struct TrainJob {
   Program step; // one step: loss, gradients, update
   /// Compiles the evaluation when it is first needed. Empty: no evaluation.
   std::function<llvm::Expected<Program>()> compileEval;
+  /// Says which value of a step was not finite, given what the step took. Asked
+  /// once, when the loss or the gradient's norm has turned out so; such a step
+  /// leaves the variables as they were. Empty: nothing is said.
+  std::function<std::string(const BatchShape &shape, int64_t step)> diagnose;
 
   VariableStore *store = nullptr;
   Arena *arena = nullptr;

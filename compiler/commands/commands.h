@@ -12,6 +12,7 @@ int checkCommand(llvm::ArrayRef<const char *> words);
 int trainCommand(llvm::ArrayRef<const char *> words);
 int generateCommand(llvm::ArrayRef<const char *> words);
 int evalCommand(llvm::ArrayRef<const char *> words);
+int weightsCommand(llvm::ArrayRef<const char *> words);
 int runCommand(llvm::ArrayRef<const char *> words);
 int dumpCommand(llvm::ArrayRef<const char *> words);
 int tokenizerCommand(llvm::ArrayRef<const char *> words);

@@ -1,4 +1,5 @@
 // gptc eval: the loss of a trained model on other data.
+#include "compiler/classes.h"
 #include "compiler/commands/commands.h"
 #include "compiler/trained.h"
 #include "compiler/translation.h"
@@ -9,6 +10,9 @@
 #include "runtime/files.h"
 #include "runtime/interrupt.h"
 
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -60,6 +64,86 @@ static int printBleu(Session &session, Machine &machine, const runtime::RunDirec
   return Success;
 }
 
+namespace {
+/// How often each class of a column was taken for each.
+struct Confusion {
+  ClassResult over;
+  std::vector<int64_t> counts; // [actual, predicted]; what is no number counts nowhere
+
+  void print() const {
+    const std::vector<std::string> &names = over.column.classes;
+    size_t width = over.title.size();
+    for (const std::string &name : names)
+      width = std::max(width, name.size());
+    auto cell = [&](llvm::StringRef text) {
+      llvm::outs() << "  " << llvm::right_justify(text, unsigned(width));
+    };
+    llvm::outs() << "\n"
+                 << over.title << ": a row for what is, a column for what the model says\n"
+                 << std::string(width, ' ');
+    for (const std::string &name : names)
+      cell(name);
+    for (size_t actual = 0; actual < names.size(); ++actual) {
+      llvm::outs() << "\n" << llvm::left_justify(names[actual], unsigned(width));
+      for (size_t predicted = 0; predicted < names.size(); ++predicted)
+        cell(std::to_string(counts[actual * names.size() + predicted]));
+    }
+    llvm::outs() << "\n";
+  }
+};
+} // namespace
+
+/// The confusions of the model's outputs over classes; none where it has none.
+static llvm::Expected<std::vector<Confusion>> confusions(Session &session, Machine &machine, int64_t bound,
+                                                         runtime::Loader::Part part, uint64_t seed) {
+  std::vector<Confusion> found;
+  bool hasClasses = llvm::any_of(session.spec.columns, [](const DataSpec::Column &c) { return c.isClass; });
+  if (!hasClasses || session.model->outputs().empty())
+    return found;
+  auto program = session.compile(session.pipeline(ProgramKind::Outputs, bound, true));
+  if (!program)
+    return program.takeError();
+  for (ClassResult &over : classResults(*session.model, *program)) {
+    size_t count = over.column.classes.size();
+    found.push_back({std::move(over), std::vector<int64_t>(count * count)});
+  }
+  if (found.empty())
+    return found;
+  auto ready = machine.bind(std::move(*program));
+  if (!ready)
+    return ready.takeError();
+  runtime::ProgramRun &run = **ready;
+  // The labels are no input of the outputs: they get memory of their own.
+  std::vector<runtime::InputBuffer> inputs(run.inputs());
+  std::vector<runtime::TensorInfo> infos(found.size());
+  std::vector<std::vector<int32_t>> labels(found.size(), std::vector<int32_t>(size_t(bound)));
+  for (size_t i = 0; i < found.size(); ++i) {
+    infos[i].name = found[i].over.column.name;
+    infos[i].type = runtime::DType::I32;
+    infos[i].shape = {bound};
+    infos[i].extents = {"b"};
+    inputs.push_back({&infos[i], reinterpret_cast<char *>(labels[i].data())});
+  }
+  if (llvm::Error error = session.loader->check(inputs))
+    return error;
+  runtime::BatchShape shape = run.batchShape();
+  for (int64_t i = 0, n = session.loader->evaluationBatches(part, shape); i < n; ++i) {
+    if (runtime::interrupted())
+      break;
+    runtime::Batch batch = session.loader->evaluation(part, shape, i, inputs);
+    if (llvm::Error error = run.setBatch(batch.rows, batch.length))
+      return error;
+    run.setLoopInputs(seed, 0, i * shape.rows);
+    run.run();
+    for (size_t c = 0; c < found.size(); ++c)
+      for (int64_t row = 0; row < batch.rows; ++row)
+        if (int64_t predicted = found[c].over.likeliest(run, row); predicted >= 0)
+          ++found[c].counts[size_t(labels[c][size_t(row)]) * found[c].over.column.classes.size() +
+                            size_t(predicted)];
+  }
+  return found;
+}
+
 int gptc::evalCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
   std::string path, which = "latest", part = "all";
@@ -69,8 +153,10 @@ int gptc::evalCommand(llvm::ArrayRef<const char *> words) {
   Arguments arguments(
       "eval RUN --data FILE",
       "Prints the loss and the reports of a trained model on data, one `name value` a line:\n"
-      "means over all tokens or rows. For pairs also the perplexity, exp(loss), and the BLEU of\n"
-      "translations (all of --data, or the validation part), one line for each --beam.");
+      "means over all tokens or rows. Where the model has a class column and an output over its\n"
+      "classes, a table follows: how often each class was taken for each. For pairs also the\n"
+      "perplexity, exp(loss), and the BLEU of translations (all of --data, or the validation\n"
+      "part), one line for each --beam.");
   arguments.positional("RUN", "the directory of a run", path);
   arguments.option("--data", "FILE", "the text or table; for pairs of lines two files, source first", data);
   arguments.choice("--part", "all of it (default), or only the part that training keeps for validation",
@@ -129,12 +215,20 @@ int gptc::evalCommand(llvm::ArrayRef<const char *> words) {
     return reportError(evaluation.takeError());
   if (evaluation->stopped)
     return Interrupted;
+  auto tables =
+      confusions(session, **machine, batch, part == "all" ? Part::All : Part::Validation, uint64_t(seed));
+  if (!tables)
+    return reportError(tables.takeError());
+  if (runtime::interrupted())
+    return Interrupted;
   llvm::outs() << llvm::formatv("loss {0:f6}\n", evaluation->loss);
   if (isPairs)
     llvm::outs() << llvm::formatv("perplexity {0:f4}\n", std::exp(evaluation->loss));
   for (const auto &[name, value] : evaluation->reports)
     llvm::outs() << llvm::formatv("{0} {1:f6}\n", name, value);
   llvm::outs() << session.loader->items() << " " << evaluation->items << "\n";
+  for (const Confusion &table : *tables)
+    table.print();
   llvm::outs().flush();
   if (isPairs && !noBleu)
     return printBleu(session, **machine, *run, data, part != "all", beams, translation, which);

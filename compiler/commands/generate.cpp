@@ -14,6 +14,8 @@
 #include "llvm/Support/Unicode.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <utility>
+
 using namespace gptc;
 
 /// The output over the vocabulary: the first one, as the file declares it.
@@ -39,7 +41,7 @@ static void printCandidates(const runtime::Tokenizer &tokenizer, int32_t token,
 
 int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
-  std::string path, prompt = "\n", which = "latest", data;
+  std::string path, prompt = "\n", pad, which = "latest", data;
   int64_t tokens = 300, topK = 0, seed = 1, candidates = 0;
   bool greedy = false;
   double temperature = 1.0, topP = 1.0;
@@ -51,6 +53,8 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
       "A model of pairs translates the prompt, or each line of a file, by beam search.");
   arguments.positional("RUN", "the directory of a run", path);
   arguments.option("--prompt", "TEXT", "the text to go on from (default: a new line)", prompt);
+  arguments.option("--pad", "SYMBOL",
+                   "what fills a window of fixed length up on the left of a shorter prompt", pad);
   arguments.option("--tokens", "N", "how many tokens to make (default 300)", tokens, 0, INT64_MAX);
   arguments.option("--temperature", "T",
                    "below 1 plainer, above 1 wilder, 0 always the likeliest (default 1)", temperature, 0,
@@ -127,10 +131,23 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   generation.result = logitsName(session);
   if (llvm::Error error = generation.sampling.check())
     return arguments.usageError(llvm::toString(std::move(error)));
-  std::vector<int32_t> promptTokens;
+  auto padding = session.model->generate().find("pad");
+  if (!arguments.given("--pad") && padding != session.model->generate().end())
+    pad = padding->second.word;
+  std::vector<int32_t> promptTokens, padTokens;
+  if (llvm::Error error = session.tokenizer->encode(pad, padTokens, "pad"))
+    return reportError(std::move(error));
+  if (padTokens.size() == 1)
+    generation.pad = padTokens[0];
+  if (padTokens.size() > 1 || (padTokens.empty() && arguments.given("--pad"))) {
+    reportError("pad is one token, but \"" + llvm::Twine(pad) + "\" is " + llvm::Twine(padTokens.size()));
+    return Failure;
+  }
+  if (generation.pad && !arguments.given("--prompt"))
+    prompt.clear(); // starts from pads alone
   if (llvm::Error error = session.tokenizer->encode(prompt, promptTokens, "the prompt"))
     return reportError(std::move(error));
-  if (promptTokens.empty())
+  if (promptTokens.empty() && !generation.pad)
     return reportError(
         runtime::failure("the prompt is empty: the model needs at least one token to go on from"));
 
@@ -153,11 +170,16 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
       printCandidates(*session.tokenizer, token, from);
     };
     whole = prompt;
-  } else {
-    llvm::outs() << prompt;
   }
+  // Nothing is printed before it is sure that the model can go on.
+  bool started = candidates;
+  auto start = [&] {
+    if (!std::exchange(started, true))
+      llvm::outs() << prompt;
+  };
   auto made =
       runtime::generate(**bound, *session.tokenizer, promptTokens, generation, [&](llvm::StringRef text) {
+        start();
         if (candidates)
           whole += text;
         else
@@ -165,10 +187,13 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
         llvm::outs().flush();
         return !llvm::outs().has_error();
       });
-  if (candidates)
+  if (made)
+    start();
+  if (candidates && (made || whole != prompt))
     llvm::outs() << "\n" << whole;
   if (!made) {
-    llvm::outs() << "\n";
+    if (candidates ? whole != prompt : started)
+      llvm::outs() << "\n";
     return reportError(made.takeError());
   }
   llvm::outs() << "\n";

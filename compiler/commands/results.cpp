@@ -88,6 +88,17 @@ std::string exact(const ResultView &view, int64_t index) {
   return view.info->type == runtime::DType::F32 ? fmt::format("{}", float(value)) : fmt::format("{}", value);
 }
 
+const ClassResult *classResultOf(const std::vector<ClassResult> &classes, size_t result) {
+  auto found = llvm::find_if(classes, [&](const ClassResult &one) { return one.result == result; });
+  return found == classes.end() ? nullptr : &*found;
+}
+
+/// The name of the likeliest class of an example; "" where a number is NaN.
+std::string className(const ClassResult &result, const runtime::ProgramRun &run, int64_t row) {
+  int64_t likeliest = result.likeliest(run, row);
+  return likeliest < 0 ? "" : result.column.classes[size_t(likeliest)];
+}
+
 std::string joined(const std::vector<int64_t> &place) {
   std::vector<std::string> words;
   for (int64_t p : place)
@@ -97,18 +108,21 @@ std::string joined(const std::vector<int64_t> &place) {
 
 class CsvPrinter : public ResultPrinter {
 public:
-  explicit CsvPrinter(const runtime::ProgramRun &run) : run(run) {}
+  CsvPrinter(const runtime::ProgramRun &run, std::vector<ClassResult> classes)
+      : run(run), classes(std::move(classes)) {}
 
   void header() override {
     llvm::outs() << "example";
-    for (const ResultInfo &info : run.program().results) {
+    for (size_t r = 0; r < run.program().results.size(); ++r) {
+      const ResultInfo &info = run.program().results[r];
       Elements elements(run, info);
+      const ClassResult *over = classResultOf(classes, r);
       for (int64_t i = 0; i < elements.count; ++i) {
-        // Names with commas are quoted, as RFC 4180 has it.
-        std::string name = info.name + (elements.rank() ? "[" + joined(elements.place(i)) + "]" : "");
-        bool quoted = name.find_first_of(",\"") != std::string::npos;
-        llvm::outs() << "," << (quoted ? "\"" + name + "\"" : name);
+        std::string place = over ? over->column.classes[size_t(i)] : joined(elements.place(i));
+        llvm::outs() << "," << csvField(info.name + (elements.rank() ? "[" + place + "]" : ""));
       }
+      if (over)
+        llvm::outs() << "," << csvField(over->title);
     }
     llvm::outs() << "\n";
   }
@@ -125,6 +139,8 @@ public:
           if (elements.inside(place))
             llvm::outs() << exact(view, elements.offset(row, place));
         }
+        if (const ClassResult *over = classResultOf(classes, r))
+          llvm::outs() << "," << csvField(className(*over, run, row));
       }
       llvm::outs() << "\n";
     }
@@ -132,14 +148,17 @@ public:
 
 private:
   const runtime::ProgramRun &run;
+  std::vector<ClassResult> classes;
   int64_t example = 0;
 };
 
 class TablePrinter : public ResultPrinter {
 public:
   TablePrinter(const runtime::ProgramRun &run, const runtime::Tokenizer *tokenizer,
-               std::map<std::string, std::string> streams, std::set<std::string> only)
-      : run(run), tokenizer(tokenizer), streams(std::move(streams)), only(std::move(only)) {}
+               std::map<std::string, std::string> streams, std::set<std::string> only,
+               std::vector<ClassResult> classes)
+      : run(run), tokenizer(tokenizer), streams(std::move(streams)), only(std::move(only)),
+        classes(std::move(classes)) {}
 
   void rows(const runtime::Batch &batch) override {
     for (int64_t row = 0; row < batch.rows; ++row, ++example) {
@@ -148,7 +167,7 @@ public:
       for (size_t r = 0; r < run.program().results.size(); ++r) {
         ResultView view = run.resultAt(r);
         if (only.empty() || only.count(view.info->name))
-          print(view, row);
+          print(view, row, classResultOf(classes, r));
       }
     }
   }
@@ -156,7 +175,7 @@ public:
 private:
   using Lines = std::vector<std::vector<std::string>>;
 
-  void print(const ResultView &view, int64_t row) {
+  void print(const ResultView &view, int64_t row, const ClassResult *over) {
     Elements elements(run, *view.info);
     size_t rank = elements.rank();
     // Of what stands in front, each place has a matrix of its own.
@@ -167,7 +186,7 @@ private:
       if (rank == 0) {
         lines[0] = numbers({elementOf(view, elements.offset(row, place))});
       } else {
-        std::vector<std::string> columns = heads(elements, rank - 1, row);
+        std::vector<std::string> columns = over ? over->column.classes : heads(elements, rank - 1, row);
         std::vector<std::string> names =
             rank > 1 ? heads(elements, rank - 2, row) : std::vector<std::string>{""};
         std::vector<double> values;
@@ -188,6 +207,8 @@ private:
         }
       }
       align(lines);
+      if (over)
+        llvm::outs() << over->title << ": " << className(*over, run, row) << "\n";
       llvm::outs() << "\n";
     } while (advance(elements, place));
   }
@@ -277,20 +298,33 @@ private:
   const runtime::Tokenizer *tokenizer;
   std::map<std::string, std::string> streams;
   std::set<std::string> only;
+  std::vector<ClassResult> classes;
   int64_t example = 0;
 };
 
 } // namespace
 
-std::unique_ptr<ResultPrinter> gptc::printCsv(const runtime::ProgramRun &run) {
-  return std::make_unique<CsvPrinter>(run);
+std::unique_ptr<ResultPrinter> gptc::printCsv(const runtime::ProgramRun &run,
+                                              std::vector<ClassResult> classes) {
+  return std::make_unique<CsvPrinter>(run, std::move(classes));
 }
 
 std::unique_ptr<ResultPrinter> gptc::printTables(const runtime::ProgramRun &run,
                                                  const runtime::Tokenizer *tokenizer,
                                                  std::map<std::string, std::string> streams,
-                                                 std::set<std::string> only) {
-  return std::make_unique<TablePrinter>(run, tokenizer, std::move(streams), std::move(only));
+                                                 std::set<std::string> only,
+                                                 std::vector<ClassResult> classes) {
+  return std::make_unique<TablePrinter>(run, tokenizer, std::move(streams), std::move(only),
+                                        std::move(classes));
+}
+
+std::string gptc::csvField(const std::string &text) {
+  if (text.find_first_of(",\"\n\r") == std::string::npos)
+    return text;
+  std::string quoted = "\"";
+  for (char c : text)
+    quoted += c == '"' ? "\"\"" : std::string(1, c);
+  return quoted + "\"";
 }
 
 std::string gptc::visibleToken(const runtime::Tokenizer &tokenizer, int32_t token) {

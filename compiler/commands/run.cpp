@@ -171,10 +171,11 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
 
   runtime::InterruptGuard guard;
   runtime::ProgramRun &run = **bound;
+  std::vector<ClassResult> classes = classResults(*session.model, run.program());
   std::unique_ptr<ResultPrinter> printer =
-      format == "csv"
-          ? printCsv(run)
-          : printTables(run, session.tokenizer.get(), streamsOf(session.spec), {show.begin(), show.end()});
+      format == "csv" ? printCsv(run, std::move(classes))
+                      : printTables(run, session.tokenizer.get(), streamsOf(session.spec),
+                                    {show.begin(), show.end()}, std::move(classes));
   if (!hasData || needed.empty() || hasPrompt) {
     runtime::Batch one;
     one.rows = 1;

@@ -1,5 +1,6 @@
 // gptc train: from a model and data to a run.
 #include "compiler/commands/commands.h"
+#include "compiler/diagnose.h"
 #include "compiler/payload.h"
 #include "compiler/session.h"
 #include "compiler/trained.h"
@@ -23,7 +24,7 @@ namespace {
 struct TrainRequest {
   std::string model, out, resume, init, fromIr, stage;
   std::vector<std::string> data, validation;
-  int64_t seed = 1, keep = 2;
+  int64_t seed = 1, keep = 2, showGradients = 0;
   bool seedGiven = false, dtypeGiven = false;
 };
 
@@ -230,6 +231,7 @@ llvm::Error Training::writeConfig(int64_t batch) {
 llvm::Expected<runtime::Program> Training::compileStep() {
   PipelineOptions pipeline =
       session.pipeline(ProgramKind::Train, session.trainingBatch(), !session.wholeBatches());
+  pipeline.gradientNorms = request.showGradients > 0;
   if (module)
     return session.compile(pipeline, *module, stage);
   return session.compile(pipeline);
@@ -271,8 +273,11 @@ int Training::train() {
   job.options.evalInterval =
       int64_t(field("eval_every", double(std::max<int64_t>(1, job.options.steps / 4))));
   job.options.saveInterval = int64_t(field("save_every", double(job.options.evalInterval)));
+  if (session.spec.validation == 0 && request.validation.empty())
+    job.options.evalInterval = 0;
   job.options.keep = request.keep;
   job.options.seed = request.seed;
+  job.options.showGradients = request.showGradients;
   job.resume = config.has_value();
   job.initFile = request.init;
   job.loader = session.loader.get();
@@ -320,6 +325,9 @@ int Training::train() {
     return writeConfig(batch);
   };
   job.compileEval = [&] { return session.compile(session.pipeline(ProgramKind::Eval, batch, true)); };
+  job.diagnose = [&](const runtime::BatchShape &shape, int64_t step) {
+    return diagnoseStep(session, store, arena, **pool, shape, uint64_t(request.seed), step);
+  };
   int64_t parameters = 0;
   for (const runtime::VariableInfo &variable : job.init.variables)
     if (variable.parameter)
@@ -372,6 +380,10 @@ int gptc::trainCommand(llvm::ArrayRef<const char *> words) {
   arguments.option("--seed", "N", "of initial weights, batches and random masks", request.seed, 0, INT32_MAX);
   addSetOption(arguments, options);
   arguments.option("--keep", "N", "checkpoints to keep, beside the best", request.keep, 1, 1000000);
+  arguments.option("--show-gradients", "N",
+                   "every N steps, the norm of each parameter's gradient (also in log.jsonl), and a\n"
+                   "                         warning where one is below 1e-7 or above 1e3 of its weight's",
+                   request.showGradients, 1, INT64_MAX / 2);
   arguments.choice("--dtype", "the type of floating-point numbers", {"f32", "f64"}, options.dtype);
   arguments.option("--from-ir", "FILE", "go on from what `gptc dump --stage` printed", request.fromIr);
   arguments.option("--stage", "STAGE", "with --from-ir: the stage of FILE, where it is not what FILE says",

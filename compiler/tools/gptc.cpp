@@ -26,6 +26,7 @@ static constexpr Command commands[] = {
     {"generate", "continue a text with a trained model", generateCommand},
     {"eval", "the loss of a trained model on other data", evalCommand},
     {"run", "the outputs of a model for given inputs", runCommand},
+    {"weights", "the parameters of a trained model, and which of their rows are alike", weightsCommand},
     {"dump", "the IR at a named stage of compiling", dumpCommand},
     {"tokenizer", "learn a vocabulary, and turn text into tokens and back", tokenizerCommand},
     {"bleu", "how near translations are to references", bleuCommand},

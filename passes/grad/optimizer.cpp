@@ -134,11 +134,43 @@ public:
     })[0];
   }
 
+  /// The norm of a parameter's gradient for each of its copies, and that of the
+  /// parameter itself.
+  std::pair<Value, Value> normsOfCopies(Parameter parameter) {
+    VariableOp variable = parameter.variable;
+    Value weight = GetOp::create(builder, variable.getLoc(), variable.getType(),
+                                 FlatSymbolRefAttr::get(variable.getSymNameAttr()));
+    return {normOfCopies(parameter.gradient, variable.getCopies()),
+            normOfCopies(weight, variable.getCopies())};
+  }
+
+  Value normOfCopies(Value value, int64_t copies) {
+    Location at = value.getLoc();
+    DimsAttr dims = dimsOf(value);
+    int64_t rank = dims.size();
+    std::optional<ReductionKind> sum;
+    if (copies < rank)
+      sum = ReductionKind::sum;
+    Value squares = GenericOp::create(builder, at, dims, copies, sum, ValueRange{}, value,
+                                      builder.getMultiDimIdentityMap(rank),
+                                      [](OpBuilder &b, Location l, ValueRange args) -> SmallVector<Value> {
+                                        return {Scalars{b, l}.mul(args[0], args[0])};
+                                      })
+                        ->getResult(0);
+    return GenericOp::create(builder, at, dimsOf(squares), copies, std::nullopt, ValueRange{}, squares,
+                             builder.getMultiDimIdentityMap(copies),
+                             [](OpBuilder &b, Location l, ValueRange args) -> SmallVector<Value> {
+                               return {Scalars{b, l}.unary<math::SqrtOp>(args[0])};
+                             })
+        ->getResult(0);
+  }
+
   /// What all updates share, computed once a step in f64: clipping's scale, the
   /// step's length, its decay, what the second moment's root is divided by, and
-  /// the weight that the new parameters have in their average.
-  void shareScalars(Value norm, Value rate, Value step, Type element) {
-    shared = onScalars({norm, rate, step}, [&](Scalars s, ValueRange args) -> SmallVector<Value> {
+  /// whether the step is finite (1, else 0), and the weight that the new
+  /// parameters have in their average.
+  void shareScalars(Value loss, Value norm, Value rate, Value step, Type element) {
+    shared = onScalars({norm, rate, step, loss}, [&](Scalars s, ValueRange args) -> SmallVector<Value> {
       Type wide = s.builder.getF64Type();
       Value one = s.constant(wide, 1), rate = s.cast(args[1], wide), scale = one;
       if (settings.clip) {
@@ -153,7 +185,11 @@ public:
         length = s.div(rate, s.sub(one, power(s, settings.beta1, count)));
         root = s.unary<math::SqrtOp>(s.sub(one, power(s, settings.beta2, count)));
       }
-      SmallVector<Value> values = {scale, length, keep, root};
+      // 0 * x is 0 for finite x only.
+      Value spoilt = s.add(s.mul(s.cast(args[0], wide), 0), s.mul(s.cast(args[3], wide), 0));
+      Value zero = s.constant(wide, 0);
+      Value finite = s.select(s.compare(arith::CmpFPredicate::OEQ, spoilt, zero), one, zero);
+      SmallVector<Value> values = {scale, length, keep, root, finite};
       if (settings.average) {
         // (1 - d) / (1 - d^n) for the n-th parameters averaged: what a sum with
         // weights d^age divided by the sum of weights comes to.
@@ -214,6 +250,12 @@ public:
                               Value rest = s.sub(s.constantLike(weight, 1), weight);
                               next.push_back(s.add(s.mul(next[0], weight), s.mul(average, rest)));
                             }
+                            // A step that is not finite leaves everything as it was.
+                            Value finite = s.cast(args[targets.size() + 5], next[0].getType());
+                            Value moves =
+                                s.compare(arith::CmpFPredicate::OGT, finite, s.constantLike(finite, 0));
+                            for (auto [value, old] : llvm::zip(next, args))
+                              value = s.select(moves, value, old);
                             return next;
                           });
     for (auto [target, value] : llvm::zip_equal(targets, updated->getResults()))
@@ -300,10 +342,11 @@ private:
   Location loc;
   AffineMap scalarMap;
   DimsAttr noDims;
-  SmallVector<Value> shared; // scale, length, keep, root
+  SmallVector<Value> shared; // scale, length, keep, root, finite, and perhaps the weight of an average
 };
 
 struct OptimizerPass : impl::OptimizerPassBase<OptimizerPass> {
+  using OptimizerPassBase::OptimizerPassBase;
   void getDependentDialects(DialectRegistry &registry) const override {
     registry.insert<arith::ArithDialect, math::MathDialect, GptDialect>();
   }
@@ -353,7 +396,9 @@ struct OptimizerPass : impl::OptimizerPassBase<OptimizerPass> {
     auto element = cast<FloatType>(getElementTypeOrSelf(parameters[0].gradient.getType()));
     UpdateBuilder update(main, settings, symbols);
     Value norm = update.norm(parameters, element);
-    update.shareScalars(norm, *rate, step, element);
+    std::optional<unsigned> objective = findOutput(main, "loss");
+    update.shareScalars(objective ? main.front().getTerminator()->getOperand(*objective) : norm, norm, *rate,
+                        step, element);
     for (const Parameter &parameter : parameters)
       if (failed(update.update(parameter)))
         return failure();
@@ -364,6 +409,16 @@ struct OptimizerPass : impl::OptimizerPassBase<OptimizerPass> {
       resultDicts.push_back(builder.getDictionaryAttr(
           NamedAttribute(builder.getStringAttr(outputAttr), builder.getStringAttr(name))));
     }
+    if (gradientNorms)
+      for (Parameter parameter : parameters) {
+        auto [gradient, weight] = update.normsOfCopies(parameter);
+        for (auto [what, value] : {std::pair("grad_norm(", gradient), std::pair("weight_norm(", weight)}) {
+          std::string name = (what + parameter.variable.getSymName() + ")").str();
+          results.push_back(value);
+          resultDicts.push_back(builder.getDictionaryAttr(
+              NamedAttribute(builder.getStringAttr(outputAttr), builder.getStringAttr(name))));
+        }
+      }
     setResults(main, results, resultDicts);
     cleanUp(main);
     return success();

@@ -93,7 +93,9 @@ Expected<std::unique_ptr<PairsLoader>> PairsLoader::create(StringRef sourceText,
     return failure("{} has {} line{}, {} has {}: the lines of the two files are pairs, so they need as many",
                    names.first, count, count == 1 ? "" : "s", names.second, targetCount);
   loader->count = count;
-  loader->split = count == 1 || !options.holdOut ? count : count - std::max<int64_t>(1, count / 10);
+  bool apart = options.holdOut && options.validation > 0;
+  int64_t kept = apart ? std::max<int64_t>(1, int64_t(double(count) * options.validation + 1e-6)) : 0;
+  loader->split = std::max<int64_t>(1, count - kept);
   for (int64_t pair = 0; pair < loader->split; ++pair)
     if (!loader->source.tooLong(pair) && !loader->target.tooLong(pair))
       loader->kept.push_back(pair);

@@ -16,7 +16,8 @@ struct PairsSide {
 
 struct PairsOptions {
   PairsSide source, target;
-  bool holdOut = true; // the last 10 % of the pairs are for validation, not for training
+  bool holdOut = true;     // the last pairs are for validation, not for training
+  double validation = 0.1; // their share; rounded down, at least 1 pair
 };
 
 /// Of a line w1 ... wn, `source` is w1 ... wn </s>; `target` is <s> w1 ... wn,

@@ -67,6 +67,24 @@ static Error readClasses(const CsvTable &table, RowsColumn &spec, std::vector<in
   return Error::success();
 }
 
+static Error checkDistribution(const CsvTable &table, const RowsColumn &spec, ArrayRef<double> values) {
+  size_t width = spec.sources.size();
+  for (size_t row = 0; row < table.rows.size(); ++row) {
+    double total = 0;
+    for (size_t s = 0; s < width; ++s) {
+      double value = values[row * width + s];
+      total += value;
+      if (value < 0)
+        return failure("{}: '{}' is {} in this row; a share of a distribution is not below 0",
+                       placeOf(table, table.rows[row].front()), spec.sources[s], value);
+    }
+    if (std::fabs(total - 1) > 1e-4)
+      return failure("{}: {} add up to {} in this row; the shares of a distribution add up to 1",
+                     placeOf(table, table.rows[row].front()), fmt::join(spec.sources, " + "), total);
+  }
+  return Error::success();
+}
+
 Expected<std::unique_ptr<RowsLoader>> RowsLoader::open(StringRef path, const RowsOptions &options) {
   auto buffer = readFile(path);
   if (!buffer)
@@ -86,7 +104,7 @@ Expected<std::unique_ptr<RowsLoader>> RowsLoader::create(StringRef text, StringR
   auto loader = std::make_unique<RowsLoader>();
   loader->source = source.str();
   loader->count = int64_t(table->rows.size());
-  loader->split(options.seed, options.holdOut);
+  loader->split(options.seed, options.holdOut ? options.validation : 0);
   for (const RowsColumn &spec : options.columns) {
     if (!options.needed.empty() && !llvm::is_contained(options.needed, spec.name))
       continue;
@@ -104,6 +122,9 @@ Expected<std::unique_ptr<RowsLoader>> RowsLoader::create(StringRef text, StringR
     if (Error error = spec.isClass ? readClasses(*table, column.spec, column.labels)
                                    : readNumbers(*table, spec.sources, column.values))
       return error;
+    if (spec.isDistribution)
+      if (Error error = checkDistribution(*table, spec, column.values))
+        return error;
     if (spec.standardise && !spec.isClass)
       if (Error error = loader->standardise(column, facts))
         return error;
@@ -118,12 +139,13 @@ static void shuffle(llvm::MutableArrayRef<int32_t> order, uint64_t seed, RandomU
     std::swap(order[i - 1], order[randomBelow(randomBits(seed, use, key, i), i)]);
 }
 
-void RowsLoader::split(uint64_t seed, bool holdOut) {
+void RowsLoader::split(uint64_t seed, double validation) {
   order.resize(size_t(count));
   for (int64_t i = 0; i < count; ++i)
     order[size_t(i)] = int32_t(i);
   shuffle(order, seed, RandomUse::Split, 0);
-  trainingCount = count == 1 || !holdOut ? count : count - std::max<int64_t>(1, count / 10);
+  int64_t kept = validation > 0 ? std::max<int64_t>(1, int64_t(double(count) * validation + 1e-6)) : 0;
+  trainingCount = std::max<int64_t>(1, count - kept);
   epochOrder.resize(size_t(trainingCount));
 }
 

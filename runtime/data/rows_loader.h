@@ -14,12 +14,14 @@ struct RowsColumn {
   bool standardise = false;         // (value - mean) / deviation of the training part
   bool isClass = false;             // labels as i32
   std::vector<std::string> classes; // the labels in order; empty: those of the table, sorted
+  bool isDistribution = false;      // a row's numbers are none below 0 and add up to 1
 };
 
 struct RowsOptions {
   std::vector<RowsColumn> columns;
   uint64_t seed = 0;               // of the split
-  bool holdOut = true;             // 10 % of the rows are for validation, not for training
+  bool holdOut = true;             // rows are kept for validation, not for training
+  double validation = 0.1;         // their share; rounded down, at least 1 row
   std::vector<std::string> needed; // inputs to read; empty: all
   /// What facts() gave when the model was trained: its statistics and classes
   /// then count, not this table's.
@@ -27,8 +29,8 @@ struct RowsOptions {
 };
 
 /// Inputs: f32 or f64 [batch] or [batch, sources], classes i32 [batch]. A
-/// seeded shuffle makes 90 % of the rows (all, without holdOut) the training part; each epoch goes
-/// over it in an order of its own, keyed by the seed.
+/// seeded shuffle keeps `validation` of the rows (none, without holdOut) apart, the others are the training
+/// part; each epoch goes over it in an order of its own, keyed by the seed.
 class RowsLoader : public Loader {
 public:
   static llvm::Expected<std::unique_ptr<RowsLoader>> open(llvm::StringRef path, const RowsOptions &options);
@@ -63,7 +65,7 @@ private:
     std::vector<double> mean, deviation;
   };
 
-  void split(uint64_t seed, bool holdOut);
+  void split(uint64_t seed, double validation);
   llvm::Error standardise(Column &column, const llvm::json::Object *facts);
   void shuffleEpoch(uint64_t seed, int64_t epoch);
   void fill(llvm::ArrayRef<InputBuffer> inputs, int64_t to, int64_t row) const;

@@ -4,6 +4,7 @@
 #include "runtime/random.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 using llvm::ArrayRef;
@@ -34,9 +35,9 @@ TextLoader::create(StringRef text, StringRef source, const Tokenizer &tokenizer,
   if (Error error = tokenizer.encode(text, loader->tokens, source))
     return error;
   loader->tokens.shrink_to_fit();
-  // In integers: 0.9 * n would round differently for some n.
-  loader->split = options.holdOut ? loader->tokenCount() / 10 * 9 + loader->tokenCount() % 10 * 9 / 10
-                                  : loader->tokenCount();
+  // Rounded up, but not for the last bit of a product that is whole.
+  double kept = std::ceil(double(loader->tokenCount()) * options.validation * (1 - 1e-12));
+  loader->split = loader->tokenCount() - (options.holdOut ? int64_t(kept) : 0);
   return loader;
 }
 
@@ -61,9 +62,9 @@ Error TextLoader::check(ArrayRef<InputBuffer> inputs) const {
 Error TextLoader::checkTraining(const BatchShape &shape) const {
   if (split < options.context + 1)
     return failure(
-        "{}: the text is too short: {} {} tokens, a window needs {} (context {} and the one that follows)",
-        source, options.holdOut ? "the first 90 % are" : "it has", split, options.context + 1,
-        options.context);
+        "{}: the text is too short: its training part has {} tokens, a window needs {} (context {} and the "
+        "one that follows)",
+        source, split, options.context + 1, options.context);
   return Error::success();
 }
 

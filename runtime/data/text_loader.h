@@ -9,13 +9,14 @@ namespace gptc::runtime {
 struct TextOptions {
   std::string stream = "token"; // inputs are "token" and "next(token)"
   int64_t context = 0;          // the stream's bound: tokens in a window
-  bool holdOut = true;          // the last 10 % are for validation, not for training
+  bool holdOut = true;          // the last tokens are for validation, not for training
+  double validation = 0.1;      // their share
 };
 
 /// Windows [batch, t] i32 of a text and, one token further, of its targets.
-/// The first 90 % of the tokens (all, without holdOut) are for training, in windows at random places
-/// keyed by seed, step and row; the rest, in windows one after the other that
-/// predict each token once, for validation.
+/// The first 1 - `validation` of the tokens (all, without holdOut) are for training, in windows at random
+/// places keyed by seed, step and row; the rest, in windows one after the other that predict each token once,
+/// for validation.
 class TextLoader : public Loader {
 public:
   /// `path` is memory-mapped and tokenised whole.

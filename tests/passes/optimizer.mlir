@@ -1,4 +1,6 @@
 // RUN: gptc-opt %s --split-input-file --verify-diagnostics --gpt-optimizer | FileCheck %s
+// RUN: gptc-opt %s --split-input-file --verify-diagnostics --gpt-optimizer=gradient-norms=true \
+// RUN:   | FileCheck %s --check-prefix=NORMS
 
 #scalar = #gpt.dims<>
 #cj = #gpt.dims<c=4, j=3>
@@ -38,18 +40,28 @@ module attributes {gpt.optimizer = {kind = "adamw", beta1 = 0.9, beta2 = 0.99, e
     // CHECK: %[[SL:.*]] = gpt.generic sum [| c=4, j=3] inputs(%[[DL]][c, j] :
     // CHECK: %[[NORM:.*]] = gpt.generic [] inputs(%[[SW]][] : {{.*}}, %[[SL]][] :
     // CHECK: math.sqrt
-    // CHECK: %[[S:.*]]:4 = gpt.generic [] inputs(%[[NORM]][] : {{.*}}, %[[RATE]][] : {{.*}}, %[[STEP]][] :
+    // CHECK: %[[S:.*]]:5 = gpt.generic [] inputs(%[[NORM]][] : {{.*}}, %[[RATE]][] : {{.*}}, %[[STEP]][] : {{.*}}, %{{.*}}[] :
     // CHECK: arith.minimumf
     // CHECK: %[[W:.*]] = gpt.get @w :
     // CHECK: %[[M:.*]] = gpt.get @w.m :
     // CHECK: %[[V:.*]] = gpt.get @w.v :
-    // CHECK: %[[NEW:.*]]:3 = gpt.generic [c=4, j=3] inputs(%[[W]][c, j] : {{.*}}, %[[M]][c, j] : {{.*}}, %[[V]][c, j] : {{.*}}, %[[DW]][c, j] : {{.*}}, %[[S]]#0[] : {{.*}}, %[[S]]#1[] : {{.*}}, %[[S]]#2[] : {{.*}}, %[[S]]#3[] :
+    // CHECK: %[[NEW:.*]]:3 = gpt.generic [c=4, j=3] inputs(%[[W]][c, j] : {{.*}}, %[[M]][c, j] : {{.*}}, %[[V]][c, j] : {{.*}}, %[[DW]][c, j] : {{.*}}, %[[S]]#0[] : {{.*}}, %[[S]]#1[] : {{.*}}, %[[S]]#2[] : {{.*}}, %[[S]]#3[] : {{.*}}, %[[S]]#4[] :
+    // A step that is not finite leaves all three as they were.
+    // CHECK: %[[MOVES:.*]] = arith.cmpf ogt
+    // CHECK-COUNT-3: arith.select %[[MOVES]]
     // CHECK: gpt.set @w, %[[NEW]]#0
     // CHECK: gpt.set @w.m, %[[NEW]]#1
     // CHECK: gpt.set @w.v, %[[NEW]]#2
     // The other one is of rank 1 as declared: no decay.
     // CHECK: gpt.generic [c=4, j=3] inputs(%{{.*}}[c, j] : {{.*}}, %[[DL]][c, j] : {{.*}}, %[[S]]#0[] : {{.*}}, %[[S]]#1[] : {{.*}}, %[[S]]#3[] :
     // CHECK: return %{{.*}}, %[[NORM]], %[[RATE]] :
+    // Asked for, one number a copy: @l has four of them.
+    // NORMS: {gpt.output = "grad_norm(w)"}, tensor<f32, {{[^>]*}}> {gpt.output = "weight_norm(w)"}
+    // NORMS-SAME: tensor<4xf32, {{[^>]*}}> {gpt.output = "grad_norm(l)"}, tensor<4xf32, {{[^>]*}}> {gpt.output = "weight_norm(l)"}
+    // NORMS: %[[L:.*]] = gpt.generic sum [c=4 | j=3] inputs(%arg1[c, j] :
+    // NORMS: %[[NL:.*]] = gpt.generic [c=4] inputs(%[[L]][c] :
+    // NORMS: math.sqrt
+    // NORMS: return {{.*}}, %[[NL]], %{{.*}} :
     return %loss, %dw, %dl : tensor<f32, #scalar>, tensor<4x3xf32, #cj>, tensor<4x3xf32, #cj>
   }
 }

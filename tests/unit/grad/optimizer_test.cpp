@@ -82,10 +82,10 @@ void expectNear(const std::vector<double> &actual, const std::vector<double> &ex
     EXPECT_NEAR(actual[i], expected[i], 1e-13 * std::max(1.0, std::abs(expected[i])));
 }
 
-mlir::OwningOpRef<mlir::ModuleOp> compileStep(const std::string &optimizer) {
+mlir::OwningOpRef<mlir::ModuleOp> compileStep(const std::string &optimizer, bool norms = false) {
   auto module = parse(testContext(), trainingProgram(optimizer));
   if (!module || !runPasses(*module, {[] { return gptc::createAutodiffPass(); },
-                                      [] { return gptc::createOptimizerPass(); }})) {
+                                      [=] { return gptc::createOptimizerPass({norms}); }})) {
     ADD_FAILURE() << "passes fail for " << optimizer;
     return {};
   }
@@ -192,6 +192,53 @@ TEST(Optimizer, AveragesParameters) {
   checkAverage(adamw + ", clip = 0.5", 0.9, 3);
   checkAverage("kind = \"sgd\"", 0.5, 0);
   checkAverage("kind = \"sgd\", momentum = 0.9", 0.5, 1);
+}
+
+void setVariables(mlir::ModuleOp module, Interpreter &interpreter, std::vector<double> w,
+                  std::vector<double> g) {
+  for (auto variable : module.getOps<gptc::gpt::VariableOp>()) {
+    interpreter.variables[variable.getSymName().str()] = Tensor::zeros(variable.getTensorType().getShape());
+    for (double &value : interpreter.variables[variable.getSymName().str()].data)
+      value = 0.125;
+  }
+  interpreter.variables["w"].data = std::move(w);
+  interpreter.variables["g"].data = std::move(g);
+}
+
+TEST(Optimizer, AStepThatIsNotFiniteChangesNothing) {
+  for (const std::string &optimizer :
+       {adamw, adamw + ", clip = 0.5", adamw + ", average = 0.5, average_from = 0 : i64",
+        std::string("kind = \"sgd\", momentum = 0.9"), std::string("kind = \"sgd\"")}) {
+    auto module = compileStep(optimizer);
+    ASSERT_TRUE(module);
+    Interpreter interpreter;
+    // The loss of 1e200 * 1 is finite, the square of its gradient is not.
+    setVariables(*module, interpreter, {1, 1, 1, 1}, {1e200, 1});
+    auto before = interpreter.variables;
+    auto results = interpreter.run(module->lookupSymbol<mlir::func::FuncOp>("main"), {Tensor::scalar(0)});
+    ASSERT_TRUE(static_cast<bool>(results)) << llvm::toString(results.takeError());
+    EXPECT_TRUE(std::isfinite((*results)[0].data[0]));
+    EXPECT_TRUE(std::isinf((*results)[1].data[0]));
+    for (auto &[name, tensor] : before)
+      EXPECT_EQ(interpreter.variables[name].data, tensor.data) << optimizer << ": " << name;
+  }
+}
+
+TEST(Optimizer, NormsOfEachParameter) {
+  auto module = compileStep(adamw, true);
+  ASSERT_TRUE(module);
+  Interpreter interpreter;
+  setVariables(*module, interpreter, {0.5, -0.25, 1, 2}, {0.75, -1.5});
+  auto results = interpreter.run(module->lookupSymbol<mlir::func::FuncOp>("main"), {Tensor::scalar(0)});
+  ASSERT_TRUE(static_cast<bool>(results)) << llvm::toString(results.takeError());
+  ASSERT_EQ(results->size(), 9u); // loss, grad_norm, lr, then the gradient's and the weight's of w, g, unused
+  double weight = std::sin(1.0);
+  expectNear((*results)[3].data, {weight * std::sqrt(2 * (0.75 * 0.75 + 1.5 * 1.5))});
+  expectNear((*results)[4].data, {std::sqrt(0.25 + 0.0625 + 1 + 4)});
+  expectNear((*results)[5].data, {weight * std::hypot(1.5, 1.75)});
+  expectNear((*results)[6].data, {std::hypot(0.75, 1.5)});
+  expectNear((*results)[7].data, {0});
+  expectNear((*results)[8].data, {0.125});
 }
 
 TEST(Optimizer, StatesAreVariables) {

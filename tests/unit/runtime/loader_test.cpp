@@ -132,7 +132,7 @@ TEST(TextLoader, Errors) {
   auto shortOne = valueOf(TextLoader::create("abcabcabc", "t.txt", *tokenizer, options));
   std::string message = messageOf(shortOne->checkTraining({}));
   EXPECT_CONTAINS(message, "the text is too short");
-  EXPECT_CONTAINS(message, "are 8 tokens, a window needs 9");
+  EXPECT_CONTAINS(message, "its training part has 8 tokens, a window needs 9");
   EXPECT_EQ(
       messageOf(valueOf(TextLoader::create("abcabcabca", "t.txt", *tokenizer, options))->checkTraining({})),
       "");
@@ -171,6 +171,25 @@ struct RowInputs {
   std::vector<int32_t> y;
   TensorInfo xInfo, yInfo;
 };
+
+TEST(Loaders, KeepTheShareApartThatIsAskedFor) {
+  auto tokenizer = valueOf(makeTokenizer("ids", {"100000"}, "", ""));
+  TextOptions text;
+  text.context = 1;
+  RowsOptions rows = leafOptions();
+  auto training = [&](int count, double validation) {
+    text.validation = rows.validation = validation;
+    int64_t tokens = valueOf(TextLoader::create(numbers(count), "t", *tokenizer, text))->trainingTokens();
+    int64_t examples = valueOf(RowsLoader::create(leafTable(count), "r", rows))->trainingExamples();
+    return std::pair(tokens, examples);
+  };
+  EXPECT_EQ(training(100, 0), std::pair(int64_t(100), int64_t(100)));
+  EXPECT_EQ(training(100, 0.1), std::pair(int64_t(90), int64_t(90)));
+  EXPECT_EQ(training(109, 0.1),
+            std::pair(int64_t(98), int64_t(99))); // both round towards more rows, fewer tokens
+  EXPECT_EQ(training(100, 0.29), std::pair(int64_t(71), int64_t(71)));
+  EXPECT_EQ(training(5, 0.01), std::pair(int64_t(4), int64_t(4)));
+}
 
 TEST(RowsLoader, EpochsAndPartsCoverEveryRow) {
   auto loader = valueOf(RowsLoader::create(leafTable(103), "leaf.csv", leafOptions()));

@@ -296,7 +296,14 @@ TEST(Trainer, BrokenLossStopsWithoutSaving) {
   TemporaryDirectory directory;
   Trial trial(directory.file("run"));
   poisonStep = 11;
+  std::string asked;
+  trial.job.diagnose = [&](const BatchShape &shape, int64_t step) {
+    asked += std::to_string(shape.rows) + " at " + std::to_string(step);
+    return std::string("m.gpt:3:5: error: 'h' is nan\n");
+  };
   std::string message = messageOf(trial.go(20));
+  EXPECT_EQ(asked, "8 at 11");
+  EXPECT_TRUE(llvm::StringRef(message).ends_with("\nm.gpt:3:5: error: 'h' is nan")) << message;
   EXPECT_CONTAINS(message, "step 11: the loss is nan; training stopped, the last checkpoint is step-000000");
   VariableStore store;
   ASSERT_EQ(messageOf(store.add(stepProgram().variables)), "");
@@ -402,6 +409,46 @@ TEST(Generator, ContinuesThePrompt) {
   EXPECT_EQ(valueOf(generate(*run, *tokenizer, {1}, options, [](llvm::StringRef) { return false; })), 1);
   EXPECT_CONTAINS(messageOf(run->setExtent("t", 5)), "between 1 and 4, not 5");
   EXPECT_CONTAINS(messageOf(run->setExtent("s", 1)), "no extent 's'");
+}
+
+// A window of fixed length: after it, how often the first token stands in it.
+void countEntry(const gptc_context *c) {
+  auto *token = reinterpret_cast<const int32_t *>(c->inputs[0]);
+  auto *logits = reinterpret_cast<float *>(c->arena);
+  int64_t count = std::count(token, token + context, 0);
+  for (int64_t v = 0; v < vocabulary; ++v)
+    logits[v] = v == count ? 0 : -INFINITY;
+}
+
+TEST(Generator, FillsAFixedWindowUp) {
+  Program program;
+  program.entry = countEntry;
+  program.arenaBytes = 4096;
+  program.inputs = {tensor("token", DType::I32, {1, context}, true)};
+  program.extents = {{"b", 1}};
+  program.results = {result("logits", 0)};
+  program.results[0].shape = {1, vocabulary};
+  VariableStore store;
+  Arena arena;
+  auto pool = valueOf(Pool::create(1));
+  clearInterrupt();
+  auto run = valueOf(ProgramRun::create(program, store, arena, *pool));
+  auto tokenizer = valueOf(makeTokenizer("chars", {}, "01234", "text"));
+  GenerateOptions options;
+  options.tokens = 1;
+  std::string text;
+  auto emit = [&](llvm::StringRef piece) {
+    text += piece;
+    return true;
+  };
+  EXPECT_CONTAINS(messageOf(generate(*run, *tokenizer, {1}, options, emit)),
+                  "the prompt has 1 tokens, but the model looks at exactly 4");
+  EXPECT_EQ(text, "");
+  options.pad = 0;
+  EXPECT_EQ(valueOf(generate(*run, *tokenizer, {1}, options, emit)), 1);
+  EXPECT_EQ(valueOf(generate(*run, *tokenizer, {}, options, emit)), 1);
+  EXPECT_EQ(valueOf(generate(*run, *tokenizer, {1, 1, 1, 1, 0}, options, emit)), 1);
+  EXPECT_EQ(text, "341");
 }
 
 TEST(Progress, PlainLinesAndMessages) {
