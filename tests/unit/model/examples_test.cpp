@@ -198,6 +198,7 @@ const Form forms[] = {
     {"LayerNormWithoutBias", 1, "let y = LayerNorm(bias: false)(w)"},
     {"RMSNorm", 2, "let y = RMSNorm()(m)"},
     {"MLP", 2, "let y = MLP(5)(m)"},
+    {"FeedForward", 2, "let y = FeedForward(5, std: 1)(m)"},
     {"CrossAttention", 2, "param u[5, 4] ~ normal(1)\nlet y = Attention(2, everything)(m, u)"},
     {"Rotary", 2, "let y[i, j] = rotary(m[i], i, 10)[j] * x[j]"},
     {"SwiGLU", 2, "let y = SwiGLU(5)(m)"},
