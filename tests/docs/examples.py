@@ -1,4 +1,4 @@
-"""Runs what the documentation shows. See docs/README.md for the marks.
+"""Runs what the documentation shows. A fence says what a block is:
 
     examples.py [--update] FILE.md...
 
