@@ -53,7 +53,7 @@ for words, message in [
 
 write("model.gpt", "param w = 0\nloss w\ntrain { steps: 1, optimizer: sgd(0.1) }\n")
 result = gptc("dump", "model.gpt", "--stage", "grad", "--program", "eval")
-check("a stage of training programs only", result.code == 2 and "is of training programs only" in result.err, result)
+check("a stage of training programs only", result.code == 2 and "the stage `grad` is not one of the program `eval`" in result.err, result)
 
 for command in commands:
     for flag in ("--help", "-h"):
