@@ -102,6 +102,6 @@ check("check --dtype f64: twice the arena", 1.8 < size[1] / size[0] < 2.1, size)
 result = succeed("build", tiny, "-o", "program")
 check("build: no result", result.out == "" and "wrote program" in result.err, result)
 result = succeed("run", leaf, "--data", "leaf.csv")
-check("run: a line an example", result.err == "" and result.out.splitlines()[0] == "example,p[0],p[1]"
+check("run: a line an example", result.err == "" and result.out.splitlines()[0] == "example,p[leaf],p[flower],kind"
       and len(result.out.splitlines()) == 61, result)
 finish()

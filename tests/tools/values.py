@@ -71,15 +71,15 @@ train("leaves", model=leaf, data="leaf.csv")
 result = succeed("run", "leaves", "--data", "leaf.csv", "--show", "h", "--show", "w2", "--show", "b2")
 rows = [line.split(",") for line in result.out.splitlines()]
 columns = {name: i for i, name in enumerate(rows[0])}
-check("--show: columns", {"p[0]", "p[1]", "h[0]", "h[1]", "h[2]", "w2[0 0]", "w2[2 1]", "b2[1]"} <= set(columns),
+check("--show: columns", {"p[leaf]", "p[flower]", "h[0]", "h[1]", "h[2]", "w2[0 0]", "w2[2 1]", "b2[1]"} <= set(columns),
       rows[0])
 import math
-worst = 0
+worst, classes = 0, ("leaf", "flower")
 for row in rows[1:]:
     value = lambda name: float(row[columns[name]])
     scores = [sum(value(f"h[{j}]") * value(f"w2[{j} {k}]") for j in range(3)) + value(f"b2[{k}]") for k in range(2)]
     total = sum(map(math.exp, scores))
-    worst = max(worst, *(abs(math.exp(score) / total - value(f"p[{k}]")) for k, score in enumerate(scores)))
+    worst = max(worst, *(abs(math.exp(score) / total - value(f"p[{classes[k]}]")) for k, score in enumerate(scores)))
 check("--show: p is the softmax of what h, w2 and b2 give", worst < 1e-5 and len(rows) == 61, worst)
 check("--show: h is never negative", all(float(row[columns[f"h[{j}]"]]) >= 0 for row in rows[1:] for j in range(3)))
 plain = succeed("run", "leaves", "--data", "leaf.csv")

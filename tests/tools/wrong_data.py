@@ -20,7 +20,7 @@ def wrong(name, words, message):
 for name, content, message in [
     ("missing", None, "cannot read 'missing.txt': No such file or directory"),
     ("empty", "", "empty.txt: empty, so there is no alphabet"),
-    ("short", "short\n", "short.txt: the text is too short: the first 90 % are 5 tokens, a window needs 17"),
+    ("short", "short\n", "short.txt: the text is too short: its training part has 5 tokens, a window needs 17"),
     ("invalid", b"abc\nd\xff\xfe e\n" * 50, "invalid.txt:2: not valid UTF-8: byte 0xff at offset 5"),
     ("overlong", b"abc \xc0\xaf\n" * 50, "overlong.txt:1: not valid UTF-8: byte 0xc0 at offset 4"),
 ]:

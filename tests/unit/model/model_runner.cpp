@@ -128,14 +128,16 @@ std::vector<Tensor> gptc::test::interpret(mlir::ModuleOp module, RunState &state
 
 //===-- Generated code ----------------------------------------------------------===//
 
-CompiledModule::CompiledModule(mlir::ModuleOp module, const char *afterStage, int64_t vectorBits) {
+CompiledModule::CompiledModule(mlir::ModuleOp module, const char *afterStage, int64_t vectorBits,
+                               ProgramKind program) {
   CompileOptions options;
   options.after = findStage(afterStage);
+  options.pipeline.program = program;
   options.pipeline.vectorBits = vectorBits ? vectorBits : host().vectorBits;
   mlir::OwningOpRef<mlir::ModuleOp> copy = module.clone();
-  llvm::Expected<runtime::Program> program = compile(*copy, options);
-  if (!program) {
-    ADD_FAILURE() << llvm::toString(program.takeError());
+  llvm::Expected<runtime::Program> compiled = compile(*copy, options);
+  if (!compiled) {
+    ADD_FAILURE() << llvm::toString(compiled.takeError());
     return;
   }
   auto made = runtime::Pool::create(2);
@@ -144,7 +146,7 @@ CompiledModule::CompiledModule(mlir::ModuleOp module, const char *afterStage, in
     return;
   }
   pool = std::move(*made);
-  auto run = runtime::ProgramRun::create(std::move(*program), variables, arena, *pool);
+  auto run = runtime::ProgramRun::create(std::move(*compiled), variables, arena, *pool);
   if (!run)
     ADD_FAILURE() << llvm::toString(run.takeError());
   else

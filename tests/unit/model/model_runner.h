@@ -1,6 +1,7 @@
 // A model's programs, run by the reference interpreter and as generated code.
 #pragma once
 
+#include "compiler/options.h"
 #include "frontend/model.h"
 #include "ir/gpt/interpreter.h"
 #include "runtime/runner.h"
@@ -30,7 +31,8 @@ std::vector<gpt::Tensor> interpret(mlir::ModuleOp module, RunState &state);
 class CompiledModule {
 public:
   /// `module` is copied. `vectorBits` 0: those of this CPU.
-  CompiledModule(mlir::ModuleOp module, const char *afterStage, int64_t vectorBits = 0);
+  CompiledModule(mlir::ModuleOp module, const char *afterStage, int64_t vectorBits = 0,
+                 ProgramKind program = ProgramKind::Train);
   bool ok() const { return bool(bound); }
   std::vector<gpt::Tensor> run(RunState &state);
   /// The same variables and inputs as the last run, but for one element of one.

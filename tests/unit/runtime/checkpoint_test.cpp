@@ -215,7 +215,7 @@ TEST(Files, ErrorsNameTheFile) {
   EXPECT_CONTAINS(messageOf(readFile(directory.path)), "is a directory");
   EXPECT_CONTAINS(messageOf(atomicWriteFile(directory.file("no/such/x"), "x")), "cannot write");
   llvm::sys::fs::create_directories(directory.file("taken/inside"));
-  EXPECT_CONTAINS(messageOf(atomicWriteFile(directory.file("taken"), "x")), "cannot replace");
+  EXPECT_CONTAINS(messageOf(atomicWriteFile(directory.file("taken"), "x")), "taken': Is a directory");
 }
 
 TEST(Log, TruncatesToTheCheckpoint) {

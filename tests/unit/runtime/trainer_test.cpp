@@ -280,6 +280,7 @@ TEST(Trainer, InterruptSaves) {
   EXPECT_EQ(valueOf(whole.go(20)), 0);
   {
     Trial trial(directory.file("run"));
+    std::signal(SIGINT, SIG_DFL); // ignored in what a script runs in the background
     InterruptGuard guard;
     interruptStep = 10;
     EXPECT_EQ(valueOf(trial.go(20)), 130);
