@@ -91,7 +91,7 @@ untrained = [succeed("run", leaf, "--data", "leaf.csv", "--seed", seed).out for 
 check("run MODEL: initial weights by seed", untrained[0] == untrained[1] != untrained[2])
 exact = succeed("run", leaf, "--data", "leaf.csv", "--dtype", "f64")
 close = [abs(float(x) - float(y)) for p, q in zip(untrained[0].splitlines()[1:], exact.out.splitlines()[1:])
-         for x, y in zip(p.split(","), q.split(","))]
+         for x, y in zip(p.split(",")[:3], q.split(",")[:3])]
 check("run MODEL --dtype f64", max(close) < 1e-5 and exact.out != untrained[0], max(close))
 attention = succeed("run", "run", "--data", "text.txt", "--show", "blocks.attention.weight")
 first = attention.out.splitlines()
