@@ -1,0 +1,1 @@
+// Nothing: the target that precompiled.h is compiled for needs a source.
