@@ -51,7 +51,8 @@ private:
   std::optional<llvm::json::Object> config; // of the run that is resumed
   mlir::OwningOpRef<mlir::ModuleOp> module; // of --from-ir
   const Stage *stage = nullptr;
-  bool started = false; // the run's files say so
+  bool started = false;  // the run's files say so
+  int64_t firstStep = 0; // of this process; more than 0 where a run is resumed
 };
 } // namespace
 
@@ -322,6 +323,7 @@ int Training::train() {
   // Only now: a start that fails must leave a run that is resumed as it was.
   job.begin = [&]() -> llvm::Error {
     started = true;
+    firstStep = job.result.steps;
     return writeConfig(batch);
   };
   job.compileEval = [&] { return session.compile(session.pipeline(ProgramKind::Eval, batch, true)); };
@@ -345,7 +347,7 @@ int Training::train() {
   if (!code)
     return reportError(code.takeError());
   if (session.options.profile)
-    llvm::errs() << profile.print(job.step, job.result.steps);
+    llvm::errs() << profile.print(job.step, job.result.steps - firstStep);
   if (*code == Success) {
     llvm::errs() << programName() << ": " << directory->path() << " after " << job.result.steps << " steps";
     if (job.result.valLoss)

@@ -1,6 +1,7 @@
 // gpt-batch: see passes/Passes.td. Types change in place: first what depends on
 // an example is found, then each op with such an operand gets `b` in front.
 #include "passes/grad/program.h"
+#include "passes/grad/repeat_flow.h"
 #include "passes/grad/scalar.h"
 #include "passes/passes.h"
 
@@ -41,7 +42,8 @@ private:
   void visit(Block &block) {
     for (Operation &op : block) {
       if (auto repeat = dyn_cast<RepeatOp>(op)) {
-        visitRepeat(repeat);
+        grad::flowThroughRepeat(
+            repeat, [&](Value from, Value to) { follow(from, to); }, [&](Block &body) { visit(body); });
       } else if (auto kernel = dyn_cast<KernelOp>(op)) {
         for (auto [input, argument] : llvm::zip_equal(kernel.getInputs(), kernel.getBlock()->getArguments()))
           follow(input, argument);
@@ -53,22 +55,6 @@ private:
         llvm::for_each(op.getResults(), [&](Value result) { mark(result); });
       }
     }
-  }
-
-  void visitRepeat(RepeatOp op) {
-    ValueRange yielded = op.getYield().getValues();
-    for (auto [tensor, slice] : llvm::zip_equal(op.getStacked(), op.getSliceArguments()))
-      follow(tensor, slice);
-    for (auto [i, init] : llvm::enumerate(op.getInits())) {
-      follow(init, op.getCarriedArguments()[i]);
-      follow(yielded[i], op.getCarriedArguments()[i]);
-    }
-    visit(*op.getBlock());
-    for (auto [value, result] : llvm::zip_equal(yielded, op.getResults()))
-      follow(value, result);
-    // Where no copy runs, the result is the initial value.
-    for (auto [argument, result] : llvm::zip_equal(op.getCarriedArguments(), op.getCarried()))
-      follow(argument, result);
   }
 
   DenseSet<Value> batched;

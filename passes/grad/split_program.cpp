@@ -2,6 +2,7 @@
 // that each op of @main is either early (the same at every step) or late; then
 // the values between the two go through state, and one side is dropped.
 #include "passes/grad/program.h"
+#include "passes/grad/repeat_flow.h"
 #include "passes/grad/tensors.h"
 #include "passes/passes.h"
 
@@ -70,25 +71,11 @@ private:
   void visit(Block &block) {
     for (Operation &op : block) {
       if (auto repeat = dyn_cast<RepeatOp>(op))
-        visitRepeat(repeat);
+        grad::flowThroughRepeat(
+            repeat, [&](Value from, Value to) { follow(from, to); }, [&](Block &body) { visit(body); });
       else if (contains(&op))
         llvm::for_each(op.getResults(), [&](Value result) { mark(result); });
     }
-  }
-
-  void visitRepeat(RepeatOp op) {
-    ValueRange yielded = op.getYield().getValues();
-    for (auto [tensor, slice] : llvm::zip_equal(op.getStacked(), op.getSliceArguments()))
-      follow(tensor, slice);
-    for (auto [i, init] : llvm::enumerate(op.getInits())) {
-      follow(init, op.getCarriedArguments()[i]);
-      follow(yielded[i], op.getCarriedArguments()[i]);
-    }
-    visit(*op.getBlock());
-    for (auto [value, result] : llvm::zip_equal(yielded, op.getResults()))
-      follow(value, result);
-    for (auto [argument, result] : llvm::zip_equal(op.getCarriedArguments(), op.getCarried()))
-      follow(argument, result);
   }
 
   const llvm::StringSet<> &extents;
