@@ -57,10 +57,11 @@ def run(command, env=None):
 
 
 def machine(out, threads):
-    program = os.path.join(out, "limits")
-    run(["g++", "-O3", "-march=native", "-std=c++17", "-pthread", os.path.join(root, "bench/limits.cpp"), "-o",
-         program])
-    return json.loads(run([program, str(threads)]))
+    """Multiply-adds a second and the optimizer's stream, from gptc-kernels."""
+    text = run([os.path.join(root, "build/bin/gptc-kernels"), "--threads", str(threads), "--benchmark_min_time=0.1",
+                f"--benchmark_filter=machine/(f32|update)/threads:{threads}/", "--benchmark_format=json"])
+    found = {entry["name"].split("/")[1]: entry for entry in json.loads(text)["benchmarks"]}
+    return {"gflops": round(found["f32"]["GFLOP/s"], 1), "update_gbs": round(found["update"]["GB/s"], 1)}
 
 
 def ours(model, data, steps, threads, out):

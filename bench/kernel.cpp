@@ -1,0 +1,148 @@
+#include "kernel.h"
+
+#include "compiler/session.h"
+#include "compiler/stages.h"
+#include "ir/gpt/gpt.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/BitVector.h"
+
+#include <cstring>
+
+using namespace gptc;
+using namespace gptc::bench;
+using llvm::Error;
+using llvm::Expected;
+
+static std::string pathOf(const std::string &file) {
+  return GPTC_SOURCE_DIR "/bench/kernels/" + file;
+}
+
+/// Leaves of main's results the gradients of `wanted` and the output `also`. The
+/// loss was only there to hand in the gradient of what the kernel computes.
+static void keepResults(mlir::func::FuncOp main, const KernelSource &source) {
+  llvm::BitVector dropped(main.getNumResults());
+  for (unsigned i = 0; i < main.getNumResults(); ++i) {
+    auto gradient = main.getResultAttrOfType<mlir::FlatSymbolRefAttr>(i, "gpt.gradient");
+    auto output = main.getResultAttrOfType<mlir::StringAttr>(i, "gpt.output");
+    bool kept = gradient ? llvm::is_contained(source.gradients, gradient.getValue())
+                         : output && !source.also.empty() && output.getValue() == source.also;
+    dropped[i] = !kept;
+  }
+  main.front().getTerminator()->eraseOperands(dropped);
+  (void)main.eraseResults(dropped);
+}
+
+/// Makes parameters that stand for a batch's values inputs of the program.
+static void makeInputs(mlir::ModuleOp module, mlir::func::FuncOp main,
+                       const std::vector<std::string> &names) {
+  mlir::OpBuilder b(module.getContext());
+  for (const std::string &name : names) {
+    auto variable = module.lookupSymbol<gpt::VariableOp>(name);
+    if (!variable)
+      continue; // the program has no use for it
+    mlir::NamedAttribute attribute = b.getNamedAttr("gpt.input", b.getStringAttr(name));
+    unsigned index = main.getNumArguments();
+    (void)main.insertArgument(index, variable.getTensorType(), b.getDictionaryAttr(attribute), main.getLoc());
+    main.walk([&](gpt::GetOp get) {
+      if (get.getVariable() != name)
+        return;
+      get.replaceAllUsesWith(main.getArgument(index));
+      get.erase();
+    });
+    variable.erase();
+  }
+}
+
+static void fill(char *data, const runtime::TensorInfo &info, uint64_t seed) {
+  uint64_t state = seed * 2654435761u + 12345;
+  auto *floats = reinterpret_cast<float *>(data);
+  for (int64_t i = 0, n = info.elements(); i < n; ++i) {
+    state = state * 6364136223846793005ull + 1442695040888963407ull;
+    floats[i] = float(int32_t(state >> 32)) * 0x1p-31f;
+  }
+}
+
+static Expected<runtime::Program> compileKernel(const KernelSource &source) {
+  if (source.bf16)
+    return runtime::failure("contractions are compiled in f32 only");
+  CommonOptions options;
+  Session session(options);
+  for (const auto &[name, value] : source.settings)
+    session.overrides[name] = std::to_string(value);
+  Error failed = runtime::failure("{} was not compiled", source.file);
+  if (!session.open(pathOf(source.file)) || !session.analyse())
+    return failed;
+  bool backward = !source.gradients.empty();
+  ProgramKind kind = backward ? ProgramKind::Train : ProgramKind::Outputs;
+  mlir::OwningOpRef<mlir::ModuleOp> module =
+      session.emit(kind, source.also.empty() ? std::vector<std::string>() : std::vector{source.also});
+  if (!module)
+    return failed;
+  RunOptions run;
+  run.pipeline = session.pipeline(kind, /*batch=*/1, /*dynamicBatch=*/false);
+  run.until = findStage(backward ? "grad" : "batch");
+  if (mlir::failed(runStages(*module, run)))
+    return failed;
+  auto main = module->lookupSymbol<mlir::func::FuncOp>("main");
+  if (backward)
+    keepResults(main, source);
+  makeInputs(*module, main, source.data);
+  mlir::PassManager clean(module->getContext());
+  clean.addPass(mlir::createCanonicalizerPass());
+  clean.addPass(mlir::createCSEPass());
+  if (mlir::failed(clean.run(*module)))
+    return failed;
+  llvm::consumeError(std::move(failed));
+  return session.compile(run.pipeline, *module, findStage(backward ? "optimizer" : "batch"));
+}
+
+Expected<std::unique_ptr<Kernel>> Kernel::create(const KernelSource &source) {
+  auto program = compileKernel(source);
+  if (!program)
+    return program.takeError();
+  auto kernel = std::make_unique<Kernel>();
+  kernel->program = std::move(*program);
+  uint64_t seed = 1;
+  if (Error error = kernel->store.add(kernel->program.variables))
+    return error;
+  for (const runtime::VariableInfo &info : kernel->program.variables) {
+    kernel->variables.push_back(kernel->store.find(info.name)->memory.data());
+    fill(kernel->variables.back(), info, seed++);
+  }
+  for (const runtime::TensorInfo &info : kernel->program.inputs) {
+    auto buffer = runtime::Buffer::allocate(info.elements() * int64_t(runtime::sizeOf(info.type)));
+    if (!buffer)
+      return buffer.takeError();
+    fill(buffer->data(), info, seed++);
+    kernel->inputs.push_back(buffer->data());
+    kernel->memory.push_back(std::move(*buffer));
+  }
+  if (Error error = kernel->arena.reserve(kernel->program.arenaBytes))
+    return error;
+  return kernel;
+}
+
+void Kernel::run(runtime::Pool &pool) {
+  llvm::cantFail(pool.reserveScratch(program.scratchBytes));
+  gptc_context context = {arena.data(), variables.data(), inputs.data(), nullptr, &pool};
+  program.entry(&context);
+}
+
+Error gptc::bench::compileTraining(const std::string &model, int64_t vocabulary, unsigned threads) {
+  CommonOptions options;
+  options.threads = threads;
+  Session session(options);
+  if (vocabulary)
+    session.facts.sizes["vocabulary"] = vocabulary;
+  if (!session.open(GPTC_SOURCE_DIR "/" + model) || !session.analyse())
+    return runtime::failure("{} was not compiled", model);
+  for (ProgramKind kind : {ProgramKind::Init, ProgramKind::Train}) {
+    auto program = session.compile(session.pipeline(kind, session.trainingBatch(), !session.wholeBatches()));
+    if (!program)
+      return program.takeError();
+  }
+  return Error::success();
+}
