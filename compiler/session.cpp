@@ -176,7 +176,9 @@ bool Session::makeTokenizer(llvm::ArrayRef<runtime::TokenizerText> texts) {
   return true;
 }
 
-bool Session::tokenizerNeedsText() const { return spec.tokenizer == "chars" || spec.tokenizer == "bpe"; }
+bool Session::tokenizerNeedsText() const {
+  return spec.tokenizer == "chars" || spec.tokenizer == "bpe";
+}
 
 bool Session::readVocabulary() {
   if (facts.sizes.count("vocabulary"))
@@ -347,7 +349,8 @@ bool Session::analyse() {
   return true;
 }
 
-mlir::OwningOpRef<mlir::ModuleOp> Session::emit(ProgramKind kind, std::vector<std::string> show, bool training) {
+mlir::OwningOpRef<mlir::ModuleOp> Session::emit(ProgramKind kind, std::vector<std::string> show,
+                                                bool training) {
   Model::EmitOptions emitOptions;
   emitOptions.program = programOf(kind);
   emitOptions.f64 = f64();
@@ -372,6 +375,17 @@ mlir::OwningOpRef<mlir::ModuleOp> Session::emit(ProgramKind kind, std::vector<st
   op->setAttr("gpt.dtype", builder.getStringAttr(options.dtype));
   markStage(op, *findStage("gpt"), kind);
   return module;
+}
+
+bool Session::checkTrains() const {
+  if (trains())
+    return true;
+  if (!model->hasLoss())
+    reportError(llvm::Twine(sources.name(file)) + " has no loss, so there is nothing to train");
+  else
+    reportError(llvm::Twine(sources.name(file)) + " does not say how to train; add for example\n" +
+                "  train { steps: 1000, optimizer: adamw(lr: 1e-3) }");
+  return false;
 }
 
 int64_t Session::trainingBatch() const {

@@ -72,6 +72,10 @@ public:
   /// `training`: an evaluation as training sees it, with random masks.
   mlir::OwningOpRef<mlir::ModuleOp> emit(ProgramKind kind, std::vector<std::string> show = {},
                                          bool training = false);
+  /// Whether the file says how to train; else it can only be evaluated.
+  bool trains() const { return model->hasLoss() && model->train().count("optimizer"); }
+  /// Reports why it does not train.
+  bool checkTrains() const;
   /// Examples of a training step: `batch` of train { }, 1 where it says nothing.
   int64_t trainingBatch() const;
   /// The most tokens of a batch, padding included, that train { } allows; 0: any.

@@ -29,10 +29,8 @@ int gptc::buildCommand(llvm::ArrayRef<const char *> words) {
   Session session(options);
   if (!session.open(path) || (!data.empty() && !session.loadData(data, 0)) || !session.analyse())
     return Failure;
-  if (!session.model->hasLoss()) {
-    reportError(llvm::Twine(path) + " has no loss, so there is nothing that the executable could train");
+  if (!session.checkTrains())
     return Failure;
-  }
   mlir::OwningOpRef<mlir::ModuleOp> module = session.emit(ProgramKind::Train);
   if (!module)
     return Failure;

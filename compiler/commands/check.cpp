@@ -83,7 +83,8 @@ static void printData(const Session &session, bool read) {
   case DataSpec::Text:
   case DataSpec::Pairs:
     for (const DataSpec::Stream &stream : spec.streams)
-      llvm::outs() << stream.name << ", at most " << stream.bound << " tokens of " << tokenizerAsWritten(spec) << "; ";
+      llvm::outs() << stream.name << ", at most " << stream.bound << " tokens of " << tokenizerAsWritten(spec)
+                   << "; ";
     if (session.tokenizer)
       llvm::outs() << "vocabulary " << session.tokenizer->vocabulary() << "\n";
     else if (spec.tokenizer == "bpe")
@@ -113,7 +114,7 @@ int gptc::checkCommand(llvm::ArrayRef<const char *> words) {
   Session session(options);
   if (!session.open(path) || (!data.empty() && !session.loadData(data, 0)) || !session.analyse())
     return Failure;
-  bool trains = session.model->hasLoss();
+  bool trains = session.trains();
   ProgramKind kind = trains ? ProgramKind::Train : ProgramKind::Outputs;
   int64_t batch = trains ? session.trainingBatch() : 1;
   mlir::OwningOpRef<mlir::ModuleOp> module = session.emit(kind);

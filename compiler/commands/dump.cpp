@@ -86,6 +86,8 @@ int gptc::dumpCommand(llvm::ArrayRef<const char *> words) {
     reportError(llvm::Twine(path) + " has no loss, so no program `" + nameOf(kind) + "`");
     return Failure;
   }
+  if (kind == ProgramKind::Train && stage > findStage("grad") && !session.checkTrains())
+    return Failure;
   if ((kind == ProgramKind::Prepare || kind == ProgramKind::Step) && session.spec.streams.empty()) {
     reportError(llvm::Twine(path) + " reads no sequences, so it has no program `" + nameOf(kind) + "`");
     return Failure;

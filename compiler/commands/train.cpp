@@ -258,11 +258,8 @@ int Training::train() {
   }
   if (!session.analyse())
     return Failure;
-  if (!session.model->hasLoss()) {
-    reportError(llvm::Twine(session.sources.name(session.file)) +
-                " has no loss, so there is nothing to train");
+  if (!session.checkTrains())
     return Failure;
-  }
   // The file's seed counts where the command line has none.
   if (!request.seedGiven && !config)
     request.seed = int64_t(field("seed", double(request.seed)));

@@ -51,6 +51,17 @@ for name, source, place, message, others in cases:
     good = good and all(other in result.err for other in others) and "internal" not in result.err
     check(f"model: {name}", good, source, result)
 
+# A loss without train { } can be evaluated, not trained.
+write("model.gpt", "rows x[1] = columns(a)\nparam w = 0\noutput w\nloss (x[0] - w)^2\n")
+write("rows.csv", "a\n" + "1\n" * 40)
+result = gptc("check", "model.gpt")
+check("a loss without train { } is a model", result.code == 0, result)
+for words in ("train model.gpt --data rows.csv -o untrained", "build model.gpt -o untrained",
+              "dump model.gpt --stage asm"):
+    result = gptc(*words.split())
+    good = result.code == 1 and result.out == "" and "internal" not in result.err
+    check(f"{words} without train {{ }}", good and "does not say how to train" in result.err, result)
+
 # Several errors in one run, in order, and not without end.
 write("model.gpt", rows + "let a = zero\nlet b = one\nlet c = x[\noutput x\n")
 result = gptc("check", "model.gpt")
