@@ -1,144 +1,123 @@
 """Ours and theirs on this machine, in turn, beside what the machine can do. See bench/README.md.
 
-  ./dev bench [--data text.txt] [--rounds 5] [--steps 60] [--only NAME] [--out build/bench]
+  ./dev bench [--only WORD]... [--publish] [--data text.txt] [--pairs EN DE] [--rounds 5] [--quick]
 
-Prints one table (and writes it as results.json): ours, theirs, ratio, share of the limit. Medians of
-interleaved runs; the spread is (largest - smallest) / median.
+Prints one table and writes it: build/bench/results.json, results.md and results.svg. Progress goes to standard error.
+Figures are medians of interleaved rounds; a spread is (largest - smallest) / median.
 """
 import argparse
-import json
 import os
+import shutil
 import statistics
-import subprocess
 import sys
+import tempfile
+import time
 
-root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-gptc = os.path.join(root, "build/bin/gptc")
-# Debian's own Python has torch; OpenBLAS with OpenMP comes first, or torch is slowed unfairly.
-python = "/usr/bin/python3"
-blas = "/usr/lib/x86_64-linux-gnu/openblas-openmp"
+import kernel_rows
+import report
+import step_rows
+from measure import Bench, Failure, root, say
 
-
-class Model:
-    """A training step: flops of its contractions, bytes of its optimizer, both counted."""
-
-    def __init__(self, name, file, settings, layers, heads, width, context, batch, vocabulary):
-        self.name, self.file, self.settings = name, file, settings
-        self.layers, self.heads, self.width, self.context, self.batch = layers, heads, width, context, batch
-        self.vocabulary = vocabulary
-
-    def flops(self):
-        """Forward and two backward contractions; of the scores' square only what the causal mask leaves."""
-        tokens = self.batch * self.context
-        weights = self.layers * 12 * self.width ** 2 + self.vocabulary * self.width
-        scores = self.layers * 2 * self.width * (self.context + 1) / 2
-        return 6 * tokens * (weights + scores)
-
-    def update_bytes(self):
-        parameters = self.layers * 12 * self.width ** 2 + (self.vocabulary + self.context) * self.width
-        return 7 * 4 * parameters
-
-    def limit_ms(self, machine):
-        return 1e3 * (self.flops() / (machine["gflops"] * 1e9) + self.update_bytes() / (machine["update_gbs"] * 1e9))
+PARTS = {
+    "steps": step_rows.steps,
+    "translation": step_rows.translation,
+    "company": step_rows.company,
+    "attention": kernel_rows.attention,
+    "contractions": kernel_rows.contractions,
+    "memory": kernel_rows.memory,
+    "compiling": kernel_rows.compiling,
+}
+MULTI30K = [os.path.join(root, "../shared/data/multi30k", f"train.{side}") for side in ("en", "de")]
 
 
-MODELS = [
-    Model("L4 H4 C128 T64 B12 V65", "examples/shakespeare.gpt", [], 4, 4, 128, 64, 12, 65),
-    Model("L6 H6 C384 T256 B8 V65", "examples/shakespeare.gpt",
-          ["layers=6", "heads=6", "width=384", "context=256", "batch=8"], 6, 6, 384, 256, 8, 65),
-]
+def options():
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", default=[], metavar="WORD",
+                        help=f"parts of this name ({', '.join(PARTS)}), or training steps whose name holds it")
+    parser.add_argument("--publish", action="store_true",
+                        help="also write bench/results.json, bench/results.svg and the table in README.md")
+    parser.add_argument("--data", help="a text for the character models, instead of one that is made up")
+    parser.add_argument("--pairs", nargs=2, metavar=("EN", "DE"), help="Multi30k's training files")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--quick", action="store_true", help="a look at everything: one round of few steps")
+    parser.add_argument("--out", default=os.path.join(root, "build/bench"))
+    args = parser.parse_args()
+    if args.publish and (args.only or args.quick):
+        parser.error("--publish is for the whole")
+    args.scale = 0.1 if args.quick else 1.0
+    args.rounds = 1 if args.quick else args.rounds
+    args.out = os.path.abspath(args.out)
+    if not args.pairs and all(os.path.exists(path) for path in MULTI30K):
+        args.pairs = MULTI30K
+    return args
 
 
-def run(command, env=None):
-    done = subprocess.run(command, env=env, text=True, capture_output=True, cwd=root)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}\n{done.stderr}")
-    return done.stdout
+def chosen(args):
+    """The parts to run, and of each whether a row of that name is wanted."""
+    if not args.only:
+        return {name: lambda row: True for name in PARTS}
+    words = [word for word in args.only if word not in PARTS]
+    some = lambda row: any(word in row for word in words)
+    return {name: (lambda row: True) if name in args.only else some for name in PARTS
+            if name in args.only or (words and name in ("steps", "translation"))}
 
 
-def machine(out, threads):
-    """Multiply-adds a second and the optimizer's stream, from gptc-kernels."""
-    text = run([os.path.join(root, "build/bin/gptc-kernels"), "--threads", str(threads), "--benchmark_min_time=0.1",
-                f"--benchmark_filter=machine/(f32|update)/threads:{threads}/", "--benchmark_format=json"])
-    found = {entry["name"].split("/")[1]: entry for entry in json.loads(text)["benchmarks"]}
-    return {"gflops": round(found["f32"]["GFLOP/s"], 1), "update_gbs": round(found["update"]["GB/s"], 1)}
+def others_use():
+    """The share of the machine's cores that other processes keep busy, over one second."""
+    def now():
+        with open("/proc/stat") as file:
+            ticks = [int(word) for word in file.readline().split()[1:9]]
+        return sum(ticks), ticks[3] + ticks[4]  # all; idle and waiting for disks
 
-
-def ours(model, data, steps, threads, out):
-    directory = os.path.join(out, "run")
-    subprocess.run(["rm", "-rf", directory], check=True)
-    sets = [word for setting in model.settings + [f"steps={steps}"] for word in ("--set", setting)]
-    run([gptc, "train", model.file, "--data", data, "-o", directory, "--threads", str(threads)] + sets)
-    with open(os.path.join(directory, "log.jsonl")) as log:
-        times = [json.loads(line)["ms"] for line in log]
-    return statistics.median(times[len(times) // 5:])
-
-
-def theirs(model, data, steps, threads):
-    env = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
-    env["LD_LIBRARY_PATH"] = blas
-    text = run([python, "bench/torch_gpt.py", "train", "--data", data, "--steps", str(steps), "--threads",
-                str(threads), "--no-validation", "--layers", str(model.layers), "--heads", str(model.heads),
-                "--width", str(model.width), "--context", str(model.context), "--batch", str(model.batch)], env)
-    return json.loads(text)
-
-
-def have_torch():
-    return subprocess.run([python, "-c", "import torch"], capture_output=True).returncode == 0
-
-
-def corpus(out):
-    """The text of ./dev demo: the King James Bible of Debian's bible-kjv."""
-    path = os.path.join(out, "text.txt")
-    with open(path, "w") as file:
-        done = subprocess.run(["bible", "-f", "gen1:1-deu34:12"], stdout=file)
-    if done.returncode != 0:
-        sys.exit("no text: give one with --data")
-    return path
+    all_before, idle_before = now()
+    time.sleep(1)
+    all_after, idle_after = now()
+    return 1 - (idle_after - idle_before) / max(1, all_after - all_before)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--only", default="", help="models whose name holds this")
-    parser.add_argument("--out", default=os.path.join(root, "build/bench"))
-    args = parser.parse_args()
+    args = options()
     os.makedirs(args.out, exist_ok=True)
-    data = os.path.abspath(args.data) if args.data else corpus(args.out)
-    peer = have_torch()
-    rows, version = [], "none (apt-get install python3-torch libopenblas0-openmp)"
-    for model in MODELS:
-        if args.only not in model.name:
-            continue
-        steps = max(8, round(args.steps * MODELS[0].flops() / model.flops() * 4)) if model is not MODELS[0] \
-            else args.steps
-        measured, peers, limits = [], [], []
-        for _ in range(args.rounds):
-            now = machine(args.out, args.threads)
-            limits.append(model.limit_ms(now))
-            measured.append(ours(model, data, steps, args.threads, args.out))
-            if peer:
-                result = theirs(model, data, max(8, steps // 2), args.threads)
-                version = result["torch"]
-                peers.append(result["ms"])
-        mine, limit = statistics.median(measured), statistics.median(limits)
-        row = {"what": model.name, "dtype": "f32", "threads": args.threads, "ours_ms": round(mine, 2),
-               "spread": round((max(measured) - min(measured)) / mine, 3), "limit_ms": round(limit, 2),
-               "share_of_limit": round(limit / mine, 3)}
-        if peers:
-            row["theirs_ms"] = round(statistics.median(peers), 2)
-            row["ratio"] = round(statistics.median(t / o for t, o in zip(peers, measured)), 2)
-        rows.append(row)
-    print(f"machine: {json.dumps(machine(args.out, args.threads))}; peer: PyTorch {version}")
-    print(f"{'training step':26} {'ours ms':>9} {'spread':>7} {'theirs ms':>10} {'ratio':>6} {'limit ms':>9} {'share':>6}")
-    for row in rows:
-        print(f"{row['what']:26} {row['ours_ms']:9.2f} {row['spread']:7.0%} {row.get('theirs_ms', float('nan')):10.2f} "
-              f"{row.get('ratio', float('nan')):6.2f} {row['limit_ms']:9.2f} {row['share_of_limit']:6.0%}")
-    with open(os.path.join(args.out, "results.json"), "w") as file:
-        json.dump(rows, file, indent=1)
+    try:
+        bench = Bench(args)
+    except Failure as failure:
+        sys.exit(f"./dev bench: {failure}")
+    rows = []
+    # Runs are written to memory where there is some: a checkpoint of GPT-2 has 1.5 GB.
+    shared = "/dev/shm" if os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free > 4 << 30 else args.out
+    with tempfile.TemporaryDirectory(dir=shared) as bench.scratch:
+        say("the machine")
+        busy = others_use()
+        seen = [bench.machine()]
+        for name, bench.wants in chosen(args).items():
+            with bench.going_on(name):
+                rows.extend(PARTS[name](bench))
+        seen.append(bench.machine())
+    machine = {name: round(statistics.median(now[name] for now in seen), 1) for name in seen[0]}
+    about = [report.machine_text(bench, machine), report.peers_text(bench)]
+    if busy > 0.05:
+        about.append(f"The machine was not quiet: others used {busy:.0%} of its cores when this began.")
+    notes = list(about)
+    if any(row.group == "contraction" for row in rows):
+        notes.append("Contractions of others are without bias and GELU.")
+    notes += [f"{row.group}, {row.what}, {row.dtype}: {row.note}." for row in rows if row.note]
+    picture = report.svg(rows, " ".join(about))
+    files = {"results.json": report.json_text(bench, machine, rows), "results.svg": picture,
+             "results.md": report.markdown_table(rows) + "\n\n" + "\n".join(notes) + "\n"}
+    for name, text in files.items():
+        with open(os.path.join(args.out, name), "w", encoding="utf-8") as file:
+            file.write(text)
+    print("\n".join([*notes, "", report.text_table(rows)]))
+    problems = bench.failures + [f"not plausible: {text}" for text in report.implausible(rows)]
+    if args.publish and not bench.failures:
+        for name in ("results.json", "results.svg"):
+            shutil.copy(os.path.join(args.out, name), os.path.join(root, "bench", name))
+        report.publish(rows, about)
+    for text in problems:
+        say(text)
+    return 1 if bench.failures else 0
 
 
-main()
+sys.exit(main())

@@ -173,23 +173,31 @@ void registerElementwise(const Options &options) {
   }
 }
 
-/// Forward and backward: two contractions and five, over what the mask leaves.
+/// Forward and backward: two contractions and five, over the pairs that the mask leaves.
 void registerAttention(const Options &options) {
   const int64_t heads = 8, d = 64;
-  for (int64_t length : {256, 1024, 4096}) {
-    KernelSource source{"attention.gpt",
-                        {{"length", length}, {"heads", heads}, {"d", d}},
-                        {"query", "key", "value", "dmix"},
-                        {},
-                        "",
-                        false};
-    double pairs = double(heads) * double(length) * double(length + 1) / 2, one = 2 * pairs * double(d);
-    std::string name = fmt::format("attention/T{}/{}", length, options.dtype);
-    registerOurs(options, name + "/forward/ours", source, "GFLOP/s", 2 * one);
+  auto add = [&](const std::string &file, const std::string &name, int64_t length, double pairs) {
+    KernelSource source;
+    source.file = file;
+    source.settings = {{"length", length}};
+    source.data = {"query", "key", "value", "dmix"};
+    double one = 2.0 * double(heads) * double(d) * pairs;
+    std::string full = fmt::format("attention/{}/{}", name, options.dtype);
+    registerOurs(options, full + "/forward/ours", source, "GFLOP/s", 2 * one);
     source.gradients = {"query", "key", "value"};
     source.also = "mix";
-    registerOurs(options, name + "/forward-backward/ours", source, "GFLOP/s", 7 * one);
-  }
+    registerOurs(options, full + "/forward-backward/ours", source, "GFLOP/s", 7 * one);
+  };
+  auto causal = [](double t) { return t * (t + 1) / 2; };
+  for (int64_t length : {256, 1024, 4096})
+    add("attention.gpt", fmt::format("T{}", length), length, causal(double(length)));
+  // What others write: each is to run as fast, for the pairs that it has.
+  const double t = 1024, window = 256;
+  add("attention_window.gpt", "window", 1024, causal(window) + (t - window) * window);
+  add("attention_alibi.gpt", "alibi", 1024, causal(t));
+  add("attention_softcap.gpt", "softcap", 1024, causal(t));
+  add("attention_cross.gpt", "cross", 1024, t * t);
+  add("attention_grouped.gpt", "grouped", 1024, causal(t));
 }
 
 /// From the file to code, as `gptc train` does before its first step.

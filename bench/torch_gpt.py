@@ -1,6 +1,7 @@
-"""The reference: the character-level GPT of examples/shakespeare.gpt in PyTorch, f32.
+"""The reference: the character-level GPT of examples/shakespeare.gpt in PyTorch, or with --gpt2 examples/gpt2.gpt.
 
   torch_gpt.py train --data text.txt [--steps N] [--seed N]   the recipe; prints validation loss and times
+                       [--gpt2] (data are token numbers) [--dtype bf16] (under autocast)
   torch_gpt.py init  --out init.safetensors                   initial weights under gptc's names
   torch_gpt.py follow --init F --data text.txt --steps N --log OUT.jsonl [--moments OUT.safetensors]
                        the same batches as gptc (seeded as runtime/data does), loss a step
@@ -68,16 +69,45 @@ class Model:
             normal(b + "mlp.up.w", c, 4 * c)
             normal(b + "mlp.down.w", 4 * c, c, std=residual)
         self.w["final.gain"] = torch.ones(c)
+        if args.gpt2:
+            for name in [n for n in self.w if n.endswith(("gain", ".w"))]:
+                bias = name[:-4] + "shift" if name.endswith("gain") else name[:-1] + "b"
+                self.w[bias] = torch.zeros(self.w[name].shape[-1])
+
+    def join(self):
+        """One matrix for queries, keys and values, as everybody has it; names are no longer gptc's."""
+        for i in range(self.args.layers):
+            b = f"blocks.{i}.attention."
+            self.w[b + "qkv.w"] = torch.cat([self.w.pop(b + k).reshape(self.args.width, -1) for k in "qkv"], 1)
+            if self.args.gpt2:
+                self.w[b + "qkv.b"] = torch.zeros(3 * self.args.width)
+
+    def linear(self, name, x):
+        return F.linear(x, self.w[name + ".w"].t(), self.w.get(name + ".b"))
+
+    def norm(self, name, x):
+        return F.layer_norm(x, (self.args.width,), self.w[name + ".gain"], self.w.get(name + ".shift"))
+
+    def qkv(self, name, x):
+        if name + ".qkv.w" in self.w:
+            return self.linear(name + ".qkv", x)
+        return x @ torch.cat([self.w[f"{name}.{k}"].reshape(self.args.width, -1) for k in "qkv"], 1)
 
     def start(self):
         for tensor in self.w.values():
             tensor.requires_grad_(True)
         decayed = [t for n, t in self.w.items() if t.dim() >= 2]
         plain = [t for n, t in self.w.items() if t.dim() < 2]
+        betas, eps = ((0.9, 0.95), 1e-8) if self.args.gpt2 else ((0.9, 0.99), 1e-8)
         return torch.optim.AdamW([{"params": decayed, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}],
-                                 lr=1e-3, betas=(0.9, 0.99), eps=1e-8)
+                                 lr=1e-3, betas=betas, eps=eps)
 
     def loss(self, x, y):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.args.dtype == "bf16"):
+            logits = self.logits(x)
+            return F.cross_entropy(logits.view(-1, logits.size(-1)), y.reshape(-1))
+
+    def logits(self, x):
         a, w = self.args, self.w
         c, h = a.width, a.heads
         n, t = x.shape
@@ -85,18 +115,14 @@ class Model:
         v = w["embed"][x] + w["place"][:t]
         for i in range(a.layers):
             b = f"blocks.{i}."
-            u = F.layer_norm(v, (c,), w[b + "before.gain"])
-            # One product for the three, as nanoGPT does.
-            qkv = u @ torch.cat([w[b + "attention." + k].reshape(c, c) for k in ("q", "k", "v")], 1)
+            qkv = self.qkv(b + "attention", self.norm(b + "before", v))
             q, k, s = (z.view(n, t, h, c // h).transpose(1, 2) for z in qkv.split(c, 2))
             score = (q @ k.transpose(-2, -1)) * (1.0 / math.sqrt(c // h))
             weight = score.masked_fill(~mask, float("-inf")).softmax(-1)
-            v = v + (weight @ s).transpose(1, 2).reshape(n, t, c) @ w[b + "attention.project.w"]
-            u = F.layer_norm(v, (c,), w[b + "after.gain"])
-            v = v + F.gelu(u @ w[b + "mlp.up.w"]) @ w[b + "mlp.down.w"]
-        v = F.layer_norm(v, (c,), w["final.gain"])
-        logits = v @ w["embed"].t()
-        return F.cross_entropy(logits.view(-1, logits.size(-1)), y.reshape(-1))
+            v = v + self.linear(b + "attention.project", (weight @ s).transpose(1, 2).reshape(n, t, c))
+            u = self.linear(b + "mlp.up", self.norm(b + "after", v))
+            v = v + self.linear(b + "mlp.down", F.gelu(u, approximate="tanh" if a.gpt2 else "none"))
+        return F.linear(self.norm("final", v), w["embed"])
 
 
 def rate(step, steps, high=1e-3, low=1e-4, warmup=100):
@@ -107,8 +133,10 @@ def rate(step, steps, high=1e-3, low=1e-4, warmup=100):
     return low + 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))) * (high - low)
 
 
-def tokens(path):
-    text = open(path, encoding="utf-8", newline="").read()
+def tokens(args):
+    text = open(args.data, encoding="utf-8", newline="").read()
+    if args.gpt2:
+        return torch.tensor([int(word) for word in text.split()]), 50257
     alphabet = sorted(set(text))
     index = {c: i for i, c in enumerate(alphabet)}
     return torch.tensor([index[c] for c in text]), len(alphabet)
@@ -159,10 +187,11 @@ def step(model, optimizer, x, y, lr):
 
 def train(args):
     begin = time.time()
-    data, vocabulary = tokens(args.data)
+    data, vocabulary = tokens(args)
     cut = int(len(data) * 0.9)
     part = data[:cut]
     model = Model(args, vocabulary, args.seed)
+    model.join()
     optimizer = model.start()
     generator = torch.Generator().manual_seed(args.seed)
     times, started = [], time.time()
@@ -175,7 +204,8 @@ def train(args):
         times.append(time.time() - tick)
     trained = time.time() - started
     result = {"torch": torch.__version__, "threads": torch.get_num_threads(), "steps": args.steps,
-              "seconds": round(trained, 2), "ms": round(1000 * sorted(times)[len(times) // 2], 2)}
+              "seconds": round(trained, 2), "ms": round(1000 * sorted(times)[len(times) // 2], 2),
+              "mean_ms": round(1000 * sum(times) / len(times), 2)}
     if not args.no_validation:
         result["val_loss"] = round(validation(model, data[cut:]), 4)
     result["wall"] = round(time.time() - begin, 2)
@@ -183,7 +213,7 @@ def train(args):
 
 
 def follow(args):
-    data, vocabulary = tokens(args.data)
+    data, vocabulary = tokens(args)
     part = data[: int(len(data) * 0.9)]
     model = Model(args, vocabulary, args.seed)
     given = read_safetensors(args.init)
@@ -211,6 +241,8 @@ def main():
     parser.add_argument("--log")
     parser.add_argument("--moments")
     parser.add_argument("--no-validation", action="store_true")
+    parser.add_argument("--gpt2", action="store_true", help="biases, the GELU with tanh; data are token numbers")
+    parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32", help="bf16: forward under autocast")
     for name, value in dict(layers=4, heads=4, width=128, context=64, batch=12, steps=2000, seed=1, threads=2,
                             vocabulary=65).items():
         parser.add_argument("--" + name, type=int, default=value)
