@@ -46,6 +46,7 @@ public:
 /// Kernel forms. Each fails with an error at the op that does not fit.
 mlir::LogicalResult lowerSingle(KernelBuilder &kernel, mlir::Operation *op);
 mlir::LogicalResult lowerRows(KernelBuilder &kernel, unsigned rows);
+mlir::LogicalResult lowerRowBlocks(KernelBuilder &kernel, unsigned rows);
 mlir::LogicalResult lowerScatter(KernelBuilder &kernel, gpt::ScatterOp op);
 /// False where the first op is no contraction that `contraction.h` serves.
 bool canLowerContractionKernel(KernelBuilder &kernel);

@@ -53,6 +53,8 @@ LogicalResult lowerKernel(KernelBuilder &kernel) {
     return failure();
   if (auto rows = kernel.function->getAttrOfType<IntegerAttr>("gpt.rows"))
     return lowerRows(kernel, rows.getInt());
+  if (auto rows = kernel.function->getAttrOfType<IntegerAttr>("gpt.row_blocks"))
+    return lowerRowBlocks(kernel, rows.getInt());
   if (canLowerContractionKernel(kernel))
     return lowerContractionKernel(kernel);
   if (ops.size() == 1) {

@@ -1,6 +1,7 @@
 // gpt-form-kernels: which ops become one loop nest.
 #include "passes/fuse/groups.h"
 #include "passes/fuse/merge_maps.h"
+#include "passes/fuse/row_blocks.h"
 #include "passes/fuse/space.h"
 #include "passes/passes.h"
 
@@ -26,11 +27,13 @@ constexpr unsigned mostMembers = 24;  // ops of a row group
 /// The kernels of one block: first which ops belong together, then the ops.
 class BlockKernels {
 public:
-  explicit BlockKernels(Block &block) : block(block), groups(block), rows(groups.size(), 0), taken(groups.size()) {}
+  explicit BlockKernels(Block &block)
+      : block(block), groups(block), rows(groups.size(), 0), blocks(groups.size(), 0), taken(groups.size()) {}
 
   void form() {
+    fuse::formRowBlocks(block, groups, blocks, taken);
     for (unsigned id = groups.size(); id-- > 0;)
-      if (auto op = dyn_cast<GenericOp>(groups.operation(id)); op && fuse::isContraction(op))
+      if (auto op = dyn_cast<GenericOp>(groups.operation(id)); op && !taken.test(id) && fuse::isContraction(op))
         addEpilogue(op);
     formRowGroups();
     // What looks like a contraction but reads by rows, and found no company there.
@@ -170,13 +173,13 @@ private:
         OpBuilder builder(ops.back());
         ops = {fuse::mergeMaps(builder, llvm::map_to_vector(ops, [](Operation *op) { return cast<GenericOp>(op); }))};
       }
-      makeKernel(ops, rows[group]);
+      makeKernel(ops, rows[group], blocks[group]);
     }
     // A kernel stands where its last op stood; users of its first results may stand before.
     mlir::sortTopologically(&block);
   }
 
-  static void makeKernel(ArrayRef<Operation *> ops, unsigned rows) {
+  static void makeKernel(ArrayRef<Operation *> ops, unsigned rows, unsigned blocks) {
     llvm::SetVector<Value> inputs, results;
     SmallVector<Location> locations;
     auto isInside = [&](Operation *op) { return op && llvm::is_contained(ops, op); };
@@ -195,6 +198,8 @@ private:
     auto kernel = KernelOp::create(builder, loc, types, inputs.getArrayRef());
     if (rows != 0)
       kernel->setAttr("gpt.rows", builder.getI64IntegerAttr(rows));
+    if (blocks != 0)
+      kernel->setAttr("gpt.row_blocks", builder.getI64IntegerAttr(blocks));
     Block *body = builder.createBlock(&kernel.getBody());
     IRMapping mapping;
     for (Value input : inputs)
@@ -210,8 +215,9 @@ private:
 
   Block &block;
   Groups groups;
-  SmallVector<unsigned> rows; ///< of each group: shared leading dimensions, 0: no row group
-  llvm::BitVector taken;      ///< ops whose group is final
+  SmallVector<unsigned> rows;   ///< of each group: shared leading dimensions, 0: no row group
+  SmallVector<unsigned> blocks; ///< of each group: dimensions of rows that are worked on in blocks, 0: none
+  llvm::BitVector taken;        ///< ops whose group is final
 };
 
 struct FormKernels : impl::FormKernelsPassBase<FormKernels> {

@@ -29,8 +29,9 @@ func::FuncOp makeFunction(OpBuilder &builder, KernelOp kernel) {
   auto function = func::FuncOp::create(builder, kernel.getLoc(), "kernel", type);
   function.setPrivate();
   function->setAttr("gpt.kernel", builder.getUnitAttr());
-  if (Attribute rows = kernel->getAttr("gpt.rows"))
-    function->setAttr("gpt.rows", rows);
+  for (StringRef form : {"gpt.rows", "gpt.row_blocks"})
+    if (Attribute rows = kernel->getAttr(form))
+      function->setAttr(form, rows);
   Block *entry = function.addEntryBlock();
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(entry);

@@ -1,8 +1,9 @@
 // The vjp of gpt.repeat: a gpt.repeat that runs the other way. It carries the
 // cotangents of what the primal carries and one sum for each captured float
 // value; it collects the cotangents of stacked operands. Values of the primal's
-// body that it needs are computed again where that is cheap; the others are
-// collected in new stacks of the primal.
+// body that it needs are computed again where that is cheap, or where a small part
+// of the memory is enough for it; the others are collected in new stacks of the primal.
+#include "ir/gpt/products.h"
 #include "passes/grad/differentiate.h"
 #include "passes/grad/tensors.h"
 #include "passes/grad/vjp.h"
@@ -133,16 +134,36 @@ private:
     return definition && definition->hasTrait<OpTrait::ConstantLike>();
   }
 
-  /// One point of it is one scalar expression of the operands at that point.
+  /// One point of it is one scalar expression of the operands at that point, or it
+  /// is a product that is much larger than its operands.
   static bool isCheap(Operation *definition) {
     if (auto generic = dyn_cast_or_null<GenericOp>(definition))
-      return !generic.isReduction();
+      return !generic.isReduction() || isLargeProduct(generic);
     return isa_and_nonnull<ReshapeOp>(definition);
   }
 
   static bool hasCostlyBody(Operation *definition) {
     auto generic = dyn_cast<GenericOp>(definition);
     return generic && llvm::any_of(*generic.getBlock(), [](Operation &scalar) { return isCostly(&scalar); });
+  }
+
+  /// Bytes that must be kept for `value` to be at hand, beside what is `needed`
+  /// anyway: its own, or those of what it can be computed from. Counts in `counted`.
+  int64_t keptBytes(Value value, const llvm::SetVector<Value> &needed, llvm::SmallDenseSet<Value> &counted) {
+    if (isFree(value) || needed.contains(value) || !counted.insert(value).second)
+      return 0;
+    int64_t own = byteSize(value.getType());
+    Operation *definition = value.getDefiningOp();
+    if (!isCheap(definition))
+      return own;
+    llvm::SmallDenseSet<Value> before = counted;
+    int64_t sources = 0;
+    for (Value operand : definition->getOperands())
+      sources += keptBytes(operand, needed, counted);
+    if (sources < own)
+      return sources;
+    counted = std::move(before);
+    return own;
   }
 
   /// Which values are needed as they are (`kept`), and the ops, in order, that
@@ -163,8 +184,7 @@ private:
         continue;
       llvm::SmallDenseSet<Value> counted;
       for (Value operand : part.getOperands())
-        if (!isFree(operand) && !needed.contains(operand) && counted.insert(operand).second)
-          extra += byteSize(operand.getType());
+        extra += keptBytes(operand, needed, counted);
       // As many bytes either way: then less work.
       if (extra > stored || (extra == stored && hasCostlyBody(&part)))
         continue;

@@ -1,0 +1,173 @@
+#include "passes/fuse/row_blocks.h"
+
+#include "ir/gpt/products.h"
+#include "passes/fuse/space.h"
+
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace gptc::gpt;
+
+namespace gptc::fuse {
+namespace {
+
+constexpr int64_t longestRow = 16384; // elements; some rows lie in the second cache
+constexpr unsigned mostMembers = 32;
+
+/// What an op of the group makes.
+enum class Part {
+  None,
+  Product, ///< a matrix, from operands outside of the group
+  Matrix,  ///< a matrix, element by element
+  Row,     ///< one value a row
+  Fold,    ///< something that leaves the group
+};
+
+class RowBlocks {
+public:
+  RowBlocks(Block &block, const Groups &groups, const llvm::BitVector &taken, GenericOp seed)
+      : block(block), groups(groups), taken(taken),
+        space(seed.getDims().getDims().take_front(seed.getNumParallel())), group(groups.groupOf(seed)) {}
+
+  /// Grows the group. False where none comes about that is worth it.
+  bool form() {
+    if (space.back().getSize() > longestRow)
+      return false;
+    for (bool changed = true; changed;) {
+      changed = false;
+      for (unsigned id : neighbours())
+        changed |= join(id);
+    }
+    bool folds = false;
+    for (unsigned id : members()) {
+      auto op = cast<GenericOp>(groups.operation(id));
+      Part part = partOf(op);
+      folds |= part == Part::Fold;
+      if ((part == Part::Product || part == Part::Matrix) &&
+          llvm::any_of(op->getUsers(), [&](Operation *user) { return !isMember(user); }))
+        return false;
+    }
+    return folds;
+  }
+
+  ArrayRef<unsigned> members() const { return groups.members(group); }
+  const Groups &result() const { return groups; }
+  unsigned number() const { return group; }
+
+private:
+  bool isMember(Operation *op) { return op && op->getBlock() == &block && groups.groupOf(op) == group; }
+
+  SmallVector<unsigned> neighbours() {
+    llvm::SetVector<unsigned> found;
+    for (unsigned id : members()) {
+      // What a fold makes, and what a product is made of, is no affair of the group.
+      Part part = partOf(cast<GenericOp>(groups.operation(id)));
+      if (part != Part::Product && part != Part::Fold)
+        for (Value operand : groups.operation(id)->getOperands())
+          if (Operation *producer = operand.getDefiningOp(); producer && producer->getBlock() == &block)
+            found.insert(groups.idOf(producer));
+      if (part != Part::Fold)
+        for (Operation *user : groups.operation(id)->getUsers())
+          if (user->getBlock() == &block)
+            found.insert(groups.idOf(user));
+    }
+    SmallVector<unsigned> order = llvm::to_vector(llvm::make_filter_range(
+        found, [&](unsigned id) { return groups.groupOf(groups.operation(id)) != group; }));
+    llvm::sort(order);
+    return order;
+  }
+
+  bool isMatrix(Value value) {
+    DimsAttr dims = dimsOf(value);
+    return dims && sameDims(dims.getDims(), space);
+  }
+
+  /// The kind of op by its form alone.
+  Part partOf(GenericOp op) {
+    ArrayRef<DimAttr> dims = op.getDims().getDims();
+    if (matrixProduct(op) && isMatrix(op.getResult(0)) && !isMatrix(op.getInputs()[0]) &&
+        !isMatrix(op.getInputs()[1]))
+      return Part::Product;
+    if (sameDims(dims, space)) {
+      if (!op.isReduction())
+        return Part::Matrix;
+      return op.getNumParallel() + 1 == int64_t(space.size()) ? Part::Row : Part::None;
+    }
+    if (sameDims(dims, space.drop_back()))
+      return op.isReduction() ? Part::None : Part::Row;
+    for (unsigned i = 0; i < op.getInputs().size() && op.getInputs().size() == 2; ++i)
+      if (isMatrix(op.getInputs()[i]) && matrixFold(op, i))
+        return Part::Fold;
+    return Part::None;
+  }
+
+  /// Every value of the group that `op` uses, it uses in a way that the kernel serves.
+  bool readsWell(GenericOp op) {
+    Part part = partOf(op);
+    for (auto [i, value] : llvm::enumerate(op->getOperands())) {
+      auto producer = value.getDefiningOp<GenericOp>();
+      if (!producer || !isMember(producer))
+        continue;
+      Part from = partOf(producer);
+      if (part == Part::Fold) {
+        bool only = !isMember(op->getOperand(1 - i).getDefiningOp());
+        if (from == Part::Row || from == Part::Fold || !only || !matrixFold(op, i) || !isMatrix(value))
+          return false;
+        continue;
+      }
+      if (part == Part::Product || from == Part::Fold || i < op.getIndices().size())
+        return false;
+      unsigned rank = from == Part::Row ? space.size() - 1 : space.size();
+      AffineMap map = op.getMap(i);
+      if (map.getNumResults() != rank || !isIdentityOn(map, op.getDims(), dimsOf(value), rank))
+        return false;
+    }
+    return true;
+  }
+
+  bool isServed(Type type) {
+    Type element = cast<RankedTensorType>(type).getElementType();
+    return element.isF32() || element.isF64();
+  }
+
+  bool join(unsigned id) {
+    auto op = dyn_cast<GenericOp>(groups.operation(id));
+    if (!op || taken.test(id) || groups.members(groups.groupOf(op)).size() > 1 || members().size() >= mostMembers)
+      return false;
+    Part part = partOf(op);
+    if (part == Part::None || !llvm::all_of(op->getResultTypes(), [&](Type type) { return isServed(type); }))
+      return false;
+    Groups before = groups;
+    if (groups.merge(group, id) && llvm::all_of(members(), [&](unsigned member) {
+          return readsWell(cast<GenericOp>(groups.operation(member)));
+        }))
+      return true;
+    groups = std::move(before);
+    return false;
+  }
+
+  Block &block;
+  Groups groups;
+  const llvm::BitVector &taken;
+  ArrayRef<DimAttr> space; // outer dimensions, row, column
+  unsigned group;
+};
+
+} // namespace
+
+void formRowBlocks(Block &block, Groups &groups, SmallVectorImpl<unsigned> &blocks, llvm::BitVector &taken) {
+  for (unsigned id = 0; id < groups.size(); ++id) {
+    auto seed = dyn_cast<GenericOp>(groups.operation(id));
+    if (!seed || taken.test(id) || !isLargeProduct(seed))
+      continue;
+    RowBlocks attempt(block, groups, taken, seed);
+    if (!attempt.form())
+      continue;
+    groups = attempt.result();
+    blocks[attempt.number()] = seed.getNumParallel() - 1;
+    for (unsigned member : groups.members(attempt.number()))
+      taken.set(member);
+  }
+}
+
+} // namespace gptc::fuse

@@ -1,0 +1,17 @@
+// Which ops around a matrix of products become one kernel of row blocks.
+#pragma once
+
+#include "passes/fuse/groups.h"
+
+#include "llvm/ADT/BitVector.h"
+
+namespace gptc::fuse {
+
+/// Finds large products (`isLargeProduct`), the work on their rows and the
+/// contractions that fold these, and merges them in `groups`. Sets, for each
+/// such group, how many leading dimensions its rows have in `blocks`, and the bits
+/// of its ops in `taken`. A group is made only where no matrix is needed outside of it.
+void formRowBlocks(mlir::Block &block, Groups &groups, llvm::SmallVectorImpl<unsigned> &blocks,
+                   llvm::BitVector &taken);
+
+} // namespace gptc::fuse
