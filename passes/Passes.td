@@ -85,7 +85,9 @@ def AutodiffPass : Pass<"gpt-autodiff", "::mlir::ModuleOp"> {
     bodies. The vjp of a generic is one generic an input, over the input's own
     indices first: that of a contraction is a contraction, that of a gather a
     `gpt.scatter`, that of a repeat a repeat the other way, for which the forward
-    one collects what is needed (what is cheap is computed again). Contributions
+    one collects what is needed. What is cheap is computed again, and so is a
+    product that is at least twice as large as its operands (`isLargeProduct`),
+    with what is computed from it point by point. Contributions
     are added in a fixed order. Derivatives stop at integers. Ties of a max
     reduction share evenly; of two numbers, half each, but a tie with a
     constant gives 0, so that `max(x, 0)` has the slope 0 at 0.
@@ -198,7 +200,12 @@ def FormKernelsPass : Pass<"gpt-form-kernels", "::mlir::ModuleOp"> {
     Pre-condition: no kernels yet. Ensures: every `gpt.generic` and `gpt.scatter`
     stands in a `gpt.kernel`; blocks are sorted so that operands come first. A
     kernel's body is one of
-    - a contraction (the first op, `isContraction()`, no `gpt.rows`), then
+    - row blocks: products of matrices with `gpt.row_blocks` dimensions and one
+      more (the columns), one of them large (`isLargeProduct`); maps over the same
+      space and reductions of the columns, which use each other's values by
+      identity; contractions that fold a matrix over its columns or its rows
+      (`matrixFold`). No matrix is a result, so none is ever stored whole;
+    - a contraction (the first op, `isContraction()`, no attribute), then
       generics without reduction and index operands over its parallel
       dimensions, which use values of the kernel by identity;
     - a row group: generics that share their first `gpt.rows` dimensions (an
@@ -229,7 +236,7 @@ def OutlineKernelsPass : Pass<"gpt-outline-kernels", "::mlir::ModuleOp"> {
   let description = [{
     Pre-condition: all generics and scatters are in kernels. Ensures: each kernel
     is a `gpt.launch` of a private function with the attribute `gpt.kernel` (and
-    `gpt.rows`, if the kernel had it), which holds the kernel's ops and a
+    `gpt.rows` or `gpt.row_blocks`, if the kernel had it), which holds the kernel's ops and a
     `func.return`. Kernels that differ in locations only share one function.
     Functions are called `kernel_N`, or `kernel_N_NAME` where a location names
     what is computed first.
@@ -297,7 +304,9 @@ def LowerKernelsPass : Pass<"gpt-lower-kernels", "::mlir::func::FuncOp"> {
 
     Chosen by form: a contraction becomes register tiles over packed panels, with
     what follows it computed on the tile; a row group one loop over rows whose
-    values wait in scratch; maps, reductions and scatters one loop nest, with the
+    values wait in scratch; row blocks a loop over blocks of rows, in which
+    products write to scratch, row-wise work goes over it and folds read it,
+    without the columns that count for nothing (`findColumnBounds`); maps, reductions and scatters one loop nest, with the
     dimension along which memory is contiguous in vectors. Sums run in a fixed
     order. Tails are masked; what lies outside of an operand's extent reads 0.
 

@@ -49,9 +49,9 @@ std::optional<MatrixFold> matrixFold(GenericOp op, unsigned matrix) {
   fold.overColumns = column >= parallel;
   unsigned summed = fold.overColumns ? column : row, stays = fold.overColumns ? row : column;
   AffineMap other = op.getInputMap(fold.other);
-  if (map.isFunctionOfDim(fold.own) || op.getDims()[fold.own].isDynamic() || summed < parallel || stays >= parallel ||
-      !other.isProjectedPermutation() || !other.isFunctionOfDim(fold.own) || !other.isFunctionOfDim(summed) ||
-      other.isFunctionOfDim(stays))
+  if (map.isFunctionOfDim(fold.own) || op.getDims()[fold.own].isDynamic() || summed < parallel ||
+      stays >= parallel || !other.isProjectedPermutation() || !other.isFunctionOfDim(fold.own) ||
+      !other.isFunctionOfDim(summed) || other.isFunctionOfDim(stays))
     return std::nullopt;
   for (unsigned d : ArrayRef(fold.place).drop_back(2))
     fold.sumsOuter |= d >= parallel;

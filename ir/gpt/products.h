@@ -9,7 +9,7 @@ namespace gptc::gpt {
 /// right[..., column, inner]: for each outer index a matrix of which each operand
 /// has one side.
 struct MatrixProduct {
-  unsigned left = 0, right = 1; ///< the inputs
+  unsigned left = 0, right = 1;            ///< the inputs
   unsigned row = 0, column = 0, inner = 0; ///< dimensions of the op; those before `row` are the outer ones
 };
 
@@ -21,9 +21,9 @@ std::optional<MatrixProduct> matrixProduct(GenericOp op);
 /// other[..., column, own], or the same with row and column exchanged; outer
 /// dimensions may be summed over, too.
 struct MatrixFold {
-  unsigned matrix = 0, other = 1;       ///< the inputs
-  llvm::SmallVector<unsigned> place;    ///< the op's dimension for each one of the matrix
-  unsigned own = 0;                     ///< the last of the result's dimensions
+  unsigned matrix = 0, other = 1;    ///< the inputs
+  llvm::SmallVector<unsigned> place; ///< the op's dimension for each one of the matrix
+  unsigned own = 0;                  ///< the last of the result's dimensions
   bool overColumns = true;
   bool sumsOuter = false;
 };

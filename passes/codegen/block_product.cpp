@@ -8,7 +8,9 @@ using namespace mlir;
 
 namespace gptc {
 
-int64_t PanelShape::tailVectors() const { return llvm::divideCeil(tail(), lanes); }
+int64_t PanelShape::tailVectors() const {
+  return llvm::divideCeil(tail(), lanes);
+}
 
 PanelShape panelShape(int64_t depth, int64_t columns, int64_t lanes, bool isDouble) {
   PanelShape shape;
@@ -57,9 +59,7 @@ void packPanels(LoopBuilder &l, const PanelShape &shape, Value scratch, int64_t 
   plan.spec = &spec;
   plan.dims.emplace_back();
   plan.dims.front().strideB = strideN;
-  plan.panelB = strideN == 1   ? PanelKind::Copy
-                : strideK == 1 ? PanelKind::Transpose
-                               : PanelKind::Gather;
+  plan.panelB = strideN == 1 ? PanelKind::Copy : strideK == 1 ? PanelKind::Transpose : PanelKind::Gather;
   DepthRange range{depth, std::nullopt, 0, strideK};
   int64_t panelBytes = shape.depth * shape.width() * plan.elementBytes();
   overPanels(l, shape, l.constant(0), columns, [&](Value panel, int64_t valid, int64_t vectors) {
@@ -73,8 +73,8 @@ void packPanels(LoopBuilder &l, const PanelShape &shape, Value scratch, int64_t 
 namespace {
 
 /// The register tile of `rows` x `vectors` whose first element is C[m, n].
-void emitTile(LoopBuilder &l, const BlockProduct &p, Value panels, Value panelBase, Value m, Value n, int64_t rows,
-              int64_t valid, int64_t vectors) {
+void emitTile(LoopBuilder &l, const BlockProduct &p, Value panels, Value panelBase, Value m, Value n,
+              int64_t rows, int64_t valid, int64_t vectors) {
   int64_t lanes = p.shape.lanes, width = vectors * lanes;
   auto type = VectorType::get({lanes}, elementOf(l, p.shape));
   Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(type));

@@ -34,17 +34,17 @@ void packPanels(LoopBuilder &l, const PanelShape &shape, mlir::Value scratch, in
 
 struct BlockProduct {
   PanelShape shape;
-  mlir::Value scratch;      ///< where the panels are
-  int64_t panelsAt = 0;     ///< in bytes
-  mlir::Value a, baseA;     ///< A[m, k] at baseA + m * strideM + k * strideK
+  mlir::Value scratch;  ///< where the panels are
+  int64_t panelsAt = 0; ///< in bytes
+  mlir::Value a, baseA; ///< A[m, k] at baseA + m * strideM + k * strideK
   int64_t strideM = 0, strideK = 0;
-  mlir::Value c, baseC;     ///< C[m, n] at baseC + m * strideC + n
+  mlir::Value c, baseC; ///< C[m, n] at baseC + m * strideC + n
   int64_t strideC = 0;
   mlir::Value mLower, mUpper, nLower, nUpper, kLower, kUpper;
-  int64_t rows = 8;         ///< of the register tile
-  bool wholeTiles = false;  ///< mUpper - mLower is a multiple of `rows`
-  bool fixedDepth = false;  ///< k runs over all of shape.depth
-  bool accumulate = false;  ///< adds to C
+  int64_t rows = 8;        ///< of the register tile
+  bool wholeTiles = false; ///< mUpper - mLower is a multiple of `rows`
+  bool fixedDepth = false; ///< k runs over all of shape.depth
+  bool accumulate = false; ///< adds to C
   /// C ends at shape.columns. Else its rows are padded to whole panels, and what
   /// lies beside n may be written.
   bool exact = false;

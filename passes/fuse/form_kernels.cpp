@@ -33,7 +33,8 @@ public:
   void form() {
     fuse::formRowBlocks(block, groups, blocks, taken);
     for (unsigned id = groups.size(); id-- > 0;)
-      if (auto op = dyn_cast<GenericOp>(groups.operation(id)); op && !taken.test(id) && fuse::isContraction(op))
+      if (auto op = dyn_cast<GenericOp>(groups.operation(id));
+          op && !taken.test(id) && fuse::isContraction(op))
         addEpilogue(op);
     formRowGroups();
     // What looks like a contraction but reads by rows, and found no company there.
@@ -171,7 +172,8 @@ private:
       bool maps = llvm::all_of(ops, [&](Operation *op) { return fuse::isMap(op); });
       if (maps && ops.size() > 1) {
         OpBuilder builder(ops.back());
-        ops = {fuse::mergeMaps(builder, llvm::map_to_vector(ops, [](Operation *op) { return cast<GenericOp>(op); }))};
+        ops = {fuse::mergeMaps(builder,
+                               llvm::map_to_vector(ops, [](Operation *op) { return cast<GenericOp>(op); }))};
       }
       makeKernel(ops, rows[group], blocks[group]);
     }
@@ -207,7 +209,8 @@ private:
     for (Operation *op : ops)
       builder.clone(*op, mapping);
     YieldOp::create(builder, loc, llvm::map_to_vector(results, [&](Value v) { return mapping.lookup(v); }));
-    for (auto [before, after] : llvm::zip_equal(SmallVector<Value>(results.begin(), results.end()), kernel.getResults()))
+    for (auto [before, after] :
+         llvm::zip_equal(SmallVector<Value>(results.begin(), results.end()), kernel.getResults()))
       before.replaceAllUsesWith(after);
     for (Operation *op : llvm::reverse(ops))
       op->erase();

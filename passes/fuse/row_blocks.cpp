@@ -132,7 +132,8 @@ private:
 
   bool join(unsigned id) {
     auto op = dyn_cast<GenericOp>(groups.operation(id));
-    if (!op || taken.test(id) || groups.members(groups.groupOf(op)).size() > 1 || members().size() >= mostMembers)
+    if (!op || taken.test(id) || groups.members(groups.groupOf(op)).size() > 1 ||
+        members().size() >= mostMembers)
       return false;
     Part part = partOf(op);
     if (part == Part::None || !llvm::all_of(op->getResultTypes(), [&](Type type) { return isServed(type); }))

@@ -147,18 +147,27 @@ private:
     return generic && llvm::any_of(*generic.getBlock(), [](Operation &scalar) { return isCostly(&scalar); });
   }
 
+  /// A large product, or computed from one point by point.
+  static bool isMatrix(Value value) {
+    auto generic = value.getDefiningOp<GenericOp>();
+    if (!generic || isLargeProduct(generic))
+      return static_cast<bool>(generic);
+    return !generic.isReduction() && llvm::any_of(generic.getInputs(), [&](Value input) {
+      return byteSize(input.getType()) == byteSize(value.getType()) && isMatrix(input);
+    });
+  }
+
   /// Bytes that must be kept for `value` to be at hand, beside what is `needed`
-  /// anyway: its own, or those of what it can be computed from. Counts in `counted`.
+  /// anyway: its own, or of a matrix of products what these are made from. Adds to `counted`.
   int64_t keptBytes(Value value, const llvm::SetVector<Value> &needed, llvm::SmallDenseSet<Value> &counted) {
     if (isFree(value) || needed.contains(value) || !counted.insert(value).second)
       return 0;
     int64_t own = byteSize(value.getType());
-    Operation *definition = value.getDefiningOp();
-    if (!isCheap(definition))
+    if (!isMatrix(value))
       return own;
     llvm::SmallDenseSet<Value> before = counted;
     int64_t sources = 0;
-    for (Value operand : definition->getOperands())
+    for (Value operand : value.getDefiningOp()->getOperands())
       sources += keptBytes(operand, needed, counted);
     if (sources < own)
       return sources;

@@ -169,3 +169,51 @@ func.func @main() -> (tensor<f32, #scalar> {gpt.output = "loss"}) {
   }
   return %y : tensor<f32, #scalar>
 }
+
+// -----
+
+#scalar = #gpt.dims<>
+#n = #gpt.dims<n=2>
+#b_t_e = #gpt.dims<b=3, t=64, e=4>
+#b_t_u = #gpt.dims<b=3, t=64, u=64>
+gpt.variable parameter @w : tensor<2xf32, #n> copies 1 path ["l", "*", "w"]
+
+// A matrix of 64 x 64 from 64 x 4: it is computed again, and so is its exp; only x is kept for the way back.
+// CHECK-LABEL: func.func @main
+// CHECK: gpt.repeat 2 inits
+// CHECK-SAME: stacks(tensor<2x3x64x4xf32, #{{[a-z_0-9]+}}>)
+// CHECK: gpt.repeat 2 reverse inits
+// CHECK: %[[S:.*]] = gpt.generic sum [b=3, t=64, u=64 | e=4] inputs(%[[X:.*]][b, t, e] : {{.*}}, %[[X]][b, u, e] :
+// CHECK: gpt.generic [b=3, t=64, u=64] inputs(%[[S]][b, t, u] :
+// CHECK: math.exp
+func.func @main(%x: tensor<3x64x4xf32, #b_t_e> {gpt.input = "x"}) -> (tensor<f32, #scalar> {gpt.output = "loss"}) {
+  %w = gpt.get @w : tensor<2xf32, #n>
+  %y = gpt.repeat 2 inits(%x : tensor<3x64x4xf32, #b_t_e>) stacked(%w : tensor<2xf32, #n>) -> (tensor<3x64x4xf32, #b_t_e>) {
+  ^bb0(%i: tensor<i32, #scalar>, %c: tensor<3x64x4xf32, #b_t_e>, %g: tensor<f32, #scalar>):
+    %s = gpt.generic sum [b=3, t=64, u=64 | e=4] inputs(%c[b, t, e] : tensor<3x64x4xf32, #b_t_e>,
+        %c[b, u, e] : tensor<3x64x4xf32, #b_t_e>) -> (tensor<3x64x64xf32, #b_t_u>) {
+    ^bb0(%a: f32, %b: f32):
+      %m = arith.mulf %a, %b : f32
+      gpt.yield %m : f32
+    }
+    %z = gpt.generic [b=3, t=64, u=64] inputs(%s[b, t, u] : tensor<3x64x64xf32, #b_t_u>, %g[] : tensor<f32, #scalar>)
+        -> (tensor<3x64x64xf32, #b_t_u>) {
+    ^bb0(%a: f32, %b: f32):
+      %m = arith.mulf %a, %b : f32
+      %e = math.exp %m : f32
+      gpt.yield %e : f32
+    }
+    %o = gpt.generic sum [b=3, t=64, e=4 | u=64] inputs(%z[b, t, u] : tensor<3x64x64xf32, #b_t_u>,
+        %c[b, u, e] : tensor<3x64x4xf32, #b_t_e>) -> (tensor<3x64x4xf32, #b_t_e>) {
+    ^bb0(%a: f32, %b: f32):
+      %m = arith.mulf %a, %b : f32
+      gpt.yield %m : f32
+    }
+    gpt.yield %o : tensor<3x64x4xf32, #b_t_e>
+  }
+  %loss = gpt.generic sum [ | b=3, t=64, e=4] inputs(%y[b, t, e] : tensor<3x64x4xf32, #b_t_e>) -> (tensor<f32, #scalar>) {
+  ^bb0(%a: f32):
+    gpt.yield %a : f32
+  }
+  return %loss : tensor<f32, #scalar>
+}

@@ -136,3 +136,169 @@ func.func @columns(%x: tensor<64x128xf32, #t_c>) -> tensor<128xf32, #c> {
   }
   return %r : tensor<128xf32, #c>
 }
+
+// -----
+
+#b_t_h_e = #gpt.dims<b=2, t=64, h=3, e=4>
+#b_h_t_s = #gpt.dims<b=2, h=3, t=64, s=64>
+#b_h_t = #gpt.dims<b=2, h=3, t=64>
+
+// A large product, work on its rows and a fold of these: no matrix leaves the kernel.
+// CHECK-LABEL: func.func @scores
+// CHECK-NEXT: %[[Y:.*]] = gpt.kernel({{.*}}) -> (tensor<2x64x3x4xf32, #{{.*}}>) attributes {gpt.row_blocks = 3 : i64}
+// CHECK-COUNT-6: gpt.generic
+// CHECK: return %[[Y]]
+func.func @scores(%q: tensor<2x64x3x4xf32, #b_t_h_e>, %k: tensor<2x64x3x4xf32, #b_t_h_e>, %v: tensor<2x64x3x4xf32, #b_t_h_e>) -> tensor<2x64x3x4xf32, #b_t_h_e> {
+  %s = gpt.generic sum [b=2, h=3, t=64, s=64 | e=4]
+      inputs(%q[b, t, h, e] : tensor<2x64x3x4xf32, #b_t_h_e>, %k[b, s, h, e] : tensor<2x64x3x4xf32, #b_t_h_e>) -> (tensor<2x3x64x64xf32, #b_h_t_s>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.mulf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  %top = gpt.generic max [b=2, h=3, t=64 | s=64] inputs(%s[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>) -> (tensor<2x3x64xf32, #b_h_t>) {
+  ^bb0(%a: f32):
+    %j = gpt.index 3 : i32
+    %i = gpt.index 2 : i32
+    %see = arith.cmpi sle, %j, %i : i32
+    %low = arith.constant 0xFF800000 : f32
+    %m0 = arith.select %see, %a, %low : f32
+    gpt.yield %m0 : f32
+  }
+  %z = gpt.generic [b=2, h=3, t=64, s=64] inputs(%s[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>, %top[b, h, t] : tensor<2x3x64xf32, #b_h_t>) -> (tensor<2x3x64x64xf32, #b_h_t_s>) {
+  ^bb0(%a: f32, %b: f32):
+    %j = gpt.index 3 : i32
+    %i = gpt.index 2 : i32
+    %see = arith.cmpi sle, %j, %i : i32
+    %low = arith.constant 0xFF800000 : f32
+    %m0 = arith.select %see, %a, %low : f32
+    %d = arith.subf %m0, %b : f32
+    %0 = math.exp %d : f32
+    gpt.yield %0 : f32
+  }
+  %n = gpt.generic sum [b=2, h=3, t=64 | s=64] inputs(%z[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>) -> (tensor<2x3x64xf32, #b_h_t>) {
+  ^bb0(%a: f32):
+    gpt.yield %a : f32
+  }
+  %p = gpt.generic [b=2, h=3, t=64, s=64] inputs(%z[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>, %n[b, h, t] : tensor<2x3x64xf32, #b_h_t>) -> (tensor<2x3x64x64xf32, #b_h_t_s>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.divf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  %y = gpt.generic sum [b=2, t=64, h=3, e=4 | s=64]
+      inputs(%p[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>, %v[b, s, h, e] : tensor<2x64x3x4xf32, #b_t_h_e>) -> (tensor<2x64x3x4xf32, #b_t_h_e>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.mulf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  return %y : tensor<2x64x3x4xf32, #b_t_h_e>
+}
+
+// -----
+
+#b_t_h_e = #gpt.dims<b=2, t=64, h=3, e=4>
+#b_h_t_s = #gpt.dims<b=2, h=3, t=64, s=64>
+#b_h_t = #gpt.dims<b=2, h=3, t=64>
+
+// The weights are a result: they are memory, and stored once.
+// CHECK-LABEL: func.func @shown
+// CHECK-NOT: gpt.row_blocks
+// CHECK: return
+func.func @shown(%q: tensor<2x64x3x4xf32, #b_t_h_e>, %k: tensor<2x64x3x4xf32, #b_t_h_e>, %v: tensor<2x64x3x4xf32, #b_t_h_e>) -> (tensor<2x64x3x4xf32, #b_t_h_e>, tensor<2x3x64x64xf32, #b_h_t_s>) {
+  %s = gpt.generic sum [b=2, h=3, t=64, s=64 | e=4]
+      inputs(%q[b, t, h, e] : tensor<2x64x3x4xf32, #b_t_h_e>, %k[b, s, h, e] : tensor<2x64x3x4xf32, #b_t_h_e>) -> (tensor<2x3x64x64xf32, #b_h_t_s>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.mulf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  %top = gpt.generic max [b=2, h=3, t=64 | s=64] inputs(%s[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>) -> (tensor<2x3x64xf32, #b_h_t>) {
+  ^bb0(%a: f32):
+    %j = gpt.index 3 : i32
+    %i = gpt.index 2 : i32
+    %see = arith.cmpi sle, %j, %i : i32
+    %low = arith.constant 0xFF800000 : f32
+    %m0 = arith.select %see, %a, %low : f32
+    gpt.yield %m0 : f32
+  }
+  %z = gpt.generic [b=2, h=3, t=64, s=64] inputs(%s[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>, %top[b, h, t] : tensor<2x3x64xf32, #b_h_t>) -> (tensor<2x3x64x64xf32, #b_h_t_s>) {
+  ^bb0(%a: f32, %b: f32):
+    %j = gpt.index 3 : i32
+    %i = gpt.index 2 : i32
+    %see = arith.cmpi sle, %j, %i : i32
+    %low = arith.constant 0xFF800000 : f32
+    %m0 = arith.select %see, %a, %low : f32
+    %d = arith.subf %m0, %b : f32
+    %0 = math.exp %d : f32
+    gpt.yield %0 : f32
+  }
+  %n = gpt.generic sum [b=2, h=3, t=64 | s=64] inputs(%z[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>) -> (tensor<2x3x64xf32, #b_h_t>) {
+  ^bb0(%a: f32):
+    gpt.yield %a : f32
+  }
+  %p = gpt.generic [b=2, h=3, t=64, s=64] inputs(%z[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>, %n[b, h, t] : tensor<2x3x64xf32, #b_h_t>) -> (tensor<2x3x64x64xf32, #b_h_t_s>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.divf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  %y = gpt.generic sum [b=2, t=64, h=3, e=4 | s=64]
+      inputs(%p[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>, %v[b, s, h, e] : tensor<2x64x3x4xf32, #b_t_h_e>) -> (tensor<2x64x3x4xf32, #b_t_h_e>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.mulf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  return %y, %p : tensor<2x64x3x4xf32, #b_t_h_e>, tensor<2x3x64x64xf32, #b_h_t_s>
+}
+
+// -----
+
+#b_t_h_e = #gpt.dims<b=2, t=8, h=3, e=4>
+#b_h_t_s = #gpt.dims<b=2, h=3, t=8, s=8>
+#b_h_t = #gpt.dims<b=2, h=3, t=8>
+
+// A matrix of 8 x 8 is no larger than its operands of 8 x 4.
+// CHECK-LABEL: func.func @short
+// CHECK-NOT: gpt.row_blocks
+// CHECK: return
+func.func @short(%q: tensor<2x8x3x4xf32, #b_t_h_e>, %k: tensor<2x8x3x4xf32, #b_t_h_e>, %v: tensor<2x8x3x4xf32, #b_t_h_e>) -> tensor<2x8x3x4xf32, #b_t_h_e> {
+  %s = gpt.generic sum [b=2, h=3, t=8, s=8 | e=4]
+      inputs(%q[b, t, h, e] : tensor<2x8x3x4xf32, #b_t_h_e>, %k[b, s, h, e] : tensor<2x8x3x4xf32, #b_t_h_e>) -> (tensor<2x3x8x8xf32, #b_h_t_s>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.mulf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  %top = gpt.generic max [b=2, h=3, t=8 | s=8] inputs(%s[b, h, t, s] : tensor<2x3x8x8xf32, #b_h_t_s>) -> (tensor<2x3x8xf32, #b_h_t>) {
+  ^bb0(%a: f32):
+    %j = gpt.index 3 : i32
+    %i = gpt.index 2 : i32
+    %see = arith.cmpi sle, %j, %i : i32
+    %low = arith.constant 0xFF800000 : f32
+    %m0 = arith.select %see, %a, %low : f32
+    gpt.yield %m0 : f32
+  }
+  %z = gpt.generic [b=2, h=3, t=8, s=8] inputs(%s[b, h, t, s] : tensor<2x3x8x8xf32, #b_h_t_s>, %top[b, h, t] : tensor<2x3x8xf32, #b_h_t>) -> (tensor<2x3x8x8xf32, #b_h_t_s>) {
+  ^bb0(%a: f32, %b: f32):
+    %j = gpt.index 3 : i32
+    %i = gpt.index 2 : i32
+    %see = arith.cmpi sle, %j, %i : i32
+    %low = arith.constant 0xFF800000 : f32
+    %m0 = arith.select %see, %a, %low : f32
+    %d = arith.subf %m0, %b : f32
+    %0 = math.exp %d : f32
+    gpt.yield %0 : f32
+  }
+  %n = gpt.generic sum [b=2, h=3, t=8 | s=8] inputs(%z[b, h, t, s] : tensor<2x3x8x8xf32, #b_h_t_s>) -> (tensor<2x3x8xf32, #b_h_t>) {
+  ^bb0(%a: f32):
+    gpt.yield %a : f32
+  }
+  %p = gpt.generic [b=2, h=3, t=8, s=8] inputs(%z[b, h, t, s] : tensor<2x3x8x8xf32, #b_h_t_s>, %n[b, h, t] : tensor<2x3x8xf32, #b_h_t>) -> (tensor<2x3x8x8xf32, #b_h_t_s>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.divf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  %y = gpt.generic sum [b=2, t=8, h=3, e=4 | s=8]
+      inputs(%p[b, h, t, s] : tensor<2x3x8x8xf32, #b_h_t_s>, %v[b, s, h, e] : tensor<2x8x3x4xf32, #b_t_h_e>) -> (tensor<2x8x3x4xf32, #b_t_h_e>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.mulf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  return %y : tensor<2x8x3x4xf32, #b_t_h_e>
+}

@@ -83,3 +83,69 @@ func.func private @unknown(%x: tensor<8xf32, #q>) -> tensor<8xf32, #q> attribute
 func.func private @empty(%x: tensor<f32, #gpt.dims<>>) -> tensor<f32, #gpt.dims<>> attributes {gpt.kernel} {
   return %x : tensor<f32, #gpt.dims<>>
 }
+
+// -----
+
+#b_t_h_e = #gpt.dims<b=2, t=64, h=3, e=4>
+#b_h_t_s = #gpt.dims<b=2, h=3, t=64, s=64>
+#b_h_t = #gpt.dims<b=2, h=3, t=64>
+module attributes {gpt.extents = [], gpt.bounds = []} {
+
+// Row blocks: a piece for each b and h; blocks of 32 rows; a causal mask ends the columns of a block behind its
+// last row, for both contractions and the work on rows.
+// CHECK-LABEL: func.func private @blocks
+// CHECK-SAME: rt.pieces = #{{.*}}, rt.scratch = {{[0-9]+}} : i64
+// CHECK: scf.for %[[T:.*]] = %c0 to %c64 step %c32
+// CHECK: %[[LAST:.*]] = arith.addi %[[T]], %c32
+// CHECK: %[[END:.*]] = arith.minsi %{{.*}}, %c64
+// CHECK: vector.fma
+// CHECK: scf.for %{{.*}} = %c0 to %c32 step %c1
+// CHECK: arith.maximumf
+// CHECK: math.exp
+// CHECK: vector.fma
+// CHECK: return
+func.func private @blocks(%q: tensor<2x64x3x4xf32, #b_t_h_e>, %k: tensor<2x64x3x4xf32, #b_t_h_e>, %v: tensor<2x64x3x4xf32, #b_t_h_e>) -> tensor<2x64x3x4xf32, #b_t_h_e> attributes {gpt.kernel, gpt.row_blocks = 3 : i64} {
+  %s = gpt.generic sum [b=2, h=3, t=64, s=64 | e=4]
+      inputs(%q[b, t, h, e] : tensor<2x64x3x4xf32, #b_t_h_e>, %k[b, s, h, e] : tensor<2x64x3x4xf32, #b_t_h_e>) -> (tensor<2x3x64x64xf32, #b_h_t_s>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.mulf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  %top = gpt.generic max [b=2, h=3, t=64 | s=64] inputs(%s[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>) -> (tensor<2x3x64xf32, #b_h_t>) {
+  ^bb0(%a: f32):
+    %j = gpt.index 3 : i32
+    %i = gpt.index 2 : i32
+    %see = arith.cmpi sle, %j, %i : i32
+    %low = arith.constant 0xFF800000 : f32
+    %m0 = arith.select %see, %a, %low : f32
+    gpt.yield %m0 : f32
+  }
+  %z = gpt.generic [b=2, h=3, t=64, s=64] inputs(%s[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>, %top[b, h, t] : tensor<2x3x64xf32, #b_h_t>) -> (tensor<2x3x64x64xf32, #b_h_t_s>) {
+  ^bb0(%a: f32, %b: f32):
+    %j = gpt.index 3 : i32
+    %i = gpt.index 2 : i32
+    %see = arith.cmpi sle, %j, %i : i32
+    %low = arith.constant 0xFF800000 : f32
+    %m0 = arith.select %see, %a, %low : f32
+    %d = arith.subf %m0, %b : f32
+    %0 = math.exp %d : f32
+    gpt.yield %0 : f32
+  }
+  %n = gpt.generic sum [b=2, h=3, t=64 | s=64] inputs(%z[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>) -> (tensor<2x3x64xf32, #b_h_t>) {
+  ^bb0(%a: f32):
+    gpt.yield %a : f32
+  }
+  %p = gpt.generic [b=2, h=3, t=64, s=64] inputs(%z[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>, %n[b, h, t] : tensor<2x3x64xf32, #b_h_t>) -> (tensor<2x3x64x64xf32, #b_h_t_s>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.divf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  %y = gpt.generic sum [b=2, t=64, h=3, e=4 | s=64]
+      inputs(%p[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>, %v[b, s, h, e] : tensor<2x64x3x4xf32, #b_t_h_e>) -> (tensor<2x64x3x4xf32, #b_t_h_e>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.mulf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  return %y : tensor<2x64x3x4xf32, #b_t_h_e>
+}
+}
