@@ -1,6 +1,6 @@
 """Ours and theirs on this machine, in turn, beside what the machine can do. See bench/README.md.
 
-  ./dev bench [--only WORD]... [--publish] [--data text.txt] [--pairs EN DE] [--rounds 5] [--quick]
+  ./dev bench [--only WORD]... [--publish] [--quick] [--rounds 5] [--pairs EN DE] [--data text.txt]
 
 Prints one table and writes it: build/bench/results.json, results.md and results.svg. Progress goes to standard error.
 Figures are medians of interleaved rounds; a spread is (largest - smallest) / median.
@@ -8,6 +8,7 @@ Figures are medians of interleaved rounds; a spread is (largest - smallest) / me
 import argparse
 import os
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -27,6 +28,8 @@ PARTS = {
     "memory": kernel_rows.memory,
     "compiling": kernel_rows.compiling,
 }
+# Only where it is asked for: some seven minutes.
+MORE = {"recipe": step_rows.recipe}
 MULTI30K = [os.path.join(root, "../shared/data/multi30k", f"train.{side}") for side in ("en", "de")]
 
 
@@ -34,16 +37,21 @@ def options():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", default=[], metavar="WORD",
-                        help=f"parts of this name ({', '.join(PARTS)}), or training steps whose name holds it")
+                        help=f"parts of this name ({', '.join([*PARTS, *MORE])}), or training steps whose name"
+                             " holds it")
     parser.add_argument("--publish", action="store_true",
                         help="also write bench/results.json, bench/results.svg and the table in README.md")
-    parser.add_argument("--data", help="a text for the character models, instead of one that is made up")
+    parser.add_argument("--data", help="the text of the recipe")
     parser.add_argument("--pairs", nargs=2, metavar=("EN", "DE"), help="Multi30k's training files")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--quick", action="store_true", help="a look at everything: one round of few steps")
     parser.add_argument("--out", default=os.path.join(root, "build/bench"))
     args = parser.parse_args()
+    for word in args.only:
+        if word not in {**PARTS, **MORE} and not any(word in name for name in step_rows.NAMES):
+            parser.error(f"no part is called '{word}', and no training step has it in its name: "
+                         f"{', '.join(step_rows.NAMES)}")
     if args.publish and (args.only or args.quick):
         parser.error("--publish is for the whole")
     args.scale = 0.1 if args.quick else 1.0
@@ -58,9 +66,10 @@ def chosen(args):
     """The parts to run, and of each whether a row of that name is wanted."""
     if not args.only:
         return {name: lambda row: True for name in PARTS}
-    words = [word for word in args.only if word not in PARTS]
+    parts = {**PARTS, **MORE}
+    words = [word for word in args.only if word not in parts]
     some = lambda row: any(word in row for word in words)
-    return {name: (lambda row: True) if name in args.only else some for name in PARTS
+    return {name: (lambda row: True) if name in args.only else some for name in parts
             if name in args.only or (words and name in ("steps", "translation"))}
 
 
@@ -79,6 +88,7 @@ def others_use():
 
 def main():
     args = options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves no run behind
     os.makedirs(args.out, exist_ok=True)
     try:
         bench = Bench(args)
@@ -93,7 +103,7 @@ def main():
         seen = [bench.machine()]
         for name, bench.wants in chosen(args).items():
             with bench.going_on(name):
-                rows.extend(PARTS[name](bench))
+                rows.extend({**PARTS, **MORE}[name](bench))
         seen.append(bench.machine())
     machine = {name: round(statistics.median(now[name] for now in seen), 1) for name in seen[0]}
     about = [report.machine_text(bench, machine), report.peers_text(bench)]

@@ -65,16 +65,29 @@ static void fill(char *data, const runtime::TensorInfo &info, uint64_t seed) {
   }
 }
 
+/// Whether code for that type is other than code for f32.
+static bool knows(Session &session, const std::string &dtype) {
+  auto options = [&](const std::string &type) {
+    session.options.dtype = type;
+    return session.pipeline(ProgramKind::Outputs, 1, false);
+  };
+  PipelineOptions plain = options("f32"), asked = options(dtype);
+  return dtype == "f32" || !(plain == asked);
+}
+
 static Expected<runtime::Program> compileKernel(const KernelSource &source) {
-  if (source.bf16)
-    return runtime::failure("contractions are compiled in f32 only");
   CommonOptions options;
+  options.dtype = source.dtype;
   Session session(options);
   for (const auto &[name, value] : source.settings)
     session.overrides[name] = std::to_string(value);
   Error failed = runtime::failure("{} was not compiled", source.file);
   if (!session.open(pathOf(source.file)) || !session.analyse())
     return failed;
+  if (!knows(session, source.dtype)) {
+    llvm::consumeError(std::move(failed));
+    return runtime::failure("kernels are not compiled in {}", source.dtype);
+  }
   bool backward = !source.gradients.empty();
   ProgramKind kind = backward ? ProgramKind::Train : ProgramKind::Outputs;
   mlir::OwningOpRef<mlir::ModuleOp> module =
@@ -131,8 +144,10 @@ void Kernel::run(runtime::Pool &pool) {
   program.entry(&context);
 }
 
-Error gptc::bench::compileTraining(const std::string &model, int64_t vocabulary, unsigned threads) {
+Error gptc::bench::compileTraining(const std::string &model, int64_t vocabulary, const std::string &dtype,
+                                   unsigned threads) {
   CommonOptions options;
+  options.dtype = dtype;
   options.threads = threads;
   Session session(options);
   if (vocabulary)

@@ -20,8 +20,8 @@ struct KernelSource {
   /// Empty: the file's outputs. Else these parameters' gradients, where the
   /// gradient of the file's output is what its loss multiplies it by.
   std::vector<std::string> gradients;
-  std::string also; // with gradients: an output that is wanted, too
-  bool bf16 = false;
+  std::string also;          // with gradients: an output that is wanted, too
+  std::string dtype = "f32"; // what contractions multiply
 };
 
 class Kernel {
@@ -44,6 +44,7 @@ private:
 
 /// Compiles what `gptc train` needs before its first step: the programs that set
 /// the parameters and that train them. Every part of the compiler starts anew.
-llvm::Error compileTraining(const std::string &model, int64_t vocabulary, unsigned threads);
+llvm::Error compileTraining(const std::string &model, int64_t vocabulary, const std::string &dtype,
+                            unsigned threads);
 
 } // namespace gptc::bench

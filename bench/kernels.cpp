@@ -80,7 +80,6 @@ void registerFor(const Options &options, const std::string &name, Function funct
 
 void registerOurs(const Options &options, const std::string &name, KernelSource source, const char *unit,
                   double amount) {
-  source.bf16 = options.bf16();
   registerFor(options, name, [=](State &state, unsigned threads) {
     if (Kernel *kernel = compiled(state, name, source))
       time(state, unit, amount, [&] { kernel->run(poolOf(threads)); });
@@ -139,7 +138,11 @@ void registerContractions(const Options &options) {
     for (const Form &form : forms) {
       double flops = 2.0 * double(m) * double(k) * double(n);
       std::string name = fmt::format("contraction/{}x{}x{}/{}/{}", m, k, n, form.name, options.dtype);
-      KernelSource source{form.file, {{"m", m}, {"k", k}, {"n", n}}, form.data, {}, "", false};
+      KernelSource source;
+      source.file = form.file;
+      source.settings = {{"m", m}, {"k", k}, {"n", n}};
+      source.data = form.data;
+      source.dtype = options.dtype;
       registerOurs(options, name + "/ours", source, "GFLOP/s", flops);
       if (form.file == std::string("linear.gpt")) {
         source.file = "product.gpt"; // as peers do it
@@ -180,6 +183,7 @@ void registerAttention(const Options &options) {
     KernelSource source;
     source.file = file;
     source.settings = {{"length", length}};
+    source.dtype = options.dtype;
     source.data = {"query", "key", "value", "dmix"};
     double one = 2.0 * double(heads) * double(d) * pairs;
     std::string full = fmt::format("attention/{}/{}", name, options.dtype);
@@ -208,9 +212,9 @@ void registerCompiling(const Options &options) {
   } models[] = {{"shakespeare", "examples/shakespeare.gpt", 65}, {"gpt2", "examples/gpt2.gpt", 0}};
   for (const auto &model : models)
     registerFor(options, fmt::format("compile/{}/{}", model.name, options.dtype),
-                [&model](State &state, unsigned threads) {
+                [&model, dtype = options.dtype](State &state, unsigned threads) {
                   for (auto _ : state)
-                    if (llvm::Error error = compileTraining(model.file, model.vocabulary, threads)) {
+                    if (llvm::Error error = compileTraining(model.file, model.vocabulary, dtype, threads)) {
                       reportError(std::move(error));
                       return state.SkipWithError("not compiled");
                     }

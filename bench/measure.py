@@ -41,7 +41,7 @@ class Row:
 
     @property
     def more(self):
-        return self.unit not in ("ms", "s")
+        return self.unit not in ("ms", "loss")
 
     def better(self, a, b):
         """How many times as good figure a is as b."""

@@ -6,6 +6,7 @@ import re
 import statistics
 import subprocess
 import sys
+import time
 
 from measure import Failure, Row, gptc, root, run, say
 
@@ -41,11 +42,11 @@ MODELS = [
     Model("GPT-2 124M T64 B4 V50257", "examples/gpt2.gpt", (12, 12, 768, 64, 4), 50257, 5),
 ]
 
+NAMES = [model.name for model in MODELS] + ["encoder-decoder"]
+
 
 def text_of(bench, model):
     """A file to train on: speed does not ask what it says, but the vocabulary counts."""
-    if bench.data and not model.gpt2:
-        return os.path.abspath(bench.data)
     numbers = random.Random(1)
     path = os.path.join(bench.out, f"tokens-{model.vocabulary}.txt")
     with open(path, "w") as file:
@@ -68,14 +69,14 @@ def log_times(directory):
     return times[(len(times) + 4) // 5:]
 
 
-def train(bench, file, data, sets, dtype, run_name="run"):
+def train(bench, file, data, sets, dtype, run_name="run", seed=1):
     """Trains in a new directory and returns it."""
     directory = os.path.join(bench.scratch, run_name)
     subprocess.run(["rm", "-rf", directory], check=True)
     words = [w for path in data for w in ("--data", path)] + [w for s in sets for w in ("--set", s)]
     if dtype != "f32":
         words += ["--dtype", dtype]
-    run([gptc, "train", file, "-o", directory, "--threads", str(bench.threads), "--seed", "1", *words])
+    run([gptc, "train", file, "-o", directory, "--threads", str(bench.threads), "--seed", str(seed), *words])
     return directory
 
 
@@ -247,4 +248,45 @@ def company(bench):
         if expected != actual:
             row.note = "the weights differ: a bug"
     row.note = row.note or "same bits; the limit is a fair share of the cores"
+    return [row]
+
+
+#===-- The recipe -----------------------------------------------------------------#
+
+def last_validation(directory):
+    with open(os.path.join(directory, "log.jsonl")) as log:
+        return [entry["val_loss"] for entry in map(json.loads, log) if "val_loss" in entry][-1]
+
+
+def recipe(bench):
+    """How far examples/shakespeare.gpt comes in the time that PyTorch needs for its 2,000 steps. Starting, compiling
+    and validating are part of the time."""
+    if not bench.data or not bench.has("PyTorch"):
+        raise Failure("the recipe needs a text, given with --data, and PyTorch")
+    model, data = MODELS[0], os.path.abspath(bench.data)
+    row = Row("recipe", "validation loss", "f32", "loss", headline=True, physical=False)
+
+    def timed(steps, seed):
+        start = time.perf_counter()
+        directory = train(bench, model.file, [data], [f"steps={steps}"], "f32", seed=seed)
+        return time.perf_counter() - start, last_validation(directory)
+
+    seconds, ours_seconds = [], []
+    say("recipe: how long a step takes")
+    few, many = (max(20, round(n * bench.scale)) for n in (200, 1000))
+    first, second = timed(few, 1)[0], timed(many, 1)[0]
+    each = (second - first) / (many - few)
+    for seed in (1, 2, 3):
+        say(f"recipe, seed {seed}")
+        theirs_steps = max(50, round(2000 * bench.scale))
+        result = bench.torch("torch_gpt.py", "train", "--data", data, "--steps", str(theirs_steps), "--seed", str(seed))
+        seconds.append(result["wall"])
+        row.peers.setdefault("PyTorch", []).append(result["val_loss"])
+        steps = int((min(seconds) - (first - few * each)) / each)
+        took, loss = timed(steps, seed)
+        ours_seconds.append(took)
+        row.ours.append(loss)
+    row.note = (f"the means are {statistics.mean(row.ours):.4f} after {steps} steps in "
+                f"{statistics.mean(ours_seconds):.0f} s, and {statistics.mean(row.peers['PyTorch']):.4f} after "
+                f"{theirs_steps} in {statistics.mean(seconds):.0f} s")
     return [row]
