@@ -65,4 +65,14 @@ bool isLargeProduct(GenericOp op) {
   return elements(op.getResult(0)) >= 2 * (elements(op.getInputs()[0]) + elements(op.getInputs()[1]));
 }
 
+bool isLargeMatrix(Value value) {
+  auto op = value.getDefiningOp<GenericOp>();
+  if (!op || isLargeProduct(op))
+    return static_cast<bool>(op);
+  auto shape = [](Value tensor) { return cast<RankedTensorType>(tensor.getType()).getShape(); };
+  return !op.isReduction() && llvm::any_of(op.getInputs(), [&](Value input) {
+    return shape(input) == shape(value) && isLargeMatrix(input);
+  });
+}
+
 } // namespace gptc::gpt

@@ -35,4 +35,7 @@ std::optional<MatrixFold> matrixFold(GenericOp op, unsigned matrix);
 /// together, like the scores of long sequences. It, and what is computed from it
 /// element by element, is computed again where it is needed rather than kept.
 bool isLargeProduct(GenericOp op);
+
+/// The result of a large product, or computed from one point by point.
+bool isLargeMatrix(mlir::Value value);
 } // namespace gptc::gpt

@@ -233,8 +233,10 @@ struct FormKernels : impl::FormKernelsPassBase<FormKernels> {
       function.walk([&](RepeatOp repeat) { blocks.push_back(repeat.getBlock()); });
     }
     for (Block *block : blocks)
-      if (!block->empty())
+      if (!block->empty()) {
+        fuse::splitMatrixSums(*block);
         BlockKernels(*block).form();
+      }
   }
 };
 

@@ -2,6 +2,7 @@
 // VjpOpInterface and ScalarVjpOpInterface (vjp.h).
 #include "passes/grad/differentiate.h"
 #include "passes/grad/program.h"
+#include "passes/grad/recompute.h"
 #include "passes/grad/tensors.h"
 #include "passes/grad/vjp.h"
 #include "passes/passes.h"
@@ -62,7 +63,8 @@ struct AutodiffPass : impl::AutodiffPassBase<AutodiffPass> {
     llvm::MapVector<StringAttr, Value> variables = gatherGets(main);
     OpBuilder builder(end);
     Cotangents cotangents;
-    cotangents.add(loss, splat(builder, loss.getLoc(), cast<RankedTensorType>(loss.getType()), 1));
+    Value seed = splat(builder, loss.getLoc(), cast<RankedTensorType>(loss.getType()), 1);
+    cotangents.add(loss, seed);
     if (failed(differentiate(main.front(), builder, cotangents)))
       return failure();
 
@@ -84,6 +86,7 @@ struct AutodiffPass : impl::AutodiffPassBase<AutodiffPass> {
       attributes.push_back(builder.getDictionaryAttr(name));
     }
     setResults(main, results, attributes);
+    recomputeMatrices(seed.getDefiningOp());
     cleanUp(main);
     return success();
   }

@@ -147,23 +147,13 @@ private:
     return generic && llvm::any_of(*generic.getBlock(), [](Operation &scalar) { return isCostly(&scalar); });
   }
 
-  /// A large product, or computed from one point by point.
-  static bool isMatrix(Value value) {
-    auto generic = value.getDefiningOp<GenericOp>();
-    if (!generic || isLargeProduct(generic))
-      return static_cast<bool>(generic);
-    return !generic.isReduction() && llvm::any_of(generic.getInputs(), [&](Value input) {
-      return byteSize(input.getType()) == byteSize(value.getType()) && isMatrix(input);
-    });
-  }
-
   /// Bytes that must be kept for `value` to be at hand, beside what is `needed`
   /// anyway: its own, or of a matrix of products what these are made from. Adds to `counted`.
   int64_t keptBytes(Value value, const llvm::SetVector<Value> &needed, llvm::SmallDenseSet<Value> &counted) {
     if (isFree(value) || needed.contains(value) || !counted.insert(value).second)
       return 0;
     int64_t own = byteSize(value.getType());
-    if (!isMatrix(value))
+    if (!isLargeMatrix(value))
       return own;
     llvm::SmallDenseSet<Value> before = counted;
     int64_t sources = 0;

@@ -25,11 +25,12 @@ train { batch: 3, optimizer: sgd(0.1, momentum: 0.5) }
 )";
 
 /// Queries, keys and values, then a score and who sees whom.
-std::string scored(const std::string &score, const std::string &see) {
+std::string scored(const std::string &score, const std::string &see, const std::string &more = "") {
   return "setting context = 39, width = 8, heads = 2\n"
          "block Layer() (x[t, c]) -> [t, c] {\n"
          "  let d = c / heads\n"
-         "  param q[c, heads, d], k[c, heads, d], v[c, heads, d] ~ normal(0.5)\n"
+         "  param q[c, heads, d], k[c, heads, d], v[c, heads, d] ~ normal(0.5)\n" +
+         more +
          "  let query[t, h, e] = sum(c: x[t, c] * q[c, h, e])\n"
          "  let key[s, h, e] = sum(c: x[s, c] * k[c, h, e])\n"
          "  let value[s, h, e] = sum(c: x[s, c] * v[c, h, e])\n"
@@ -126,6 +127,19 @@ TEST(Attention, OnlyWhatComesLater) {
 }
 TEST(Attention, Alibi) {
   check(scored("product[h, t, s] - exp(-h) * (t - s)", "s <= t"));
+}
+// The gradients of numbers that many scores share are sums over matrices.
+TEST(Attention, LearnedTemperature) {
+  check(scored("product[h, t, s] * scale[h] + slope * (s - t)", "s <= t",
+               "  param scale[heads] = 1, slope = 0.1\n"));
+}
+// Forward and backward pass stand in one block.
+TEST(Attention, NotRepeated) {
+  std::string text = layer("Attention(heads, causal, std: 0.5, out: 0.5)"),
+              repeat = "repeat layers[2] { x = Layer()(x) }\noutput x";
+  text.replace(text.find(repeat), repeat.size(), "first = Layer()\nlet y = first(x)\noutput y");
+  text.replace(text.find("sum(c: x["), 9, "sum(c: y[");
+  check(text);
 }
 TEST(Attention, SoftCapped) {
   check(scored("2 * tanh(product[h, t, s] / 2)", "s <= t"));
