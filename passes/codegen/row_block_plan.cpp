@@ -14,8 +14,10 @@ using namespace mlir;
 
 namespace gptc {
 
-constexpr int64_t blockBytes = 512 * 1024; // of all rows at work: half of a second cache
-constexpr int64_t fewestRows = 32, mostRows = 64;
+// Rows at work at a time. More would use a panel more often while it is near, but also more columns in vain
+// where a mask cuts the block slantwise.
+constexpr int64_t mostRows = 32, fewestRows = 16;
+constexpr int64_t blockBytes = 2 * 1024 * 1024; // of all matrices' rows at work; beyond that, the fewest
 
 LoopDim loopDim(gpt::DimAttr dim) {
   LoopDim result;
@@ -177,9 +179,7 @@ void RowBlockPlan::placeValues() {
         places.insert(places.begin(), buffer);
       }
   }
-  blockRows = llvm::alignTo(std::clamp(blockBytes / std::max<int64_t>(matrixBytes, 1), fewestRows,
-                                       space.back().bound <= 512 ? fewestRows : mostRows),
-                            tileRows);
+  blockRows = mostRows * matrixBytes <= blockBytes ? mostRows : fewestRows;
   blockRows = std::min<int64_t>(blockRows, llvm::alignTo(space[rows - 1].bound, tileRows));
   int64_t next = kernel.scratchBytes;
   for (RowBlockSlot &slot : slots) {
