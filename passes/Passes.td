@@ -154,8 +154,10 @@ def SplitReductionsPass : Pass<"gpt-split-reductions", "::mlir::ModuleOp"> {
     two: the first keeps the leading reduced dimensions as parallel ones, the
     second reduces these. The number of partial results is a function of the
     shape: some dozens to 4096 with at least 512 terms each. A static dimension
-    k is cut in two, `k_piece * n + k_in`, where no whole dimension fits. Sums
-    are added in another order than before.
+    k is cut in two, `k_piece * n + k_in`, where no whole dimension fits. Before
+    that, a sum of elements of a large matrix (`isLargeMatrix`) over its columns and
+    more has become a sum over columns and one over the rest. Sums are added in
+    another order than before.
 
     Before:
     ```

@@ -233,10 +233,8 @@ struct FormKernels : impl::FormKernelsPassBase<FormKernels> {
       function.walk([&](RepeatOp repeat) { blocks.push_back(repeat.getBlock()); });
     }
     for (Block *block : blocks)
-      if (!block->empty()) {
-        fuse::splitMatrixSums(*block);
+      if (!block->empty())
         BlockKernels(*block).form();
-      }
   }
 };
 

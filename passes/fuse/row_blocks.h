@@ -7,10 +7,6 @@
 
 namespace gptc::fuse {
 
-/// Sums of elements of large matrices (`isLargeMatrix`) over columns and more, as those of the gradient of
-/// a number that all scores share, become sums over columns, then over the rest.
-void splitMatrixSums(mlir::Block &block);
-
 /// Finds large products (`isLargeProduct`), the work on their rows and the
 /// contractions that fold these, and merges them in `groups`. Sets, for each
 /// such group, how many leading dimensions its rows have in `blocks`, and the bits

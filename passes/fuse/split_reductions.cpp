@@ -1,5 +1,6 @@
 // gpt-split-reductions: a long reduction to few results in two steps, so that
 // its first step has work for all threads.
+#include "passes/fuse/matrix_sums.h"
 #include "passes/fuse/space.h"
 #include "passes/passes.h"
 
@@ -133,6 +134,12 @@ Value reduceInTwoSteps(OpBuilder &builder, GenericOp op, unsigned whole) {
 
 struct SplitReductions : impl::SplitReductionsPassBase<SplitReductions> {
   void runOnOperation() override {
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      if (function.isExternal() || function->hasAttr("gpt.kernel"))
+        continue;
+      fuse::splitMatrixSums(function.front());
+      function.walk([&](RepeatOp repeat) { fuse::splitMatrixSums(*repeat.getBlock()); });
+    }
     SmallVector<GenericOp> work;
     getOperation()->walk([&](GenericOp op) {
       if (op.isReduction() && !isa<KernelOp>(op->getParentOp()))

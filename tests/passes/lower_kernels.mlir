@@ -149,3 +149,50 @@ func.func private @blocks(%q: tensor<2x64x3x4xf32, #b_t_h_e>, %k: tensor<2x64x3x
   return %y : tensor<2x64x3x4xf32, #b_t_h_e>
 }
 }
+
+// -----
+
+#b = #gpt.dims<b=2>
+#b_t_h_e = #gpt.dims<b=2, t=64, h=3, e=4>
+#b_h_t_s = #gpt.dims<b=2, h=3, t=64, s=64>
+module attributes {gpt.extents = [], gpt.bounds = []} {
+
+// Columns from 5 before the block's first row on, and none behind the length of the example.
+// CHECK-LABEL: func.func private @window
+// CHECK: scf.for %[[T:.*]] = %c0 to %c64 step %c32
+// CHECK: memref.load %{{.*}} : memref<2xi32>
+// CHECK: %[[N:.*]] = arith.index_cast %{{.*}} : i32 to index
+// CHECK-DAG: arith.minsi %{{.*}}, %c64
+// CHECK-DAG: arith.maxsi
+// CHECK: vector.fma
+func.func private @window(%q: tensor<2x64x3x4xf32, #b_t_h_e>, %k: tensor<2x64x3x4xf32, #b_t_h_e>, %v: tensor<2x64x3x4xf32, #b_t_h_e>, %n: tensor<2xi32, #b>) -> tensor<2x64x3x4xf32, #b_t_h_e>
+    attributes {gpt.kernel, gpt.row_blocks = 3 : i64} {
+  %s = gpt.generic sum [b=2, h=3, t=64, s=64 | e=4]
+      inputs(%q[b, t, h, e] : tensor<2x64x3x4xf32, #b_t_h_e>, %k[b, s, h, e] : tensor<2x64x3x4xf32, #b_t_h_e>) -> (tensor<2x3x64x64xf32, #b_h_t_s>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.mulf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  %z = gpt.generic [b=2, h=3, t=64, s=64] inputs(%s[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>, %n[b] : tensor<2xi32, #b>) -> (tensor<2x3x64x64xf32, #b_h_t_s>) {
+  ^bb0(%a: f32, %length: i32):
+    %i = gpt.index 2 : i32
+    %j = gpt.index 3 : i32
+    %five = arith.constant 5 : i32
+    %first = arith.subi %i, %five : i32
+    %near = arith.cmpi sge, %j, %first : i32
+    %there = arith.cmpi slt, %j, %length : i32
+    %see = arith.andi %near, %there : i1
+    %low = arith.constant 0xFF800000 : f32
+    %m = arith.select %see, %a, %low : f32
+    %0 = math.exp %m : f32
+    gpt.yield %0 : f32
+  }
+  %y = gpt.generic sum [b=2, t=64, h=3, e=4 | s=64]
+      inputs(%z[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>, %v[b, s, h, e] : tensor<2x64x3x4xf32, #b_t_h_e>) -> (tensor<2x64x3x4xf32, #b_t_h_e>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.mulf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  return %y : tensor<2x64x3x4xf32, #b_t_h_e>
+}
+}

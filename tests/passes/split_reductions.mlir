@@ -91,3 +91,32 @@ func.func @left_alone(%x: tensor<4096x128xf32, #t_c>, %a: tensor<32768x16xf32, #
   }
   return %0, %1, %2 : tensor<4096xf32, #t>, tensor<f32, #scalar>, tensor<16x16xf32, #i_j>
 }
+
+// -----
+
+#h = #gpt.dims<h=3>
+#b_t_h_e = #gpt.dims<b=2, t=64, h=3, e=4>
+#b_h_t_s = #gpt.dims<b=2, h=3, t=64, s=64>
+
+// All that is in a matrix of products: by rows, which its kernel does while it has them, then the rest.
+// CHECK-LABEL: func.func @matrix
+// CHECK: %[[S:.*]] = gpt.generic sum [b=2, h=3, t=64, s=64 | e=4]
+// CHECK: %[[R:.*]] = gpt.generic sum [b=2, h=3, t=64 | s=64] inputs(%[[S]][b, h, t, s] :
+// CHECK: gpt.index 3
+// CHECK: gpt.generic sum [h=3 | b=2, t=64] inputs(%[[R]][b, h, t] :
+func.func @matrix(%q: tensor<2x64x3x4xf32, #b_t_h_e>, %k: tensor<2x64x3x4xf32, #b_t_h_e>) -> tensor<3xf32, #h> {
+  %s = gpt.generic sum [b=2, h=3, t=64, s=64 | e=4] inputs(%q[b, t, h, e] : tensor<2x64x3x4xf32, #b_t_h_e>,
+      %k[b, s, h, e] : tensor<2x64x3x4xf32, #b_t_h_e>) -> (tensor<2x3x64x64xf32, #b_h_t_s>) {
+  ^bb0(%a: f32, %b: f32):
+    %m = arith.mulf %a, %b : f32
+    gpt.yield %m : f32
+  }
+  %y = gpt.generic sum [h=3 | s=64, b=2, t=64] inputs(%s[b, h, t, s] : tensor<2x3x64x64xf32, #b_h_t_s>) -> (tensor<3xf32, #h>) {
+  ^bb0(%a: f32):
+    %i = gpt.index 1 : i32
+    %f = arith.sitofp %i : i32 to f32
+    %m = arith.mulf %a, %f : f32
+    gpt.yield %m : f32
+  }
+  return %y : tensor<3xf32, #h>
+}

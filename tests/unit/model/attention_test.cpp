@@ -84,6 +84,7 @@ unsigned countRowBlocks(const ModelRunner &runner) {
   mlir::OwningOpRef<mlir::ModuleOp> module = runner.emit(Program::Train, true, false);
   mlir::PassManager manager(module->getContext());
   manager.addPass(createAutodiffPass());
+  manager.addPass(createSplitReductionsPass());
   manager.addPass(createInlineMapsPass());
   manager.addPass(createFormKernelsPass());
   EXPECT_TRUE(mlir::succeeded(manager.run(*module)));
