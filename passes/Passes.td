@@ -206,7 +206,8 @@ def FormKernelsPass : Pass<"gpt-form-kernels", "::mlir::ModuleOp"> {
       more (the columns), one of them large (`isLargeProduct`); maps over the same
       space and reductions of the columns, which use each other's values by
       identity; contractions that fold a matrix over its columns or its rows
-      (`matrixFold`). No matrix is a result, so none is ever stored whole;
+      (`matrixFold`). No product is a result, and other matrices only where something
+      else needs them, so usually none is ever stored whole;
     - a contraction (the first op, `isContraction()`, no attribute), then
       generics without reduction and index operands over its parallel
       dimensions, which use values of the kernel by identity;

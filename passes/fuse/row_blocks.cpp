@@ -43,8 +43,8 @@ public:
       auto op = cast<GenericOp>(groups.operation(id));
       Part part = partOf(op);
       folds |= part == Part::Fold;
-      if ((part == Part::Product || part == Part::Matrix) &&
-          llvm::any_of(op->getUsers(), [&](Operation *user) { return !isMember(user); }))
+      // A product has no place in memory; other matrices are stored, too, where they are needed elsewhere.
+      if (part == Part::Product && llvm::any_of(op->getUsers(), [&](Operation *user) { return !isMember(user); }))
         return false;
     }
     return folds;

@@ -10,7 +10,7 @@ namespace gptc::fuse {
 /// Finds large products (`isLargeProduct`), the work on their rows and the
 /// contractions that fold these, and merges them in `groups`. Sets, for each
 /// such group, how many leading dimensions its rows have in `blocks`, and the bits
-/// of its ops in `taken`. A group is made only where no matrix is needed outside of it.
+/// of its ops in `taken`. A group is made only where no product is needed outside of it.
 void formRowBlocks(mlir::Block &block, Groups &groups, llvm::SmallVectorImpl<unsigned> &blocks,
                    llvm::BitVector &taken);
 

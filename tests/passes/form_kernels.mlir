@@ -199,10 +199,10 @@ func.func @scores(%q: tensor<2x64x3x4xf32, #b_t_h_e>, %k: tensor<2x64x3x4xf32, #
 #b_h_t_s = #gpt.dims<b=2, h=3, t=64, s=64>
 #b_h_t = #gpt.dims<b=2, h=3, t=64>
 
-// The weights are a result: they are memory, and stored once.
+// The weights are a result: they are memory, too.
 // CHECK-LABEL: func.func @shown
-// CHECK-NOT: gpt.row_blocks
-// CHECK: return
+// CHECK: %[[K:.*]]:2 = gpt.kernel{{.*}} attributes {gpt.row_blocks = 3 : i64}
+// CHECK: return %[[K]]#1, %[[K]]#0
 func.func @shown(%q: tensor<2x64x3x4xf32, #b_t_h_e>, %k: tensor<2x64x3x4xf32, #b_t_h_e>, %v: tensor<2x64x3x4xf32, #b_t_h_e>) -> (tensor<2x64x3x4xf32, #b_t_h_e>, tensor<2x3x64x64xf32, #b_h_t_s>) {
   %s = gpt.generic sum [b=2, h=3, t=64, s=64 | e=4]
       inputs(%q[b, t, h, e] : tensor<2x64x3x4xf32, #b_t_h_e>, %k[b, s, h, e] : tensor<2x64x3x4xf32, #b_t_h_e>) -> (tensor<2x3x64x64xf32, #b_h_t_s>) {

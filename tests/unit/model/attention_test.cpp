@@ -134,6 +134,10 @@ TEST(Attention, LearnedTemperature) {
   check(scored("product[h, t, s] * scale[h] + slope * (s - t)", "s <= t",
                "  param scale[heads] = 1, slope = 0.1\n"));
 }
+// The gradient of a table of distances needs the scores' cotangents in an order of its own: they are stored.
+TEST(Attention, RelativePositions) {
+  check(scored("product[h, t, s] + bias[h, t - s]", "s <= t", "  param bias[heads, context] = 0.1\n"));
+}
 // Forward and backward pass stand in one block.
 TEST(Attention, NotRepeated) {
   std::string text = layer("Attention(heads, causal, std: 0.5, out: 0.5)"),
