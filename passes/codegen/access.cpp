@@ -1,7 +1,5 @@
 #include "passes/codegen/access.h"
 
-#include "ir/rt/rt.h"
-
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -12,22 +10,18 @@ using namespace mlir;
 
 namespace gptc {
 
-//===-- Extents ----------------------------------------------------------------===//
+//===-- Offset -----------------------------------------------------------------===//
 
-Value Extents::get(StringAttr name, Location loc) {
-  for (auto &[known, value] : values)
-    if (known == name)
-      return value;
-  OpBuilder b = OpBuilder::atBlockBegin(entry);
-  Value value = rt::ExtentOp::create(b, loc, b.getIndexType(), name);
-  values.push_back({name, value});
-  return value;
+Offset::Offset(const gpt::LinearIndex &index) : Offset(index.dims.size(), index.symbols.size()) {
+  add(index, 1);
 }
 
-Value Extents::tripCount(ImplicitLocOpBuilder &b, const LoopDim &dim) {
-  if (dim.isStatic())
-    return constantIndex(b, dim.bound);
-  return mulIndex(b, get(dim.extent, b.getLoc()), dim.factor);
+void Offset::add(const gpt::LinearIndex &index, const gpt::Length &stride) {
+  for (auto [sum, term] : llvm::zip(dims, index.dims))
+    sum += stride * term;
+  for (auto [sum, term] : llvm::zip(symbols, index.symbols))
+    sum += stride * term;
+  constant += stride * index.constant;
 }
 
 //===-- Access -----------------------------------------------------------------===//
@@ -39,7 +33,9 @@ bool Access::usesDim(unsigned dim) const {
 }
 
 bool Access::usesSymbols() const {
-  auto any = [](ArrayRef<int64_t> symbols) { return llvm::any_of(symbols, [](int64_t s) { return s != 0; }); };
+  auto any = [](ArrayRef<gpt::Length> symbols) {
+    return llvm::any_of(symbols, [](const gpt::Length &s) { return s != 0; });
+  };
   return any(offset.symbols) || llvm::any_of(guards, [&](const Guard &g) { return any(g.index.symbols); });
 }
 
@@ -89,7 +85,7 @@ Value Point::coordinateOf(ImplicitLocOpBuilder &b, int dim) const {
   return coordinate ? coordinate(b, dim) : coordinates[dim];
 }
 
-Value Point::sum(ImplicitLocOpBuilder &b, ArrayRef<int64_t> coefficients) const {
+Value Point::sum(ImplicitLocOpBuilder &b, Extents &extents, ArrayRef<gpt::Length> coefficients) const {
   if (linear)
     return linear(b, coefficients);
   // Outer dimensions first, so that what does not change in an inner loop is a
@@ -98,7 +94,7 @@ Value Point::sum(ImplicitLocOpBuilder &b, ArrayRef<int64_t> coefficients) const 
   for (auto [dim, coefficient] : llvm::enumerate(coefficients)) {
     if (coefficient == 0)
       continue;
-    Value term = mulIndex(b, coordinates[dim], coefficient);
+    Value term = extents.times(b, coordinates[dim], coefficient);
     total = total ? addIndex(b, total, term) : term;
   }
   return total ? total : constantIndex(b, 0);
@@ -123,18 +119,19 @@ bool variesAlong(const Access &access, int vectorDim, ArrayRef<bool> symbolVarie
 namespace {
 
 /// An index expression at a point, in a scalar part and, where lanes differ
-/// by more than a constant stride, vector terms.
+/// by more than a stride, vector terms.
 struct Evaluated {
-  Value base;         // index
-  int64_t stride = 0; // per lane
-  SmallVector<std::pair<Value, int64_t>> vectors; // i32 vectors times a factor
+  Value base;                                         // index
+  gpt::Length stride;                                 // per lane
+  SmallVector<std::pair<Value, gpt::Length>> vectors; // i32 vectors times a factor
   bool varies() const { return stride != 0 || !vectors.empty(); }
+  bool isContiguous() const { return stride == 1 && vectors.empty(); }
 };
 
-Evaluated evaluate(ImplicitLocOpBuilder &b, const gpt::LinearIndex &index, const Point &point,
+Evaluated evaluate(ImplicitLocOpBuilder &b, Extents &extents, const Offset &index, const Point &point,
                    ArrayRef<Value> symbols) {
   Evaluated result;
-  result.base = point.sum(b, index.dims);
+  result.base = point.sum(b, extents, index.dims);
   if (point.isVector())
     result.stride = index.dims[point.vectorDim];
   for (auto [k, factor] : llvm::enumerate(index.symbols)) {
@@ -145,32 +142,39 @@ Evaluated evaluate(ImplicitLocOpBuilder &b, const gpt::LinearIndex &index, const
       continue;
     }
     Value symbol = arith::IndexCastOp::create(b, b.getIndexType(), symbols[k]);
-    result.base = addIndex(b, result.base, mulIndex(b, symbol, factor));
+    result.base = addIndex(b, result.base, extents.times(b, symbol, factor));
   }
   if (index.constant != 0)
-    result.base = addIndex(b, result.base, constantIndex(b, index.constant));
+    result.base = addIndex(b, result.base, extents.value(b, index.constant));
   return result;
 }
 
 /// The lanes' distances from the base as a vector of integers: 32 bits where
 /// no element is further away than that.
-Value laneOffsets(ImplicitLocOpBuilder &b, const Evaluated &index, int64_t lanes, bool wide) {
-  Value total;
-  if (index.stride != 0 || index.vectors.empty())
-    total = iota(b, lanes, index.stride);
+Value laneOffsets(ImplicitLocOpBuilder &b, Extents &extents, const Evaluated &index, int64_t lanes,
+                  bool wide) {
   Type element = wide ? b.getI64Type() : b.getI32Type();
   auto type = VectorType::get(lanes, element);
   auto widen = [&](Value value) -> Value {
     return wide ? arith::ExtSIOp::create(b, type, value).getResult() : value;
   };
-  if (total)
-    total = widen(total);
-  for (auto [vec, factor] : index.vectors) {
-    Value term = widen(vec);
-    if (factor != 1) {
-      auto constant = DenseElementsAttr::get(type, b.getIntegerAttr(element, factor));
-      term = arith::MulIOp::create(b, term, arith::ConstantOp::create(b, constant));
+  auto times = [&](Value value, const gpt::Length &factor) -> Value {
+    if (factor == 1)
+      return value;
+    if (factor.isConstant()) {
+      auto constant = DenseElementsAttr::get(type, b.getIntegerAttr(element, factor.constant()));
+      return arith::MulIOp::create(b, value, arith::ConstantOp::create(b, constant));
     }
+    Value scalar = arith::IndexCastOp::create(b, element, extents.value(b, factor));
+    return arith::MulIOp::create(b, value, broadcast(b, scalar, lanes));
+  };
+  Value total;
+  if (index.stride.isConstant() && (index.stride != 0 || index.vectors.empty()))
+    total = widen(iota(b, lanes, index.stride.constant()));
+  else if (!index.stride.isConstant())
+    total = times(widen(iota(b, lanes)), index.stride);
+  for (auto &[vec, factor] : index.vectors) {
+    Value term = times(widen(vec), factor);
     total = total ? arith::AddIOp::create(b, total, term).getResult() : term;
   }
   return total;
@@ -192,8 +196,8 @@ Validity evaluateGuards(ImplicitLocOpBuilder &b, Extents &extents, const Access 
                         ArrayRef<Value> symbols) {
   Validity validity;
   for (const Guard &guard : access.guards) {
-    Evaluated index = evaluate(b, guard.index, point, symbols);
-    Value extent = extents.tripCount(b, guard.extent);
+    Evaluated index = evaluate(b, extents, guard.index, point, symbols);
+    Value extent = extents.value(b, guard.extent);
     // Unsigned: what is below 0 is far beyond the extent.
     if (!index.varies()) {
       Value inside = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, index.base, extent);
@@ -202,7 +206,7 @@ Validity evaluateGuards(ImplicitLocOpBuilder &b, Extents &extents, const Access 
     }
     Value base = arith::IndexCastOp::create(b, b.getI32Type(), index.base);
     Value lanes = arith::AddIOp::create(b, broadcast(b, base, point.lanes),
-                                        laneOffsets(b, index, point.lanes, false));
+                                        laneOffsets(b, extents, index, point.lanes, false));
     Value limit = arith::IndexCastOp::create(b, b.getI32Type(), extent);
     Value inside = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, lanes, broadcast(b, limit, point.lanes));
     validity.lanes = andOf(b, validity.lanes, inside);
@@ -247,7 +251,7 @@ bool needsWideOffsets(const Access &access) { return access.elements >= (int64_t
 
 Value emitLoad(ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,
                ArrayRef<Value> symbols) {
-  Evaluated index = evaluate(b, access.offset, point, symbols);
+  Evaluated index = evaluate(b, extents, access.offset, point, symbols);
   Validity validity = evaluateGuards(b, extents, access, point, symbols);
   Type storage = storageType(access.element);
   if (!index.varies() && !validity.lanes) {
@@ -263,21 +267,22 @@ Value emitLoad(ImplicitLocOpBuilder &b, Extents &extents, const Access &access, 
   auto type = VectorType::get(point.lanes, storage);
   Value mask = maskOf(b, validity, point);
   Value value;
-  if (index.vectors.empty() && index.stride == 1) {
+  if (index.isContiguous()) {
     if (mask)
       value = vector::MaskedLoadOp::create(b, type, access.memref, index.base, mask, zeroOf(b, type));
     else
       value = vector::LoadOp::create(b, type, access.memref, index.base);
   } else {
-    Value lanes = laneOffsets(b, index, point.lanes, needsWideOffsets(access));
+    Value lanes = laneOffsets(b, extents, index, point.lanes, needsWideOffsets(access));
     value = vector::GatherOp::create(b, type, access.memref, index.base, lanes,
                                      mask ? mask : allTrue(b, point.lanes), zeroOf(b, type));
   }
   return fromStorage(b, value, access.element);
 }
 
-void emitStore(ImplicitLocOpBuilder &b, const Access &access, const Point &point, Value value) {
-  Evaluated index = evaluate(b, access.offset, point, {});
+void emitStore(ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,
+               Value value) {
+  Evaluated index = evaluate(b, extents, access.offset, point, {});
   if (!index.varies()) {
     memref::StoreOp::create(b, toStorage(b, value), access.memref, index.base);
     return;
@@ -290,19 +295,21 @@ void emitStore(ImplicitLocOpBuilder &b, const Access &access, const Point &point
       vector::StoreOp::create(b, value, access.memref, index.base);
     return;
   }
-  Value lanes = laneOffsets(b, index, point.lanes, needsWideOffsets(access));
+  Value lanes = laneOffsets(b, extents, index, point.lanes, needsWideOffsets(access));
   vector::ScatterOp::create(b, Type(), access.memref, index.base, lanes,
                             point.mask ? point.mask : allTrue(b, point.lanes), value);
 }
 
-void emitPrefetch(ImplicitLocOpBuilder &b, const Access &access, const Point &point, bool write) {
-  Evaluated index = evaluate(b, access.offset, point, {});
-  memref::PrefetchOp::create(b, access.memref, ValueRange(index.base), write, /*localityHint=*/3, /*isDataCache=*/true);
+void emitPrefetch(ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,
+                  bool write) {
+  Evaluated index = evaluate(b, extents, access.offset, point, {});
+  memref::PrefetchOp::create(b, access.memref, ValueRange(index.base), write, /*localityHint=*/3,
+                             /*isDataCache=*/true);
 }
 
 void emitAccumulate(ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,
                     ArrayRef<Value> symbols, Value value) {
-  Evaluated index = evaluate(b, access.offset, point, symbols);
+  Evaluated index = evaluate(b, extents, access.offset, point, symbols);
   Validity validity = evaluateGuards(b, extents, access, point, symbols);
   auto add = [&](Value lhs, Value rhs) -> Value {
     if (isa<FloatType>(getElementTypeOrSelf(lhs.getType())))
@@ -318,7 +325,7 @@ void emitAccumulate(ImplicitLocOpBuilder &b, Extents &extents, const Access &acc
     auto type = VectorType::get(point.lanes, access.element);
     Value mask = andOf(b, point.mask, validity.lanes);
     value = broadcast(b, value, point.lanes);
-    if (index.vectors.empty() && index.stride == 1) {
+    if (index.isContiguous()) {
       if (mask) {
         Value old = vector::MaskedLoadOp::create(b, type, access.memref, index.base, mask, zeroOf(b, type));
         vector::MaskedStoreOp::create(b, access.memref, index.base, mask, add(old, value));
@@ -328,7 +335,7 @@ void emitAccumulate(ImplicitLocOpBuilder &b, Extents &extents, const Access &acc
       }
       return;
     }
-    Value lanes = laneOffsets(b, index, point.lanes, needsWideOffsets(access));
+    Value lanes = laneOffsets(b, extents, index, point.lanes, needsWideOffsets(access));
     mask = mask ? mask : allTrue(b, point.lanes);
     Value old = vector::GatherOp::create(b, type, access.memref, index.base, lanes, mask, zeroOf(b, type));
     vector::ScatterOp::create(b, Type(), access.memref, index.base, lanes, mask, add(old, value));

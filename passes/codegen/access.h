@@ -3,9 +3,11 @@
 //
 // All memory is rank-1 memrefs. An address is a sum: stride * coordinate over
 // the loop dimensions, stride * gathered index over the symbols, a constant.
+// Strides are lengths: they may depend on extents.
 #pragma once
 
 #include "ir/gpt/maps.h"
+#include "passes/codegen/extents.h"
 
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
@@ -16,39 +18,37 @@ namespace gptc {
 
 /// One dimension of a loop nest; neighbours may have been merged into one.
 struct LoopDim {
-  int64_t bound = 1;       ///< largest trip count; the trip count when static
-  mlir::StringAttr extent; ///< null when static
-  int64_t factor = 1;      ///< trip count = extent * factor when dynamic
+  int64_t bound = 1;     ///< largest trip count
+  gpt::Length count = 1; ///< the trip count
   bool reduction = false;
-  bool isStatic() const { return !extent; }
+  bool isStatic() const { return count.isConstant(); }
 };
 
-/// Values of extents, read once at the top of the function.
-class Extents {
-public:
-  explicit Extents(mlir::Block *entry) : entry(entry) {}
-  /// The extent `name` as an index.
-  mlir::Value get(mlir::StringAttr name, mlir::Location loc);
-  /// The dimension's trip count as an index.
-  mlir::Value tripCount(mlir::ImplicitLocOpBuilder &b, const LoopDim &dim);
+/// Where something lies, as a sum over dimensions, symbols and a constant.
+struct Offset {
+  llvm::SmallVector<gpt::Length> dims;
+  llvm::SmallVector<gpt::Length> symbols;
+  gpt::Length constant;
 
-private:
-  mlir::Block *entry;
-  llvm::SmallVector<std::pair<mlir::StringAttr, mlir::Value>> values;
+  Offset() = default;
+  Offset(const gpt::LinearIndex &index);
+  Offset(unsigned numDims, unsigned numSymbols) : dims(numDims), symbols(numSymbols) {}
+  /// Adds stride * index.
+  void add(const gpt::LinearIndex &index, const gpt::Length &stride);
 };
 
 /// A coordinate of the operand that may leave [0, extent): what is read there is 0.
 struct Guard {
-  gpt::LinearIndex index;
-  LoopDim extent;
+  Offset index;
+  gpt::Length extent;
 };
 
 struct Access {
-  mlir::Value memref;        ///< null for an element in a register
-  mlir::Type element;        ///< scalar type in the body; i1 is stored as i8
-  gpt::LinearIndex offset;   ///< in elements
+  mlir::Value memref; ///< null for an element in a register
+  mlir::Type element; ///< scalar type in the body; i1 is stored as i8
+  Offset offset;      ///< in elements
   llvm::SmallVector<Guard, 1> guards;
-  int64_t elements = 1;      ///< of the memref
+  int64_t elements = 1; ///< of the memref, at most
   /// Place of an element that needs no load: the value that another op of the
   /// same loop yields (`producer`, `result`), or a scalar known before the loop.
   int producer = -1;
@@ -67,14 +67,15 @@ struct Point {
   int64_t lanes = 1;
   mlir::Value mask; ///< vector of i1; null when all lanes are valid
   /// Set where coordinates are known in another form (tiles of contractions).
-  std::function<mlir::Value(mlir::ImplicitLocOpBuilder &, llvm::ArrayRef<int64_t>)> linear;
+  std::function<mlir::Value(mlir::ImplicitLocOpBuilder &, llvm::ArrayRef<gpt::Length>)> linear;
   std::function<mlir::Value(mlir::ImplicitLocOpBuilder &, unsigned)> coordinate;
 
   bool isVector() const { return vectorDim >= 0 && lanes > 1; }
   /// Dimension -1 has one element, at 0.
   mlir::Value coordinateOf(mlir::ImplicitLocOpBuilder &b, int dim) const;
   /// sum of coordinate * coefficient, as an index.
-  mlir::Value sum(mlir::ImplicitLocOpBuilder &b, llvm::ArrayRef<int64_t> coefficients) const;
+  mlir::Value sum(mlir::ImplicitLocOpBuilder &b, Extents &extents,
+                  llvm::ArrayRef<gpt::Length> coefficients) const;
 };
 
 /// The element type in memory of scalars of type `type`.
@@ -100,10 +101,12 @@ mlir::Value emitLoad(mlir::ImplicitLocOpBuilder &b, Extents &extents, const Acce
 bool variesAlong(const Access &access, int vectorDim, llvm::ArrayRef<bool> symbolVaries);
 
 /// Writes at the point; no guards, no symbols.
-void emitStore(mlir::ImplicitLocOpBuilder &b, const Access &access, const Point &point, mlir::Value value);
+void emitStore(mlir::ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,
+               mlir::Value value);
 
 /// Asks for the cache line at the point, to read or to write.
-void emitPrefetch(mlir::ImplicitLocOpBuilder &b, const Access &access, const Point &point, bool write);
+void emitPrefetch(mlir::ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,
+                  bool write);
 
 /// Adds to what lies at the point (guards and symbols allowed).
 void emitAccumulate(mlir::ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,

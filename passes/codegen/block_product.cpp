@@ -51,7 +51,7 @@ static void overPanels(LoopBuilder &l, const PanelShape &shape, Value lower, Val
 }
 
 void packPanels(LoopBuilder &l, const PanelShape &shape, Value scratch, int64_t offset, Value b, Value base,
-                int64_t strideK, int64_t strideN, Value depth, Value columns) {
+                const gpt::Length &strideK, const gpt::Length &strideN, Value depth, Value columns) {
   ContractionSpec spec;
   spec.lanes = shape.lanes;
   spec.isDouble = shape.isDouble;
@@ -100,7 +100,7 @@ void emitTile(LoopBuilder &l, const BlockProduct &p, Value panels, Value panelBa
     }
   Value beginA = l.add(l.add(p.baseA, l.mul(m, p.strideM)), l.mul(p.kLower, p.strideK));
   Value beginB = l.add(panelBase, l.mul(p.kLower, width));
-  DepthRange depth{p.fixedDepth ? l.constant(p.shape.depth) : l.sub(p.kUpper, p.kLower), std::nullopt};
+  DepthRange depth{p.fixedDepth ? l.constant(p.shape.depth) : l.sub(p.kUpper, p.kLower), std::nullopt, 0, 0};
   if (p.fixedDepth)
     depth.fixed = p.shape.depth;
   sums = unrolled(l, depth, 4, sums, [&](Value k, int64_t u, ValueRange carried) {

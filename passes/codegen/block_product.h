@@ -30,16 +30,17 @@ PanelShape panelShape(int64_t depth, int64_t columns, int64_t lanes, bool isDoub
 /// B[k, n] lies at base + k * strideK + n * strideN. `depth` and `columns` are
 /// how many there are in this run.
 void packPanels(LoopBuilder &l, const PanelShape &shape, mlir::Value scratch, int64_t offset, mlir::Value b,
-                mlir::Value base, int64_t strideK, int64_t strideN, mlir::Value depth, mlir::Value columns);
+                mlir::Value base, const gpt::Length &strideK, const gpt::Length &strideN, mlir::Value depth,
+                mlir::Value columns);
 
 struct BlockProduct {
   PanelShape shape;
   mlir::Value scratch;  ///< where the panels are
   int64_t panelsAt = 0; ///< in bytes
   mlir::Value a, baseA; ///< A[m, k] at baseA + m * strideM + k * strideK
-  int64_t strideM = 0, strideK = 0;
+  gpt::Length strideM, strideK;
   mlir::Value c, baseC; ///< C[m, n] at baseC + m * strideC + n
-  int64_t strideC = 0;
+  gpt::Length strideC;
   mlir::Value mLower, mUpper, nLower, nUpper, kLower, kUpper;
   int64_t rows = 8;        ///< of the register tile
   bool wholeTiles = false; ///< mUpper - mLower is a multiple of `rows`

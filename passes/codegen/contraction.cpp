@@ -16,28 +16,28 @@ namespace gptc {
 unsigned TilePoint::vectorDim() const { return plan->dims[plan->n].originals.back(); }
 
 Value TilePoint::coordinate(OpBuilder &b, Location loc, unsigned dim) const {
-  LoopBuilder l(b, loc);
+  LoopBuilder l(b, loc, *extents);
   for (auto [planned, at] : llvm::zip(plan->dims, position)) {
     auto found = llvm::find(planned.originals, dim);
     if (found == planned.originals.end())
       continue;
     Value whole = l.add(at.first ? at.first : l.constant(0), at.second);
-    int64_t inside = 1; // of the dims that lie within this one
+    gpt::Length inside = 1; // of the dims that lie within this one
     for (auto it = std::next(found); it != planned.originals.end(); ++it)
-      inside *= plan->spec->dims[*it].size;
-    Value coordinate = inside == 1 ? whole : l.div(whole, l.constant(inside));
+      inside *= plan->spec->dims[*it].count;
+    Value coordinate = inside == 1 ? whole : l.div(whole, l.value(inside));
     if (found != planned.originals.begin())
-      coordinate = l.rem(coordinate, l.constant(plan->spec->dims[dim].size));
+      coordinate = l.rem(coordinate, l.value(plan->spec->dims[dim].count));
     return coordinate;
   }
   return l.constant(0); // a dimension of size 1
 }
 
-Value TilePoint::linear(OpBuilder &b, Location loc, ArrayRef<int64_t> strides) const {
-  LoopBuilder l(b, loc);
+Value TilePoint::linear(OpBuilder &b, Location loc, ArrayRef<gpt::Length> strides) const {
+  LoopBuilder l(b, loc, *extents);
   Value sum;
-  int64_t fixed = 0;
-  auto accumulate = [&](Value value, int64_t stride) {
+  gpt::Length fixed;
+  auto accumulate = [&](Value value, const gpt::Length &stride) {
     if (!value || stride == 0)
       return;
     Value term = stride == 1 ? value : l.mul(value, stride);
@@ -49,18 +49,18 @@ Value TilePoint::linear(OpBuilder &b, Location loc, ArrayRef<int64_t> strides) c
     bool whole = true;
     for (unsigned i = 1; i < planned.originals.size(); ++i)
       whole &= strides[planned.originals[i - 1]] ==
-               strides[planned.originals[i]] * plan->spec->dims[planned.originals[i]].size;
+               strides[planned.originals[i]] * plan->spec->dims[planned.originals[i]].count;
     if (whole) {
-      int64_t stride = strides[planned.originals.back()];
+      const gpt::Length &stride = strides[planned.originals.back()];
       accumulate(at.first, stride);
       fixed += at.second * stride;
     } else {
       for (unsigned i : planned.originals)
-        if (strides[i])
+        if (strides[i] != 0)
           accumulate(coordinate(b, loc, i), strides[i]);
     }
   }
-  return sum ? l.add(sum, fixed) : l.constant(fixed);
+  return sum ? l.add(sum, fixed) : l.value(fixed);
 }
 
 //===-- The loops of a piece ---------------------------------------------------===//
@@ -72,15 +72,16 @@ namespace {
 struct OperandSource {
   Value memref, base;
   bool panel = false;
-  int64_t strideK = 0, strideRow = 1;
+  gpt::Length strideK, strideRow = 1;
 };
 
 class PieceEmitter {
 public:
-  PieceEmitter(OpBuilder &builder, Location loc, const ContractionPlan &plan, Value scratch,
-               const ContractionEpilogue &epilogue, const ContractionPrefetch &prefetch, int64_t scratchOffset)
-      : l(builder, loc), plan(plan), spec(*plan.spec), scratch(scratch), epilogue(epilogue), prefetch(prefetch),
-        scratchOffset(scratchOffset) {}
+  PieceEmitter(OpBuilder &builder, Location loc, Extents &extents, const ContractionPlan &plan, Value scratch,
+               const ContractionEpilogue &epilogue, const ContractionPrefetch &prefetch,
+               int64_t scratchOffset)
+      : l(builder, loc, extents), plan(plan), spec(*plan.spec), scratch(scratch), epilogue(epilogue),
+        prefetch(prefetch), scratchOffset(scratchOffset) {}
 
   void emit(Value piece);
 
@@ -99,7 +100,7 @@ private:
     Value tile;           ///< number within the piece
   };
 
-  Value extent(const PlanDim &dim);
+  Value extent(const PlanDim &dim) { return l.value(dim.count); }
   Value view(int64_t at, int64_t elements);
   void emitOuterPoint();
   void overColumns(function_ref<void(const Columns &)> body);
@@ -130,13 +131,6 @@ private:
   TilePoint point;              // outer coordinates are set
 };
 
-Value PieceEmitter::extent(const PlanDim &dim) {
-  if (!dim.dynamic)
-    return l.constant(dim.size);
-  unsigned outermost = dim.originals.front();
-  return l.mul(spec.dims[outermost].extent, dim.size / spec.dims[outermost].size);
-}
-
 Value PieceEmitter::view(int64_t at, int64_t elements) {
   auto type = MemRefType::get({elements}, vectorType.getElementType());
   return memref::ViewOp::create(l.b, type, scratch, l.constant(scratchOffset + at), ValueRange());
@@ -148,6 +142,7 @@ void PieceEmitter::emit(Value piece) {
   a = plan.swapped ? spec.b : spec.a;
   b = plan.swapped ? spec.a : spec.b;
   point.plan = &plan;
+  point.extents = &l.extents;
   point.position.assign(plan.dims.size(), {Value(), 0});
 
   if (plan.panelBAt >= 0)
@@ -195,8 +190,8 @@ void PieceEmitter::emit(Value piece) {
 }
 
 void PieceEmitter::emitOuterPoint() {
-  Value baseA = l.constant(plan.swapped ? spec.offsetB : spec.offsetA);
-  Value baseB = l.constant(plan.swapped ? spec.offsetA : spec.offsetB);
+  Value baseA = l.value(plan.swapped ? spec.offsetB : spec.offsetA);
+  Value baseB = l.value(plan.swapped ? spec.offsetA : spec.offsetB);
   for (unsigned i : plan.outer) {
     baseA = l.add(baseA, l.mul(point.position[i].first, plan.dims[i].strideA));
     baseB = l.add(baseB, l.mul(point.position[i].first, plan.dims[i].strideB));
@@ -205,7 +200,7 @@ void PieceEmitter::emitOuterPoint() {
   auto wholeRange = [&](unsigned i) {
     const PlanDim &dim = plan.dims[plan.k[i]];
     DepthRange range{extent(dim), std::nullopt, dim.strideA, dim.strideB};
-    if (!dim.dynamic)
+    if (!dim.dynamic())
       range.fixed = dim.size;
     return range;
   };
@@ -248,7 +243,7 @@ void PieceEmitter::overColumns(function_ref<void(const Columns &)> body) {
   Columns columns;
   columns.valid = width;
   columns.vectors = plan.vectors;
-  columns.full = !plan.dims[plan.n].dynamic;
+  columns.full = !plan.dims[plan.n].dynamic();
   Value tailStart = l.constant(plan.tailStart());
   if (plan.tailStart() > 0) {
     Value end = tail ? l.min(columnHi, tailStart) : columnHi;
@@ -280,7 +275,8 @@ void PieceEmitter::overRows(function_ref<void(const Rows &)> body) {
 
 /// All tiles of the piece, for one panel's part of K.
 void PieceEmitter::emitPanels(ArrayRef<DepthRange> depth, Value baseA, Value baseB) {
-  int64_t strideM = plan.m ? plan.dims[*plan.m].strideA : 0, strideN = plan.dims[plan.n].strideB;
+  gpt::Length strideM = plan.m ? plan.dims[*plan.m].strideA : gpt::Length();
+  const gpt::Length &strideN = plan.dims[plan.n].strideB;
   if (plan.packA)
     packPanelA(l, plan, depth, a, baseA, rowLo, rowHi, panelAView);
   overColumns([&](const Columns &columns) {
@@ -322,8 +318,8 @@ SmallVector<Value> PieceEmitter::multiply(ArrayRef<DepthRange> depth, const Oper
       return l.add(source.base, source.panel ? l.mul(at.flat, source.strideK) : offset);
     };
     Value beginA = begin(sourceA, at.offsetA), beginB = begin(sourceB, at.offsetB);
-    int64_t strideA = sourceA.panel ? sourceA.strideK : inner.strideA;
-    int64_t strideB = sourceB.panel ? sourceB.strideK : inner.strideB;
+    const gpt::Length &strideA = sourceA.panel ? sourceA.strideK : inner.strideA;
+    const gpt::Length &strideB = sourceB.panel ? sourceB.strideK : inner.strideB;
     constexpr int64_t unroll = 4;
     return unrolled(l, inner, unroll, carried, [&](Value k, int64_t u, ValueRange values) {
       Value indexA = l.add(beginA, l.mul(k, strideA)), indexB = l.add(beginB, l.mul(k, strideB));
@@ -381,7 +377,7 @@ void PieceEmitter::finishTile(const Rows &rows, const Columns &columns, ArrayRef
       for (int64_t j = 0; j < columns.vectors; ++j)
         finishVector(rows, rows.start, r, columns.start, j * spec.lanes, sums[r * columns.vectors + j], Value());
   };
-  bool wholeRows = !plan.m || (!plan.dims[*plan.m].dynamic && plan.mSize() % plan.rows == 0);
+  bool wholeRows = !plan.m || (!plan.dims[*plan.m].dynamic() && plan.mSize() % plan.rows == 0);
   Value condition;
   auto require = [&](Value test) {
     condition = condition ? l.b.createOrFold<arith::AndIOp>(condition, test) : test;
@@ -433,10 +429,11 @@ void PieceEmitter::finishVector(const Rows &rows, Value row, int64_t rowConstant
 
 } // namespace
 
-void emitContraction(OpBuilder &b, Location loc, const ContractionSpec &spec, Value piece, Value scratch,
-                     const ContractionEpilogue &epilogue, const ContractionPrefetch &prefetch, int64_t scratchOffset) {
+void emitContraction(OpBuilder &b, Location loc, Extents &extents, const ContractionSpec &spec, Value piece,
+                     Value scratch, const ContractionEpilogue &epilogue, const ContractionPrefetch &prefetch,
+                     int64_t scratchOffset) {
   std::optional<ContractionPlan> plan = planContraction(spec);
-  PieceEmitter(b, loc, *plan, scratch, epilogue, prefetch, scratchOffset).emit(piece);
+  PieceEmitter(b, loc, extents, *plan, scratch, epilogue, prefetch, scratchOffset).emit(piece);
 }
 
 } // namespace gptc

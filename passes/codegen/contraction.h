@@ -1,13 +1,11 @@
 // Fast loops for one contraction: out[batch, m, n] = sum over k of A * B.
 //
-// Independent of the gpt dialect: the caller describes the iteration space by
-// strides and gets called back with vectors of finished sums, to which it
-// applies fused elementwise work and which it stores.
+// Knows nothing of ops: the caller describes the iteration space by strides and
+// gets called back with vectors of finished sums, to which it applies fused
+// elementwise work and which it stores.
 #pragma once
 
-#include "mlir/IR/AffineExpr.h"
-#include "mlir/IR/Builders.h"
-#include "mlir/IR/Value.h"
+#include "passes/codegen/extents.h"
 
 #include <functional>
 #include <optional>
@@ -18,26 +16,26 @@ namespace gptc {
 /// the operand does not have the dimension. batch: in A, B and out; m: in A and
 /// out; n: in B and out; k: in A and B only. A and B may be given in any order.
 struct ContractionDim {
-  int64_t size = 1;                 ///< extent, or its bound when it is dynamic
-  mlir::Value extent;               ///< index; null when static, and for planning
-  std::optional<unsigned> symbol;   ///< position in `gpt.extents`; set iff dynamic
-  int64_t strideA = 0, strideB = 0, strideOut = 0;
+  int64_t size = 1;      ///< extent, or its bound when it is dynamic
+  gpt::Length count = 1; ///< the extent
+  gpt::Length strideA, strideB, strideOut;
   /// Strides of what else the epilogue reads or writes by vectors, one an operand;
   /// the same number in all dimensions. Vectors run along several n dimensions at
   /// once only where this is contiguous for all of them.
-  llvm::SmallVector<int64_t, 2> others;
+  llvm::SmallVector<gpt::Length, 2> others;
   /// The epilogue needs this coordinate itself (not only for addresses), so no
   /// vector may run across it and a neighbour.
   bool separate = false;
 };
 
 struct ContractionSpec {
-  llvm::SmallVector<ContractionDim> dims;
-  mlir::Value a, b;                   ///< rank-1 memrefs; null for planning
-  int64_t offsetA = 0, offsetB = 0;   ///< elements, added to every index
-  bool isDouble = false;              ///< f64; else f32
-  unsigned lanes = 16;                ///< elements of one vector register
-  bool fma = true;                    ///< the machine has fused multiply-add
+  llvm::SmallVector<ContractionDim, 6> dims;
+  mlir::Value a, b;             ///< rank-1 memrefs; null for planning
+  gpt::Length offsetA, offsetB; ///< elements, added to every index
+  gpt::Limits limits;           ///< of products of extents
+  bool isDouble = false;        ///< f64; else f32
+  unsigned lanes = 16;          ///< elements of one vector register
+  bool fma = true;              ///< the machine has fused multiply-add
   /// The epilogue is a few operations a vector (bias, scale, plain store):
   /// emitted once for each register of the tile, instead of once in a loop.
   bool cheapEpilogue = false;
@@ -55,11 +53,12 @@ public:
   /// sum over dimensions of coordinate * strides[dim] as one index value,
   /// without taking merged dimensions apart where the strides allow. Entries of
   /// k dimensions are ignored.
-  mlir::Value linear(mlir::OpBuilder &b, mlir::Location loc, llvm::ArrayRef<int64_t> strides) const;
+  mlir::Value linear(mlir::OpBuilder &b, mlir::Location loc, llvm::ArrayRef<gpt::Length> strides) const;
   /// The original dimension along which lanes are consecutive (the innermost).
   unsigned vectorDim() const;
 
   const ContractionPlan *plan = nullptr;
+  Extents *extents = nullptr;
   /// For each dimension of the plan: value (null: 0) plus constant.
   llvm::SmallVector<std::pair<mlir::Value, int64_t>> position;
 };
@@ -79,19 +78,19 @@ using ContractionPrefetch = std::function<void(mlir::OpBuilder &, mlir::Location
 bool canLowerContraction(const ContractionSpec &spec);
 
 struct PieceInfo {
-  mlir::AffineExpr pieces;    ///< over the symbols of the dims; a constant when all are static
-  int64_t scratchBytes = 0;   ///< 64-byte aligned scratch that one thread needs
+  mlir::AffineExpr pieces;  ///< over symbols for the extents' names; a constant when all are static
+  int64_t scratchBytes = 0; ///< 64-byte aligned scratch that one thread needs
 };
 
 /// A function of the shape and of the register width only.
-PieceInfo contractionPieces(mlir::MLIRContext *context, const ContractionSpec &spec);
+PieceInfo contractionPieces(mlir::MLIRContext *context, const ContractionSpec &spec,
+                            llvm::ArrayRef<mlir::StringAttr> names);
 
 /// Emits the work of one piece at the builder's place. `scratch` is a
 /// memref<?xi8> of at least `scratchBytes`, of which this uses the bytes from
-/// `scratchOffset` (a multiple of 64) on. Operands `a`, `b` and every dynamic
-/// dimension's `extent` must be set.
-void emitContraction(mlir::OpBuilder &b, mlir::Location loc, const ContractionSpec &spec, mlir::Value piece,
-                     mlir::Value scratch, const ContractionEpilogue &epilogue,
+/// `scratchOffset` (a multiple of 64) on. Operands `a` and `b` must be set.
+void emitContraction(mlir::OpBuilder &b, mlir::Location loc, Extents &extents, const ContractionSpec &spec,
+                     mlir::Value piece, mlir::Value scratch, const ContractionEpilogue &epilogue,
                      const ContractionPrefetch &prefetch = nullptr, int64_t scratchOffset = 0);
 
 } // namespace gptc

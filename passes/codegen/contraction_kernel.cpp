@@ -4,8 +4,6 @@
 #include "passes/codegen/kernel_builder.h"
 #include "passes/codegen/row_groups.h"
 
-#include "mlir/IR/TypeUtilities.h"
-
 using namespace mlir;
 
 namespace gptc {
@@ -25,7 +23,7 @@ FailureOr<ContractionKernel> analyse(KernelBuilder &kernel) {
   for (Operation *op : ops)
     for (Value value : op->getResults())
       if (!buffers.contains(value)) // Stays in registers.
-        buffers[value].push_back({Value(), getElementTypeOrSelf(value.getType()), gpt::dimsOf(value), 0});
+        buffers[value].push_back(Buffer::of(Value(), value, kernel.limits));
   for (auto [i, op] : llvm::enumerate(ops)) {
     FailureOr<OpPlan> plan = makePlan(op, buffers, 0);
     if (failed(plan))
@@ -50,23 +48,23 @@ FailureOr<ContractionKernel> analyse(KernelBuilder &kernel) {
   spec.isDouble = a.element.isF64();
   spec.lanes = kernel.target.vectorBits / (spec.isDouble ? 64 : 32);
   spec.fma = kernel.target.fma;
+  spec.limits = kernel.limits;
   int64_t cost = 0;
   for (OpPlan &map : result.maps)
     cost += bodyCost(map.body);
   spec.cheapEpilogue = cost <= 8;
   // Row-major strides of the sums, whether or not they are stored.
-  SmallVector<int64_t> strides(product.dims.size(), 0);
-  int64_t stride = 1;
+  SmallVector<gpt::Length> strides(product.dims.size());
+  gpt::Length stride = 1;
   for (int d = int(product.dims.size()) - 1; d >= 0; --d)
     if (!product.dims[d].reduction) {
       strides[d] = stride;
-      stride *= product.dims[d].bound;
+      stride *= product.dims[d].count;
     }
   for (auto [d, dim] : llvm::enumerate(product.dims)) {
     ContractionDim &out = spec.dims.emplace_back();
     out.size = dim.bound;
-    if (!dim.isStatic())
-      out.symbol = kernel.extentPosition(dim.extent);
+    out.count = dim.count;
     out.strideA = a.offset.dims[d];
     out.strideB = b.offset.dims[d];
     out.strideOut = strides[d];
@@ -80,8 +78,9 @@ FailureOr<ContractionKernel> analyse(KernelBuilder &kernel) {
       return;
     for (auto [d, dim] : llvm::enumerate(spec.dims)) {
       bool has = d < access.offset.dims.size();
-      dim.others.push_back(has ? access.offset.dims[d] : 0);
-      dim.separate |= has && llvm::any_of(access.guards, [d = d](const Guard &g) { return g.index.dims[d] != 0; });
+      dim.others.push_back(has ? access.offset.dims[d] : gpt::Length());
+      dim.separate |=
+          has && llvm::any_of(access.guards, [d = d](const Guard &g) { return g.index.dims[d] != 0; });
     }
   };
   for (const Access &write : product.writes.front())
@@ -123,18 +122,15 @@ LogicalResult lowerContractionKernel(KernelBuilder &kernel) {
   OpPlan &product = parts->product;
   ImplicitLocOpBuilder &b = kernel.b;
   b.setLoc(product.op->getLoc());
-  for (auto [dim, out] : llvm::zip(product.dims, spec.dims))
-    if (!dim.isStatic())
-      out.extent = kernel.extents.tripCount(b, dim);
-  PieceInfo info = contractionPieces(b.getContext(), spec);
+  PieceInfo info = contractionPieces(b.getContext(), spec, kernel.extentNames);
 
   auto pointOf = [&](const TilePoint &tile) {
     Point point;
     point.vectorDim = tile.vectorDim();
     point.lanes = spec.lanes;
-    point.linear = [&](ImplicitLocOpBuilder &b, ArrayRef<int64_t> coefficients) {
-      SmallVector<int64_t> strides(coefficients);
-      strides.resize(spec.dims.size(), 0);
+    point.linear = [&](ImplicitLocOpBuilder &b, ArrayRef<gpt::Length> coefficients) {
+      SmallVector<gpt::Length> strides(coefficients);
+      strides.resize(spec.dims.size());
       return tile.linear(b, b.getLoc(), strides);
     };
     point.coordinate = [&](ImplicitLocOpBuilder &b, unsigned dim) { return tile.coordinate(b, b.getLoc(), dim); };
@@ -147,7 +143,7 @@ LogicalResult lowerContractionKernel(KernelBuilder &kernel) {
     auto store = [&](ArrayRef<Access> places, Value value) {
       for (const Access &place : places)
         if (place.memref)
-          emitStore(b, place, point, value);
+          emitStore(b, kernel.extents, place, point, value);
     };
     SmallVector<SmallVector<Value>> yielded = {{sums}};
     store(product.writes.front(), sums);
@@ -166,8 +162,9 @@ LogicalResult lowerContractionKernel(KernelBuilder &kernel) {
     ImplicitLocOpBuilder b(loc, builder);
     Point point = pointOf(tile);
     auto ask = [&](const Access &access, bool write) {
-      if (access.memref && access.producer < 0 && access.offset.dims[point.vectorDim] == 1 && !access.usesSymbols())
-        emitPrefetch(b, access, point, write);
+      if (access.memref && access.producer < 0 && access.offset.dims[point.vectorDim] == 1 &&
+          !access.usesSymbols())
+        emitPrefetch(b, kernel.extents, access, point, write);
     };
     for (const Access &place : product.writes.front())
       ask(place, true);
@@ -180,7 +177,7 @@ LogicalResult lowerContractionKernel(KernelBuilder &kernel) {
     }
     builder.restoreInsertionPoint(b.saveInsertionPoint());
   };
-  emitContraction(b, b.getLoc(), spec, kernel.piece(), kernel.scratch(), epilogue, prefetch);
+  emitContraction(b, b.getLoc(), kernel.extents, spec, kernel.piece(), kernel.scratch(), epilogue, prefetch);
   kernel.scratchBytes = info.scratchBytes;
   kernel.finish(AffineMap::get(0, kernel.extentNames.size(), info.pieces));
   return success();

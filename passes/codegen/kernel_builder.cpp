@@ -8,18 +8,17 @@ using namespace mlir;
 
 namespace gptc {
 
-static MemRefType flatType(RankedTensorType type) {
-  return MemRefType::get({type.getNumElements()}, storageType(type.getElementType()));
-}
-
-static Block *makeEntry(func::FuncOp function) {
+static Block *makeEntry(func::FuncOp function, const gpt::Limits &limits) {
+  auto flatType = [&](Type type) {
+    return MemRefType::get({gpt::elementsOf(type, limits)}, storageType(getElementTypeOrSelf(type)));
+  };
   MLIRContext *context = function.getContext();
   SmallVector<Type> types = {IndexType::get(context),
                              MemRefType::get({ShapedType::kDynamic}, IntegerType::get(context, 8))};
   for (Type type : function.getArgumentTypes())
-    types.push_back(flatType(cast<RankedTensorType>(type)));
+    types.push_back(flatType(type));
   for (Type type : function.getResultTypes())
-    types.push_back(flatType(cast<RankedTensorType>(type)));
+    types.push_back(flatType(type));
   Block *entry = new Block;
   function.getBody().push_front(entry);
   for (Type type : types)
@@ -28,20 +27,15 @@ static Block *makeEntry(func::FuncOp function) {
 }
 
 KernelBuilder::KernelBuilder(func::FuncOp function, const Target &target)
-    : function(function), target(target), source(&function.getBody().front()), entry(makeEntry(function)),
-      b(ImplicitLocOpBuilder::atBlockBegin(function.getLoc(), entry)), extents(entry) {
-  auto bufferOf = [](Value memref, Value value) {
-    Buffer buffer;
-    buffer.memref = memref;
-    buffer.element = getElementTypeOrSelf(value.getType());
-    buffer.dims = gpt::dimsOf(value);
-    return buffer;
-  };
+    : function(function), target(target), source(&function.getBody().front()),
+      entry(makeEntry(function, gpt::Limits::of(function))),
+      b(ImplicitLocOpBuilder::atBlockBegin(function.getLoc(), entry)), extents(entry),
+      limits(gpt::Limits::of(function)) {
   unsigned next = 2;
   for (Value argument : source->getArguments())
-    buffers[argument].push_back(bufferOf(entry->getArgument(next++), argument));
+    buffers[argument].push_back(Buffer::of(entry->getArgument(next++), argument, limits));
   for (Value result : source->getTerminator()->getOperands())
-    buffers[result].push_back(bufferOf(entry->getArgument(next++), result));
+    buffers[result].push_back(Buffer::of(entry->getArgument(next++), result, limits));
   if (auto names = function->getParentOfType<ModuleOp>()->getAttrOfType<ArrayAttr>("gpt.extents"))
     for (Attribute name : names)
       extentNames.push_back(cast<StringAttr>(name));
@@ -54,25 +48,16 @@ SmallVector<Operation *> KernelBuilder::ops() const {
   return result;
 }
 
-unsigned KernelBuilder::extentPosition(StringAttr name) const {
-  return llvm::find(extentNames, name) - extentNames.begin();
-}
-
 void KernelBuilder::placeRow(Value value, unsigned rows) {
-  Buffer buffer;
-  buffer.element = getElementTypeOrSelf(value.getType());
-  buffer.dims = gpt::dimsOf(value);
-  buffer.dropped = rows;
-  int64_t elements = 1;
-  for (gpt::DimAttr dim : buffer.dims.getDims().drop_front(rows))
-    elements *= dim.getSize();
+  Buffer buffer = Buffer::of(Value(), value, limits, rows);
   if (buffer.dims.size() > rows) {
     Type storage = storageType(buffer.element);
     Value offset = constantIndex(b, scratchBytes);
-    buffer.memref = memref::ViewOp::create(b, MemRefType::get({elements}, storage), scratch(), offset, ValueRange());
-    scratchBytes = llvm::alignTo(scratchBytes + elements * (storage.getIntOrFloatBitWidth() / 8), 64);
+    buffer.memref = memref::ViewOp::create(b, MemRefType::get({buffer.elements}, storage), scratch(), offset,
+                                           ValueRange());
+    scratchBytes = llvm::alignTo(scratchBytes + buffer.elements * (storage.getIntOrFloatBitWidth() / 8), 64);
   }
-  buffers[value].push_back(buffer);
+  buffers[value].push_back(std::move(buffer));
 }
 
 void KernelBuilder::finish(AffineMap pieces) {

@@ -27,6 +27,7 @@ public:
   mlir::Block *entry;
   mlir::ImplicitLocOpBuilder b;
   Extents extents;
+  gpt::Limits limits;
   Buffers buffers;
   llvm::SmallVector<mlir::StringAttr> extentNames;
   int64_t scratchBytes = 0;
@@ -34,7 +35,6 @@ public:
   mlir::Value piece() const { return entry->getArgument(0); }
   mlir::Value scratch() const { return entry->getArgument(1); }
   llvm::SmallVector<mlir::Operation *> ops() const;
-  unsigned extentPosition(mlir::StringAttr name) const;
 
   /// A place in scratch for one row of `value`.
   void placeRow(mlir::Value value, unsigned rows);

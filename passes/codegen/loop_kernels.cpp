@@ -3,8 +3,6 @@
 #include "passes/codegen/pieces.h"
 #include "passes/codegen/row_groups.h"
 
-#include "mlir/IR/TypeUtilities.h"
-
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -17,7 +15,7 @@ LogicalResult lowerSingle(KernelBuilder &kernel, Operation *op) {
   if (failed(plan))
     return failure();
   OpPlan *group[] = {&*plan};
-  mergeDims(group, 0, plan->dims.size());
+  mergeDims(group, 0, plan->dims.size(), kernel.limits);
   VectorChoice choice = chooseVector(group, 0, kernel.target.vectorBits);
   PiecePlan pieces = choosePieces(*plan, choice);
   Registers registers;
@@ -40,7 +38,7 @@ LogicalResult lowerRows(KernelBuilder &kernel, unsigned rows) {
         if (leavesGroup(result, group))
           kernel.placeRow(result, rows);
         else // Seen by ops of the same loop only; a place on paper.
-          kernel.buffers[result].push_back({Value(), getElementTypeOrSelf(result.getType()), gpt::dimsOf(result), rows});
+          kernel.buffers[result].push_back(Buffer::of(Value(), result, kernel.limits, rows));
       }
   // Plans must not move: groups point to them.
   std::vector<OpPlan> plans;
@@ -59,11 +57,11 @@ LogicalResult lowerRows(KernelBuilder &kernel, unsigned rows) {
     }
     connect(members);
   }
-  rows = mergeDims(all, 0, rows);
+  rows = mergeDims(all, 0, rows, kernel.limits);
   int64_t work = 0;
   SmallVector<VectorChoice> choices;
   for (SmallVector<OpPlan *> &group : planGroups) {
-    mergeDims(group, rows, group.front()->dims.size());
+    mergeDims(group, rows, group.front()->dims.size(), kernel.limits);
     choices.push_back(chooseVector(group, rows, kernel.target.vectorBits));
     for (OpPlan *plan : group) {
       int64_t cost = plan->cost();
@@ -102,7 +100,7 @@ LogicalResult lowerScatter(KernelBuilder &kernel, gpt::ScatterOp op) {
   fill.op = nullptr;
   SmallVector<AffineExpr> identity;
   for (auto [i, dim] : llvm::enumerate(target.getDims())) {
-    fill.dims.push_back({dim.getSize(), dim.getExtent(), 1, false});
+    fill.dims.push_back({dim.getSize(), gpt::Length::of(dim)});
     identity.push_back(getAffineDimExpr(i, op.getContext()));
   }
   AffineMap map = AffineMap::get(target.size(), 0, identity, op.getContext());
@@ -118,8 +116,7 @@ LogicalResult lowerScatter(KernelBuilder &kernel, gpt::ScatterOp op) {
     work *= dim.bound;
   AffineExpr vectorExpr = choice.dim >= 0 ? getAffineDimExpr(choice.dim, op.getContext()) : AffineExpr();
   for (auto [r, expr] : llvm::enumerate(op.getResultMap().getResults()))
-    if (expr == vectorExpr && target[r].getSize() == plan->dims[choice.dim].bound &&
-        target[r].getExtent() == plan->dims[choice.dim].extent)
+    if (expr == vectorExpr && gpt::Length::of(target[r]) == plan->dims[choice.dim].count)
       column = r;
   int64_t chunk = 4 * choice.lanes;
   if (column >= 0 && work > pieceWork && target[column].getSize() > chunk)
@@ -139,7 +136,7 @@ LogicalResult lowerScatter(KernelBuilder &kernel, gpt::ScatterOp op) {
       fillRanges[column] = columnRange.front();
       ranges[choice.dim] = columnRange.front();
     } else {
-      mergeDims(fillGroup, 0, fill.dims.size());
+      mergeDims(fillGroup, 0, fill.dims.size(), kernel.limits);
       fillRanges.clear();
       for (const LoopDim &dim : fill.dims)
         fillRanges.push_back(wholeRange(b, kernel.extents, dim));

@@ -16,9 +16,9 @@ namespace gptc {
 Range wholeRange(ImplicitLocOpBuilder &b, Extents &extents, const LoopDim &dim) {
   Range range;
   range.lower = constantIndex(b, 0);
-  range.upper = extents.tripCount(b, dim);
+  range.upper = extents.value(b, dim.count);
   range.trip = dim.isStatic() ? dim.bound : -1;
-  range.multiple = dim.isStatic() ? dim.bound : dim.factor;
+  range.multiple = dim.count.divisor();
   return range;
 }
 
@@ -389,7 +389,7 @@ private:
   void write(ArrayRef<Access> places, const Point &here, Value value) {
     for (const Access &place : places) {
       if (place.memref)
-        emitStore(b, place, here, value);
+        emitStore(b, extents, place, here, value);
       else
         registers[place.tensor] = value;
     }

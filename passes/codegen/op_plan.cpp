@@ -2,6 +2,8 @@
 
 #include "passes/codegen/body_emitter.h"
 
+#include "mlir/IR/TypeUtilities.h"
+
 using namespace mlir;
 
 namespace gptc {
@@ -24,11 +26,16 @@ int64_t OpPlan::cost() const {
   return cost;
 }
 
-static LoopDim loopDim(gpt::DimAttr dim) {
-  LoopDim result;
-  result.bound = dim.getSize();
-  result.extent = dim.getExtent();
-  return result;
+Buffer Buffer::of(Value memref, Value value, const gpt::Limits &limits, unsigned dropped) {
+  Buffer buffer;
+  buffer.memref = memref;
+  buffer.element = getElementTypeOrSelf(value.getType());
+  buffer.dims = gpt::dimsOf(value);
+  buffer.dropped = dropped;
+  ArrayRef<gpt::DimAttr> stored = buffer.dims.getDims().drop_front(dropped);
+  buffer.strides = gpt::stridesOf(stored, limits);
+  buffer.elements = gpt::elementsOf(stored, limits);
+  return buffer;
 }
 
 FailureOr<Access> makeAccess(AffineMap map, gpt::DimsAttr space, const Buffer &buffer, Value tensor) {
@@ -36,31 +43,23 @@ FailureOr<Access> makeAccess(AffineMap map, gpt::DimsAttr space, const Buffer &b
   access.memref = buffer.memref;
   access.element = buffer.element;
   access.tensor = tensor;
-  access.offset.dims.assign(map.getNumDims(), 0);
-  access.offset.symbols.assign(map.getNumSymbols(), 0);
-  int64_t stride = 1;
-  for (int r = int(map.getNumResults()) - 1; r >= 0; --r) {
-    AffineExpr expr = map.getResult(r);
+  access.elements = buffer.elements;
+  access.offset = Offset(map.getNumDims(), map.getNumSymbols());
+  for (auto [r, expr] : llvm::enumerate(map.getResults())) {
     std::optional<gpt::LinearIndex> index = gpt::linearize(expr, map.getNumDims(), map.getNumSymbols());
     if (!index)
       return failure();
-    if (r < int(buffer.dropped)) {
+    if (r < buffer.dropped) {
       auto dim = dyn_cast<AffineDimExpr>(expr);
-      if (!dim || dim.getPosition() != unsigned(r))
+      if (!dim || dim.getPosition() != r)
         return failure();
       continue;
     }
     gpt::DimAttr target = buffer.dims[r];
-    for (auto [sum, term] : llvm::zip(access.offset.dims, index->dims))
-      sum += stride * term;
-    for (auto [sum, term] : llvm::zip(access.offset.symbols, index->symbols))
-      sum += stride * term;
-    access.offset.constant += stride * index->constant;
+    access.offset.add(*index, buffer.strides[r - buffer.dropped]);
     if (!gpt::neverOutside(expr, space, target))
-      access.guards.push_back({std::move(*index), loopDim(target)});
-    stride *= target.getSize();
+      access.guards.push_back({*index, gpt::Length::of(target)});
   }
-  access.elements = stride;
   return access;
 }
 
@@ -91,7 +90,7 @@ FailureOr<OpPlan> makePlan(Operation *op, const Buffers &buffers, unsigned rows)
     resultMaps.push_back(scatter.getResultMap());
   }
   for (auto [i, dim] : llvm::enumerate(plan.opDims.getDims())) {
-    plan.dims.push_back(loopDim(dim));
+    plan.dims.push_back({dim.getSize(), gpt::Length::of(dim)});
     // What a scatter cannot run in parallel is, to the loops, a reduction.
     plan.dims.back().reduction = isa<gpt::GenericOp>(op) ? i >= numParallel
                                  : !llvm::is_contained(resultMaps[0].getResults(),
@@ -135,10 +134,10 @@ template <typename Function> bool allAccesses(const OpPlan &plan, Function check
 
 bool canMerge(const OpPlan &plan, unsigned i) {
   const LoopDim &outer = plan.dims[i], &inner = plan.dims[i + 1];
-  if (!inner.isStatic() || outer.reduction != inner.reduction || plan.usesCoordinate(i) || plan.usesCoordinate(i + 1))
+  if (outer.reduction != inner.reduction || plan.usesCoordinate(i) || plan.usesCoordinate(i + 1))
     return false;
   return allAccesses(plan, [&](const Access &access) {
-    if (access.offset.dims[i] != access.offset.dims[i + 1] * inner.bound)
+    if (access.offset.dims[i] != access.offset.dims[i + 1] * inner.count)
       return false;
     return llvm::none_of(access.guards, [&](const Guard &guard) {
       return guard.index.dims[i] != 0 || guard.index.dims[i + 1] != 0;
@@ -160,7 +159,7 @@ void eraseDim(OpPlan &plan, unsigned dim, int now) {
 
 } // namespace
 
-unsigned mergeDims(ArrayRef<OpPlan *> plans, unsigned first, unsigned last) {
+unsigned mergeDims(ArrayRef<OpPlan *> plans, unsigned first, unsigned last, const gpt::Limits &limits) {
   for (unsigned i = first; i < last;) {
     const LoopDim &dim = plans.front()->dims[i];
     if (!dim.isStatic() || dim.bound != 1) {
@@ -178,9 +177,8 @@ unsigned mergeDims(ArrayRef<OpPlan *> plans, unsigned first, unsigned last) {
     }
     for (OpPlan *plan : plans) {
       LoopDim merged = plan->dims[i];
-      int64_t inner = plan->dims[i + 1].bound;
-      merged.bound *= inner;
-      merged.factor *= inner;
+      merged.count *= plan->dims[i + 1].count;
+      merged.bound = limits.most(merged.count);
       // The merged dimension advances as the inner one does.
       eraseDim(*plan, i, i);
       plan->dims[i] = merged;

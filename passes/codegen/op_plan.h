@@ -10,7 +10,12 @@ struct Buffer {
   mlir::Value memref;   ///< null: in a register (a scalar of the current row)
   mlir::Type element;
   gpt::DimsAttr dims;
-  unsigned dropped = 0; ///< leading dimensions that are not stored (the row's)
+  unsigned dropped = 0;                        ///< leading dimensions that are not stored (the row's)
+  llvm::SmallVector<gpt::Length> strides = {}; ///< of the dimensions that are stored
+  int64_t elements = 1;                        ///< of the memref
+
+  /// Strides as memory has them.
+  static Buffer of(mlir::Value memref, mlir::Value value, const gpt::Limits &limits, unsigned dropped = 0);
 };
 
 /// Each graph value's places: the one to read from first, all to be written.
@@ -43,8 +48,8 @@ mlir::FailureOr<Access> makeAccess(mlir::AffineMap map, gpt::DimsAttr space, con
                                    mlir::Value tensor);
 
 /// Merges neighbours among dimensions first..last-1 where every access of every
-/// plan runs through both as through one, and drops those of one element, so that
-/// loops are long. Returns the new `last`.
-unsigned mergeDims(llvm::ArrayRef<OpPlan *> plans, unsigned first, unsigned last);
+/// plan runs through both as through one, whatever the extents are, and drops those
+/// of one element, so that loops are long. Returns the new `last`.
+unsigned mergeDims(llvm::ArrayRef<OpPlan *> plans, unsigned first, unsigned last, const gpt::Limits &limits);
 
 } // namespace gptc

@@ -175,7 +175,7 @@ SmallVector<Value> unrolled(LoopBuilder &l, const DepthRange &range, int64_t unr
 void packPanelB(LoopBuilder &l, const ContractionPlan &plan, ArrayRef<DepthRange> depth, Value b, Value base,
                 int64_t columns, int64_t vectors, Value panel) {
   int64_t lanes = plan.spec->lanes, width = vectors * lanes;
-  int64_t strideN = plan.dims[plan.n].strideB, strideK = depth.back().strideB;
+  const gpt::Length &strideN = plan.dims[plan.n].strideB, &strideK = depth.back().strideB;
   Type element = cast<MemRefType>(b.getType()).getElementType();
 
   auto copyRow = [&](Value from, Value to) {
@@ -251,7 +251,8 @@ Value tileStart(LoopBuilder &l, const ContractionPlan &plan, Value row) {
 
 void packPanelA(LoopBuilder &l, const ContractionPlan &plan, ArrayRef<DepthRange> depth, Value a, Value base,
                 Value lo, Value hi, Value panel) {
-  int64_t rows = plan.rows, strideK = depth.back().strideA;
+  int64_t rows = plan.rows;
+  const gpt::Length &strideK = depth.back().strideA;
   Value tiles = l.ceilDiv(l.sub(hi, lo), rows);
   // Some k of all tiles, then the next: each line that a load touches is used up at once.
   overDepth(l, depth, {}, [&](const DepthPoint &point, ValueRange) -> SmallVector<Value> {

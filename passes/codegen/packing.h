@@ -14,14 +14,18 @@ namespace gptc {
 /// of one turn vanish.
 class LoopBuilder {
 public:
-  LoopBuilder(mlir::OpBuilder &builder, mlir::Location loc) : b(loc, builder) {}
+  LoopBuilder(mlir::OpBuilder &builder, mlir::Location loc, Extents &extents)
+      : b(loc, builder), extents(extents) {}
 
   mlir::Value constant(int64_t value);
+  mlir::Value value(const gpt::Length &length) { return extents.value(b, length); }
   mlir::Value add(mlir::Value x, mlir::Value y);
   mlir::Value add(mlir::Value x, int64_t y) { return y ? add(x, constant(y)) : x; }
+  mlir::Value add(mlir::Value x, const gpt::Length &y) { return y != 0 ? add(x, value(y)) : x; }
   mlir::Value sub(mlir::Value x, mlir::Value y);
   mlir::Value mul(mlir::Value x, mlir::Value y);
   mlir::Value mul(mlir::Value x, int64_t y) { return mul(x, constant(y)); }
+  mlir::Value mul(mlir::Value x, const gpt::Length &y) { return mul(x, value(y)); }
   mlir::Value div(mlir::Value x, mlir::Value y);
   mlir::Value rem(mlir::Value x, mlir::Value y);
   mlir::Value ceilDiv(mlir::Value x, int64_t y);
@@ -43,13 +47,14 @@ public:
   void store(mlir::Value vectorOrScalar, mlir::Value memref, mlir::Value index);
 
   mlir::ImplicitLocOpBuilder b;
+  Extents &extents;
 };
 
 /// One k dimension of a panel.
 struct DepthRange {
   mlir::Value count;
   std::optional<int64_t> fixed; ///< `count`, where it is static
-  int64_t strideA = 0, strideB = 0;
+  gpt::Length strideA, strideB;
 };
 
 /// Where the innermost k loop stands: offsets into A and B of its first k, and

@@ -45,21 +45,14 @@ PiecePlan choosePieces(const OpPlan &plan, const VectorChoice &vector) {
   return pieces;
 }
 
-static AffineExpr tripCountExpr(MLIRContext *context, const LoopDim &dim, ArrayRef<StringAttr> names) {
-  if (dim.isStatic())
-    return getAffineConstantExpr(dim.bound, context);
-  auto position = llvm::find(names, dim.extent) - names.begin();
-  return getAffineSymbolExpr(position, context) * dim.factor;
-}
-
 AffineMap pieceCount(MLIRContext *context, ArrayRef<LoopDim> dims, const PiecePlan &pieces,
                      ArrayRef<StringAttr> names) {
   AffineExpr count = getAffineConstantExpr(1, context);
   for (const LoopDim &dim : dims.take_front(pieces.rows))
-    count = count * tripCountExpr(context, dim, names);
+    count = count * affineOf(context, dim.count, names);
   count = count.ceilDiv(pieces.rowsPerPiece);
   if (pieces.chunk > 0)
-    count = count * tripCountExpr(context, dims[pieces.rows], names).ceilDiv(pieces.chunk);
+    count = count * affineOf(context, dims[pieces.rows].count, names).ceilDiv(pieces.chunk);
   return AffineMap::get(0, names.size(), count);
 }
 

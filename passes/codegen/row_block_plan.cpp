@@ -20,10 +20,7 @@ constexpr int64_t mostRows = 32, fewestRows = 16;
 constexpr int64_t blockBytes = 2 * 1024 * 1024; // of all matrices' rows at work; beyond that, the fewest
 
 LoopDim loopDim(gpt::DimAttr dim) {
-  LoopDim result;
-  result.bound = dim.getSize();
-  result.extent = dim.getExtent();
-  return result;
+  return {dim.getSize(), gpt::Length::of(dim)};
 }
 
 /// x / y, where y is the same for all columns, becomes x * (1 / y): one division a row.
@@ -168,10 +165,7 @@ void RowBlockPlan::placeValues() {
         bool registers = isMatrix ? !unit.contraction && !leavesGroup(value, unit.ops) : sameRun(u, last);
         if (kernel.buffers.contains(value) && (registers || !isMatrix))
           continue; // in memory
-        Buffer buffer;
-        buffer.element = type.getElementType();
-        buffer.dims = gpt::dimsOf(value);
-        buffer.dropped = rows;
+        Buffer buffer = Buffer::of(Value(), value, kernel.limits, rows);
         if (!registers)
           buffer.memref = slotFor(buffer.element, isMatrix ? space.back().bound : 1, u, last,
                                   !unit.contraction, matrixBytes);

@@ -29,7 +29,7 @@ public:
       at.assign(rows, Value());
       for (unsigned d = 0; d < pieceDims; ++d)
         at[d] = ranges[d].lower;
-      LoopBuilder l(b, b.getLoc());
+      LoopBuilder l(b, b.getLoc(), kernel.extents);
       for (RowBlockUnit &unit : units)
         if (unit.contraction && unit.contraction->accumulate)
           emitZeros(l, *unit.contraction);
@@ -40,18 +40,18 @@ public:
   }
 
 private:
-  Value extent(LoopBuilder &l, const LoopDim &dim) { return kernel.extents.tripCount(l.b, dim); }
+  Value extent(LoopBuilder &l, const LoopDim &dim) { return l.value(dim.count); }
 
   /// Where an operand's element with the current outer indices, and 0 elsewhere, lies.
   Value outerOffset(LoopBuilder &l, const RowBlockContraction &c, const Access &access) {
-    Value sum = l.constant(access.offset.constant);
+    Value sum = l.value(access.offset.constant);
     for (unsigned d = 0; d + 1 < rows; ++d)
-      if (int64_t stride = strideOf(access, c.place[d]))
+      if (gpt::Length stride = strideOf(access, c.place[d]); stride != 0)
         sum = l.add(sum, l.mul(at[d], stride));
     return sum;
   }
-  static int64_t strideOf(const Access &access, unsigned dim) {
-    return dim < access.offset.dims.size() ? access.offset.dims[dim] : 0;
+  static gpt::Length strideOf(const Access &access, unsigned dim) {
+    return dim < access.offset.dims.size() ? access.offset.dims[dim] : gpt::Length();
   }
 
   /// What is added to begins with zeros: all of the result that this piece owns.
@@ -108,7 +108,7 @@ private:
   /// Panels of rows (a fold over rows) or columns `first` ... `first` + `count` - 1.
   void pack(LoopBuilder &l, RowBlockContraction &c, Value first, Value count) {
     unsigned side = c.place[isPackedByBlock(c) ? rows - 1 : rows];
-    int64_t strideSide = strideOf(c.panels, side), strideOwn = strideOf(c.panels, c.own);
+    gpt::Length strideSide = strideOf(c.panels, side), strideOwn = strideOf(c.panels, c.own);
     Value base = l.add(outerOffset(l, c, c.panels), l.mul(first, strideSide));
     Value own = extent(l, loopDim(c.op.getDims()[c.own]));
     if (c.isFold)

@@ -11,11 +11,11 @@ using namespace mlir;
 namespace gptc {
 namespace {
 
-/// Whether `outer` and `inner` are one contiguous dimension in all operands.
+/// Whether `outer` and `inner` are one contiguous dimension in all operands, whatever the extents are.
 bool canMerge(const PlanDim &outer, const PlanDim &inner) {
-  if (outer.role != inner.role || inner.dynamic)
+  if (outer.role != inner.role)
     return false;
-  auto continues = [&](int64_t o, int64_t i) { return o == i * inner.size; };
+  auto continues = [&](const gpt::Length &o, const gpt::Length &i) { return o == i * inner.count; };
   if (!continues(outer.strideA, inner.strideA) || !continues(outer.strideB, inner.strideB) ||
       !continues(outer.strideOut, inner.strideOut))
     return false;
@@ -28,7 +28,7 @@ bool canMerge(const PlanDim &outer, const PlanDim &inner) {
                 [&](auto pair) { return continues(std::get<0>(pair), std::get<1>(pair)); });
 }
 
-void mergeDims(SmallVectorImpl<PlanDim> &dims) {
+void mergeDims(SmallVectorImpl<PlanDim> &dims, const gpt::Limits &limits) {
   for (bool changed = true; changed;) {
     changed = false;
     for (unsigned o = 0; o < dims.size() && !changed; ++o)
@@ -36,8 +36,8 @@ void mergeDims(SmallVectorImpl<PlanDim> &dims) {
         if (o == i || !canMerge(dims[o], dims[i]))
           continue;
         PlanDim merged = dims[i];
-        merged.size *= dims[o].size;
-        merged.dynamic = dims[o].dynamic;
+        merged.count *= dims[o].count;
+        merged.size = limits.most(merged.count);
         merged.originals = dims[o].originals;
         merged.originals.append(dims[i].originals.begin(), dims[i].originals.end());
         merged.separate |= dims[o].separate;
@@ -85,8 +85,9 @@ int64_t choosePacking(ContractionPlan &plan) {
   const PlanDim &n = plan.dims[plan.n], &inner = plan.dims[plan.k.back()];
   int64_t depth = maxPanelDepth;
   // Rows along n (or m) of one k each: in place, while k is short enough or cut short.
-  auto readsInPlace = [&](int64_t strideK) {
-    int64_t most = maxSpan / (std::max<int64_t>(strideK, 1) * plan.elementBytes()); // 0: all k are one
+  auto readsInPlace = [&](const gpt::Length &strideK) {
+    int64_t step = std::max<int64_t>(plan.spec->limits.most(strideK), 1); // 0: all k are one
+    int64_t most = maxSpan / (step * plan.elementBytes());
     if (most < std::min(minDirectDepth, inner.size))
       return false;
     depth = std::min(depth, most);
@@ -222,7 +223,7 @@ std::optional<ContractionPlan> planContraction(const ContractionSpec &spec) {
     PlanDim planned;
     planned.role = *role;
     planned.size = dim.size;
-    planned.dynamic = dim.symbol.has_value();
+    planned.count = dim.count;
     planned.originals = {unsigned(i)};
     planned.strideA = plan.swapped ? dim.strideB : dim.strideA;
     planned.strideB = plan.swapped ? dim.strideA : dim.strideB;
@@ -231,9 +232,11 @@ std::optional<ContractionPlan> planContraction(const ContractionSpec &spec) {
     planned.separate = dim.separate;
     plan.dims.push_back(std::move(planned));
   }
-  mergeDims(plan.dims);
+  mergeDims(plan.dims, spec.limits);
   // Out's order, outermost first: neighbouring pieces write neighbouring places.
-  llvm::stable_sort(plan.dims, [](const PlanDim &x, const PlanDim &y) { return x.strideOut > y.strideOut; });
+  auto most = [&](const gpt::Length &stride) { return spec.limits.most(stride); };
+  llvm::stable_sort(
+      plan.dims, [&](const PlanDim &x, const PlanDim &y) { return most(x.strideOut) > most(y.strideOut); });
 
   std::optional<unsigned> n;
   for (auto [i, dim] : llvm::enumerate(plan.dims)) {
@@ -259,7 +262,7 @@ std::optional<ContractionPlan> planContraction(const ContractionSpec &spec) {
   bool byB = plan.dims[plan.n].strideB != 1;
   llvm::stable_sort(plan.k, [&](unsigned x, unsigned y) {
     const PlanDim &a = plan.dims[x], &b = plan.dims[y];
-    return byB ? a.strideB > b.strideB : a.strideA > b.strideA;
+    return byB ? most(a.strideB) > most(b.strideB) : most(a.strideA) > most(b.strideA);
   });
 
   chooseTile(plan);
@@ -269,29 +272,22 @@ std::optional<ContractionPlan> planContraction(const ContractionSpec &spec) {
   return plan;
 }
 
-AffineExpr extentExpr(MLIRContext *context, const ContractionPlan &plan, const PlanDim &dim) {
-  AffineExpr expr = getAffineConstantExpr(1, context);
-  for (unsigned i : dim.originals) {
-    const ContractionDim &original = plan.spec->dims[i];
-    expr = expr * (original.symbol ? getAffineSymbolExpr(*original.symbol, context)
-                                   : getAffineConstantExpr(original.size, context));
-  }
-  return expr;
+bool canLowerContraction(const ContractionSpec &spec) {
+  return planContraction(spec).has_value();
 }
 
-bool canLowerContraction(const ContractionSpec &spec) { return planContraction(spec).has_value(); }
-
-PieceInfo contractionPieces(MLIRContext *context, const ContractionSpec &spec) {
+PieceInfo contractionPieces(MLIRContext *context, const ContractionSpec &spec, ArrayRef<StringAttr> names) {
   std::optional<ContractionPlan> plan = planContraction(spec);
   PieceInfo info;
   info.scratchBytes = plan->scratchBytes;
+  auto extent = [&](unsigned i) { return affineOf(context, plan->dims[i].count, names); };
   AffineExpr outer = getAffineConstantExpr(1, context);
   for (unsigned i : plan->outer)
-    outer = outer * extentExpr(context, *plan, plan->dims[i]);
+    outer = outer * extent(i);
   info.pieces = outer.ceilDiv(plan->group);
   if (plan->m)
-    info.pieces = info.pieces * extentExpr(context, *plan, plan->dims[*plan->m]).ceilDiv(plan->rowBlock);
-  info.pieces = info.pieces * extentExpr(context, *plan, plan->dims[plan->n]).ceilDiv(plan->columnBlock);
+    info.pieces = info.pieces * extent(*plan->m).ceilDiv(plan->rowBlock);
+  info.pieces = info.pieces * extent(plan->n).ceilDiv(plan->columnBlock);
   return info;
 }
 

@@ -13,12 +13,13 @@ enum class ContractionRole { Batch, M, N, K };
 /// One dimension of the plan: one or more contiguous original dimensions.
 struct PlanDim {
   ContractionRole role = ContractionRole::Batch;
-  int64_t size = 1;                              ///< product of sizes or bounds
-  bool dynamic = false;                          ///< through its outermost original
-  llvm::SmallVector<unsigned, 2> originals;      ///< outer to inner
-  int64_t strideA = 0, strideB = 0, strideOut = 0;
-  llvm::SmallVector<int64_t, 2> others;
+  int64_t size = 1;                         ///< the extent's bound
+  gpt::Length count = 1;                    ///< the extent
+  llvm::SmallVector<unsigned, 2> originals; ///< outer to inner
+  gpt::Length strideA, strideB, strideOut;
+  llvm::SmallVector<gpt::Length, 2> others;
   bool separate = false;
+  bool dynamic() const { return !count.isConstant(); }
 };
 
 /// How panels of B come about.
@@ -34,7 +35,7 @@ enum class PanelKind {
 struct ContractionPlan {
   const ContractionSpec *spec = nullptr;
   bool swapped = false;
-  llvm::SmallVector<PlanDim> dims;
+  llvm::SmallVector<PlanDim, 6> dims;
   llvm::SmallVector<unsigned> outer;   ///< dims that count groups of pieces, outer to inner
   std::optional<unsigned> m;           ///< rows of tiles; none for one row
   unsigned n = 0;                      ///< columns of tiles
@@ -66,8 +67,5 @@ struct ContractionPlan {
 
 /// The plan of a contraction, or nothing where `canLowerContraction` is false.
 std::optional<ContractionPlan> planContraction(const ContractionSpec &spec);
-
-/// The extent of a plan's dimension over `gpt.extents`.
-mlir::AffineExpr extentExpr(mlir::MLIRContext *context, const ContractionPlan &plan, const PlanDim &dim);
 
 } // namespace gptc

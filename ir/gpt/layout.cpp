@@ -1,0 +1,151 @@
+#include "ir/gpt/layout.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <numeric>
+
+using namespace mlir;
+
+namespace gptc::gpt {
+namespace {
+
+constexpr int64_t unlimited = int64_t(1) << 62;
+
+int64_t product(int64_t x, int64_t y) {
+  int64_t result;
+  return llvm::MulOverflow(x, y, result) ? unlimited : std::min(result, unlimited);
+}
+
+} // namespace
+
+//===-- Length -------------------------------------------------------------------===//
+
+bool Length::Term::hasSameExtents(const Term &other) const {
+  return llvm::equal(extents, other.extents,
+                     [](const Extent &x, const Extent &y) { return x.name == y.name; });
+}
+
+Length::Length(int64_t constant) {
+  if (constant != 0)
+    terms.push_back({constant, {}});
+}
+
+Length Length::of(DimAttr dim) {
+  if (!dim.isDynamic())
+    return dim.getSize();
+  Length length;
+  length.terms.push_back({1, {{dim.getExtent(), dim.getSize()}}});
+  return length;
+}
+
+int64_t Length::divisor() const {
+  int64_t divisor = 0;
+  for (const Term &term : terms)
+    divisor = std::gcd(divisor, term.factor);
+  return divisor;
+}
+
+void Length::add(Term term) {
+  auto same = llvm::find_if(terms, [&](const Term &known) { return known.hasSameExtents(term); });
+  if (same == terms.end()) {
+    terms.push_back(std::move(term));
+    return;
+  }
+  same->factor += term.factor;
+  if (same->factor == 0)
+    terms.erase(same);
+}
+
+Length operator+(const Length &x, const Length &y) {
+  Length sum = x;
+  for (const Length::Term &term : y.terms)
+    sum.add(term);
+  return sum;
+}
+
+Length operator*(const Length &x, const Length &y) {
+  Length result;
+  for (const Length::Term &a : x.terms)
+    for (const Length::Term &b : y.terms) {
+      Length::Term term{a.factor * b.factor, a.extents};
+      term.extents.append(b.extents);
+      llvm::stable_sort(term.extents, [](const Length::Extent &p, const Length::Extent &q) {
+        return p.name.getValue() < q.name.getValue();
+      });
+      result.add(std::move(term));
+    }
+  return result;
+}
+
+bool operator==(const Length &x, const Length &y) {
+  if (x.terms.size() != y.terms.size())
+    return false;
+  return llvm::all_of(x.terms, [&](const Length::Term &term) {
+    return llvm::any_of(y.terms, [&](const Length::Term &other) {
+      return term.factor == other.factor && term.hasSameExtents(other);
+    });
+  });
+}
+
+//===-- Limits -------------------------------------------------------------------===//
+
+Limits Limits::of(Operation *op) {
+  Limits limits;
+  auto module = isa<ModuleOp>(op) ? cast<ModuleOp>(op) : op->getParentOfType<ModuleOp>();
+  auto tokens = module ? module->getAttrOfType<IntegerAttr>("gpt.batch_tokens") : IntegerAttr();
+  auto names = module ? module->getAttrOfType<ArrayAttr>("gpt.extents") : ArrayAttr();
+  if (tokens && names && !names.empty()) {
+    limits.batch = cast<StringAttr>(names[0]);
+    limits.tokens = tokens.getInt();
+  }
+  return limits;
+}
+
+int64_t Limits::most(const Length &length) const {
+  int64_t sum = 0;
+  for (const Length::Term &term : length.getTerms()) {
+    int64_t whole = term.factor, rows = 0, longest = 0;
+    // The batch is paired with the longest of the other extents.
+    for (const Length::Extent &extent : term.extents) {
+      if (tokens > 0 && rows == 0 && extent.name == batch) {
+        rows = extent.bound;
+      } else if (extent.bound > longest) {
+        whole = product(whole, std::max<int64_t>(longest, 1));
+        longest = extent.bound;
+      } else {
+        whole = product(whole, extent.bound);
+      }
+    }
+    int64_t pair = product(std::max<int64_t>(rows, 1), std::max<int64_t>(longest, 1));
+    if (rows > 0 && longest > 0)
+      pair = std::min(pair, std::max(tokens, longest));
+    sum = std::min(sum + product(whole, pair), unlimited);
+  }
+  return sum;
+}
+
+//===-- Layout -------------------------------------------------------------------===//
+
+SmallVector<Length> stridesOf(ArrayRef<DimAttr> dims, const Limits &limits) {
+  SmallVector<Length> strides(dims.size());
+  int64_t stride = 1;
+  for (size_t d = dims.size(); d-- > 0; stride = product(stride, dims[d].getSize()))
+    strides[d] = stride;
+  return strides;
+}
+
+int64_t elementsOf(ArrayRef<DimAttr> dims, const Limits &limits) {
+  if (dims.empty())
+    return 1;
+  return product(limits.most(stridesOf(dims, limits).front()), dims.front().getSize());
+}
+
+int64_t elementsOf(Type tensor, const Limits &limits) {
+  if (DimsAttr dims = dimsOf(tensor))
+    return elementsOf(dims.getDims(), limits);
+  return cast<RankedTensorType>(tensor).getNumElements();
+}
+
+} // namespace gptc::gpt
