@@ -3,7 +3,7 @@
 #include "compiler/print.h"
 #include "runtime/memory.h"
 
-#include "ir/gpt/gpt.h"
+#include "ir/gpt/layout.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
 
@@ -13,7 +13,8 @@ static llvm::Error failure(const llvm::Twine &message) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
 }
 
-static llvm::Error fillTensor(runtime::TensorInfo &info, mlir::StringRef name, mlir::Type type) {
+static llvm::Error fillTensor(runtime::TensorInfo &info, mlir::StringRef name, mlir::Type type,
+                              const gpt::Limits &limits) {
   info.name = name.str();
   auto tensor = llvm::dyn_cast_or_null<mlir::RankedTensorType>(type);
   if (!tensor)
@@ -31,6 +32,7 @@ static llvm::Error fillTensor(runtime::TensorInfo &info, mlir::StringRef name, m
     return failure("`" + name + "` has elements that the runtime does not know");
   info.shape.assign(tensor.getShape().begin(), tensor.getShape().end());
   info.extents.assign(info.shape.size(), "");
+  info.most = gpt::elementsOf(tensor, limits);
   if (gpt::DimsAttr dims = gpt::dimsOf(tensor))
     for (size_t i = 0; i < dims.size(); ++i) {
       info.dims.push_back(dims[i].getName().str());
@@ -72,7 +74,7 @@ llvm::Expected<std::vector<runtime::VariableInfo>> gptc::variablesOf(mlir::Modul
     if (path)
       for (mlir::StringAttr part : path.getAsRange<mlir::StringAttr>())
         info.path.push_back(part.str());
-    return fillTensor(info, name, type);
+    return fillTensor(info, name, type, gpt::Limits::of(module));
   };
   for (auto variable : module.getOps<gpt::VariableOp>())
     if (llvm::Error error = add(variable.getSymName(), variable.getTensorType(), variable.getParameter(),
@@ -94,6 +96,7 @@ llvm::Expected<std::vector<runtime::VariableInfo>> gptc::variablesOf(mlir::Modul
 
 llvm::Expected<runtime::Program> gptc::describe(mlir::ModuleOp module) {
   runtime::Program program;
+  gpt::Limits limits = gpt::Limits::of(module);
   auto arena = module->getAttrOfType<mlir::IntegerAttr>("rt.arena_bytes");
   if (!arena)
     return failure("the module has no attribute rt.arena_bytes");
@@ -104,7 +107,7 @@ llvm::Expected<runtime::Program> gptc::describe(mlir::ModuleOp module) {
   program.variables = std::move(*variables);
   if (llvm::Error error = forEach(module, "rt.inputs", [&](mlir::StringRef name, mlir::DictionaryAttr entry) {
         program.inputs.emplace_back();
-        return fillTensor(program.inputs.back(), name, typeOf(entry));
+        return fillTensor(program.inputs.back(), name, typeOf(entry), limits);
       }))
     return error;
   if (llvm::Error error =
@@ -112,7 +115,7 @@ llvm::Expected<runtime::Program> gptc::describe(mlir::ModuleOp module) {
             program.results.emplace_back();
             if (auto offset = entry.getAs<mlir::IntegerAttr>("offset"))
               program.results.back().arenaOffset = offset.getInt();
-            return fillTensor(program.results.back(), name, typeOf(entry));
+            return fillTensor(program.results.back(), name, typeOf(entry), limits);
           }))
     return error;
   auto extents = module->getAttrOfType<mlir::ArrayAttr>("gpt.extents");
@@ -121,6 +124,8 @@ llvm::Expected<runtime::Program> gptc::describe(mlir::ModuleOp module) {
     for (auto [name, bound] : llvm::zip(extents, bounds))
       program.extents.push_back(
           {llvm::cast<mlir::StringAttr>(name).str(), llvm::cast<mlir::IntegerAttr>(bound).getInt()});
+  if (auto tokens = module->getAttrOfType<mlir::IntegerAttr>("gpt.batch_tokens"))
+    program.batchTokens = tokens.getInt();
   return program;
 }
 

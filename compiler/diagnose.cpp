@@ -54,27 +54,28 @@ static double elementOf(runtime::DType type, const char *data, int64_t index) {
                                      : double(reinterpret_cast<const float *>(data)[index]);
 }
 
-/// The first element that is not finite, of those within the batch. Copies are
+/// The first element that is not finite, of those within the extents. Copies are
 /// the first dimensions.
-static bool search(const runtime::ResultView &view, const runtime::Batch &batch, Finding &finding) {
-  const runtime::ResultInfo &info = *view.info;
+static bool search(const runtime::TensorInfo &info, const char *data,
+                   const std::function<int64_t(const std::string &)> &extent, Finding &finding) {
   if (info.type != runtime::DType::F32 && info.type != runtime::DType::F64)
     return false;
-  for (int64_t i = 0, n = info.elements(); i < n; ++i) {
-    double value = elementOf(info.type, view.data, i);
-    if (std::isfinite(value) || (finding.info.mayBeInfinite && !std::isnan(value)))
-      continue;
-    std::vector<int64_t> place(info.shape.size());
-    int64_t rest = i;
-    bool inside = true;
-    for (size_t d = place.size(); d-- > 0; rest /= info.shape[d]) {
-      place[d] = rest % info.shape[d];
-      int64_t extent = info.extents[d] == "b"                         ? batch.rows
-                       : info.extents[d].empty() || batch.length == 0 ? info.shape[d]
-                                                                      : batch.length;
-      inside &= place[d] < extent;
+  std::vector<int64_t> strides = info.strides(extent), sizes = info.shape;
+  int64_t count = 1;
+  for (size_t d = 0; d < sizes.size(); ++d) {
+    if (!info.extents[d].empty())
+      sizes[d] = extent(info.extents[d]);
+    count *= sizes[d];
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    std::vector<int64_t> place(sizes.size());
+    int64_t rest = i, at = 0;
+    for (size_t d = place.size(); d-- > 0; rest /= sizes[d]) {
+      place[d] = rest % sizes[d];
+      at += place[d] * strides[d];
     }
-    if (!inside)
+    double value = elementOf(info.type, data, at);
+    if (std::isfinite(value) || (finding.info.mayBeInfinite && !std::isnan(value)))
       continue;
     size_t copies = std::min(finding.info.repeats.size(), place.size());
     finding.copies.assign(place.begin(), place.begin() + copies);
@@ -88,11 +89,10 @@ static bool search(const runtime::ResultView &view, const runtime::Batch &batch,
 static std::optional<Finding> brokenParameter(const Session &session, runtime::VariableStore &store) {
   for (const auto &variable : store.all()) {
     const runtime::VariableInfo &info = variable->info;
-    runtime::ResultInfo as;
-    static_cast<runtime::TensorInfo &>(as) = info;
+    runtime::TensorInfo as = info;
     as.extents.assign(as.shape.size(), "");
     Finding finding{info.name, session.model->valueInfo(info.name), {}, 0};
-    if (info.parameter && search({&as, variable->memory.data()}, {}, finding))
+    if (info.parameter && search(as, variable->memory.data(), nullptr, finding))
       return finding;
   }
   return std::nullopt;
@@ -109,7 +109,6 @@ std::string gptc::diagnoseStep(Session &session, runtime::VariableStore &store, 
                   fmt::format("parameter '{}' holds {} since the step before: its last update was too long",
                               finding->numbered(), finding->value));
   // Makes the program and runs it on the step's batch.
-  runtime::Batch batch;
   auto take = [&](const PipelineOptions &pipeline,
                   mlir::ModuleOp module) -> llvm::Expected<std::unique_ptr<runtime::ProgramRun>> {
     auto program = session.compile(pipeline, module, nullptr);
@@ -120,8 +119,8 @@ std::string gptc::diagnoseStep(Session &session, runtime::VariableStore &store, 
       return run.takeError();
     if (llvm::Error error = session.loader->check((*run)->inputs()))
       return error;
-    batch = session.loader->training(shape, seed, step, (*run)->inputs());
-    if (llvm::Error error = (*run)->setBatch(batch.rows, batch.length))
+    if (llvm::Error error =
+            (*run)->setBatch(session.loader->training(shape, seed, step, (*run)->inputs())))
       return error;
     (*run)->setLoopInputs(seed, step, step * shape.rows);
     (*run)->run();
@@ -140,7 +139,8 @@ std::string gptc::diagnoseStep(Session &session, runtime::VariableStore &store, 
   for (const std::string &name : names) {
     Finding finding{name, session.model->valueInfo(name), {}, 0};
     runtime::ResultView view = (*values)->result(name);
-    if (view.data && search(view, batch, finding) && (!first || finding.before(*first)))
+    auto extent = [&](const std::string &name) { return (*values)->extent(name); };
+    if (view.data && search(*view.info, view.data, extent, finding) && (!first || finding.before(*first)))
       first = std::move(finding);
   }
   if (first)

@@ -33,7 +33,7 @@ std::string PipelineOptions::print() const {
   return std::string("program=") + nameOf(program) + " batch=" + std::to_string(batch) +
          " dynamic-batch=" + truth(dynamicBatch) + " vector-bits=" + std::to_string(vectorBits) +
          " fma=" + truth(fma) + " line-tables=" + truth(lineTables) + " gradient-norms=" + truth(gradientNorms) +
-         (growing.empty() ? "" : " growing=" + growing);
+         (batchTokens ? " batch-tokens=" + std::to_string(batchTokens) : "") + (growing.empty() ? "" : " growing=" + growing);
 }
 
 uint64_t PipelineOptions::hash() const {

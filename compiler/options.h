@@ -27,6 +27,7 @@ struct PipelineOptions {
   ProgramKind program = ProgramKind::Train;
   int64_t batch = 1;          // largest batch, at least 1
   bool dynamicBatch = true;   // the batch's extent is known only at run time
+  int64_t batchTokens = 0;    // the most rows times longest sequence; 0: any
   int64_t vectorBits = 128;   // width of a vector register: 128, 256 or 512
   bool fma = false;           // the machine has fused multiply-add
   std::string growing;        // Prepare and Step: the input that grows

@@ -426,6 +426,8 @@ PipelineOptions Session::pipeline(ProgramKind kind, int64_t batch, bool dynamicB
   result.lineTables = options.lineTables;
   if ((kind == ProgramKind::Prepare || kind == ProgramKind::Step) && !spec.streams.empty())
     result.growing = spec.streams.back().name; // the target of pairs
+  if ((kind == ProgramKind::Train || kind == ProgramKind::Eval) && dynamicBatch && spec.kind == DataSpec::Pairs)
+    result.batchTokens = batchTokens();
   return result;
 }
 
@@ -446,8 +448,5 @@ llvm::Expected<runtime::Program> Session::compile(const PipelineOptions &pipelin
   compileOptions.dumpDirectory = options.dumpIr;
   compileOptions.profile = options.profile;
   compileOptions.timing = options.timing ? &timing : nullptr;
-  llvm::Expected<runtime::Program> program = gptc::compile(module, compileOptions);
-  if (program && (pipeline.program == ProgramKind::Train || pipeline.program == ProgramKind::Eval))
-    program->batchTokens = batchTokens();
-  return program;
+  return gptc::compile(module, compileOptions);
 }

@@ -28,8 +28,9 @@ static const Stage table[] = {
     {"gpt", "the model for one example, as emitted", Stage::Module, none},
     {"batch", "the model for a batch of examples", Stage::Module,
      [](const PipelineOptions &options) -> Passes {
-       return {llvm::formatv("gpt-batch{{bound={0} dynamic={1}}", options.batch,
-                             options.dynamicBatch ? "true" : "false")
+       std::string tokens = options.batchTokens ? " tokens=" + std::to_string(options.batchTokens) : "";
+       return {llvm::formatv("gpt-batch{{bound={0} dynamic={1}{2}}", options.batch,
+                             options.dynamicBatch ? "true" : "false", tokens)
                    .str(),
                clean, merge};
      }},

@@ -15,7 +15,8 @@ def BatchPass : Pass<"gpt-batch", "::mlir::ModuleOp"> {
     maps of their users ignore `b`. What a repeat carries is batched if its
     initial or any next value is. `gpt.batch_mean` is gone: sums over `b` and a
     division, 0 where nothing counts. If `dynamic`, `b` is the first of
-    `gpt.extents` and its bound the first of `gpt.bounds`.
+    `gpt.extents` and its bound the first of `gpt.bounds`; `tokens` becomes
+    `gpt.batch_tokens`.
 
     Before:
     ```
@@ -31,7 +32,8 @@ def BatchPass : Pass<"gpt-batch", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [Option<"bound", "bound", "int64_t", "1", "largest batch">,
-                 Option<"dynamic", "dynamic", "bool", "true", "the batch's extent is known only at run time">];
+                 Option<"dynamic", "dynamic", "bool", "true", "the batch's extent is known only at run time">,
+                 Option<"tokens", "tokens", "int64_t", "0", "the most that a batch times a sequence is; 0: any">];
 }
 def SplitProgramPass : Pass<"gpt-split-program", "::mlir::ModuleOp"> {
   let summary = "what stays the same while an input grows, in a program of its own";
@@ -49,7 +51,8 @@ def SplitProgramPass : Pass<"gpt-split-program", "::mlir::ModuleOp"> {
     A repeat that holds both kinds is cut in two: the first collects the early
     values of each copy, the second gets them as slices. Parameters, constants
     and elementwise work on them are no state: the step computes them again.
-    States have the program's dynamic dimensions, stored at their bounds.
+    States have the program's dynamic dimensions: the step runs on the extents of
+    the run that prepared them, but for the batch's.
 
     Before, `growing=target`:
     ```
@@ -267,9 +270,9 @@ def PlacePass : Pass<"gpt-place", "::mlir::ModuleOp"> {
     `rt.results` (the same and offset, in bytes from the arena's start).
 
     Places: values live in the arena from their launch to their last use (over a
-    whole repeat, if that is within it), aligned to 64 bytes and padded. Slices
-    of what a repeat stacks or collects are views and aligned as their size
-    allows. A carried value has two slots that take turns; one, where the copy
+    whole repeat, if that is within it), aligned to 64 bytes and padded; they take
+    what their extents can be at most. Slices of what a repeat stacks or collects
+    are views and aligned as their size allows. A carried value has two slots that take turns; one, where the copy
     reads each element only to write it; or a place in the stack that collects
     it. A variable's new value is written in its place if nothing reads the old
     one afterwards and, in the same launch, only the op that computes the

@@ -1,5 +1,7 @@
 #include "runtime/program.h"
 
+#include <algorithm>
+
 namespace gptc::runtime {
 
 size_t sizeOf(DType type) {
@@ -27,6 +29,23 @@ int64_t TensorInfo::elements() const {
   for (int64_t size : shape)
     product *= size;
   return product;
+}
+
+std::vector<int64_t> TensorInfo::strides(const std::function<int64_t(const std::string &)> &extent) const {
+  auto isDynamic = [&](size_t d) { return d < extents.size() && !extents[d].empty(); };
+  size_t dense = 0; // dimensions before the first with an extent
+  int64_t room = most ? most : elements();
+  while (dense < shape.size() && !isDynamic(dense))
+    room /= std::max<int64_t>(shape[dense++], 1);
+  std::vector<int64_t> strides(shape.size());
+  int64_t stride = 1;
+  for (size_t d = shape.size(); d-- > 0;) {
+    if (d + 1 == dense)
+      stride = room;
+    strides[d] = stride;
+    stride *= isDynamic(d) ? extent(extents[d]) : shape[d];
+  }
+  return strides;
 }
 
 } // namespace gptc::runtime

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,7 +24,11 @@ struct TensorInfo {
   std::vector<int64_t> shape;       // bounds
   std::vector<std::string> extents; // one a dimension; "" where static
   std::vector<std::string> dims;    // their names, as the model's file has them; for people
-  int64_t elements() const;
+  int64_t most = 0;                 // elements within any extents that the program runs on; 0: elements()
+  int64_t elements() const;         // of the bounds
+  /// Elements from one coordinate of each dimension to the next: dense from the
+  /// first dimension with an extent on, with room for the most before that.
+  std::vector<int64_t> strides(const std::function<int64_t(const std::string &)> &extent) const;
 };
 
 /// A parameter or optimizer state. The stored shape has `copies` leading
@@ -58,7 +63,7 @@ struct Program {
   std::vector<VariableInfo> variables;
   std::vector<TensorInfo> inputs;  // names: "token", "next(token)", "step", "seed", "example"
   std::vector<ResultInfo> results; // names: "loss", "lr", "grad_norm", report and output names
-  int64_t batchTokens = 0;         // the most rows times longest sequence that it is run on; 0: any
+  int64_t batchTokens = 0;         // the batch's extent times any other is at most this (or the other's bound); 0: any
   std::vector<ExtentInfo> extents; // "batch" first where the program has a batch
   std::vector<KernelInfo> kernels; // where a profile was asked for
   std::shared_ptr<void> owner;     // keeps the code alive

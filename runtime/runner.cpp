@@ -35,8 +35,10 @@ Error ProgramRun::bind(VariableStore &store, Weights weights) {
   }
   for (const ExtentInfo &extent : code.extents)
     extents.push_back(extent.bound);
+  for (size_t i = 1; code.batchTokens && i < extents.size(); ++i)
+    extents[0] = std::max<int64_t>(1, std::min(extents[0], code.batchTokens / extents[i]));
   for (const ResultInfo &result : code.results) {
-    int64_t bytes = result.elements() * int64_t(sizeOf(result.type));
+    int64_t bytes = (result.most ? result.most : result.elements()) * int64_t(sizeOf(result.type));
     if (result.arenaOffset < 0 || bytes < 0 || result.arenaOffset > code.arenaBytes - bytes)
       return failure("result '{}' lies outside of the arena", result.name);
   }
@@ -85,10 +87,21 @@ Error ProgramRun::setDimension(size_t dimension, int64_t value, const char *what
   return Error::success();
 }
 
+/// There is memory for so many tokens only.
+Error ProgramRun::checkTokens() const {
+  for (size_t i = 1; code.batchTokens && i < extents.size(); ++i)
+    if (extents[0] * extents[i] > std::max(code.batchTokens, code.extents[i].bound))
+      return failure("the program was compiled for batches of at most {} tokens, not {} times {}", code.batchTokens,
+                     extents[0], extents[i]);
+  return Error::success();
+}
+
 Error ProgramRun::setBatch(int64_t rows, int64_t length) {
   if (Error error = setDimension(0, rows, "examples"))
     return error;
-  return length ? setDimension(1, length, "tokens") : Error::success();
+  if (Error error = length ? setDimension(1, length, "tokens") : Error::success())
+    return error;
+  return checkTokens();
 }
 
 Error ProgramRun::setBatch(const Batch &batch) {
@@ -100,7 +113,7 @@ Error ProgramRun::setBatch(const Batch &batch) {
     if (llvm::any_of(code.extents, [&](const ExtentInfo &info) { return info.name == extent.name; }))
       if (Error error = setExtent(extent.name, extent.value))
         return error;
-  return Error::success();
+  return checkTokens();
 }
 
 BatchShape ProgramRun::batchShape() const {
@@ -145,7 +158,7 @@ void ProgramRun::run() {
 
 ResultView ProgramRun::resultAt(size_t index) const {
   const ResultInfo &info = code.results[index];
-  return {&info, arena.data() + info.arenaOffset};
+  return {&info, arena.data() + info.arenaOffset, info.strides([&](const std::string &name) { return extent(name); })};
 }
 
 ResultView ProgramRun::result(StringRef name) const {

@@ -10,14 +10,15 @@ namespace gptc::runtime {
 /// A result after a run; its memory lasts until a program runs in the arena.
 struct ResultView {
   const ResultInfo *info = nullptr;
-  const char *data = nullptr; // row-major in the bounds of info->shape
+  const char *data = nullptr;
+  std::vector<int64_t> strides; // of each dimension, in elements
 };
 
 class ProgramRun {
 public:
   /// Binds a program to its variables (created where new), grows the arena and
   /// the pool's scratch, and allocates its inputs, zeroed. Extents start at
-  /// their bounds. With Weights::Inference it reads averages of parameters
+  /// their bounds, that of a batch of tokens at what the others allow. With Weights::Inference it reads averages of parameters
   /// where the store has them. Store, arena and pool must outlive the result.
   static llvm::Expected<std::unique_ptr<ProgramRun>> create(Program program, VariableStore &store,
                                                             Arena &arena, Pool &pool,
@@ -58,6 +59,7 @@ private:
       : code(std::move(program)), arena(arena), pool(pool) {}
   llvm::Error bind(VariableStore &store, Weights weights);
   llvm::Error setDimension(size_t dimension, int64_t value, const char *what);
+  llvm::Error checkTokens() const;
 
   Program code;
   Arena &arena;

@@ -68,11 +68,7 @@ Error Translator::bind(VariableStore &store) {
     auto found = std::find(info.extents.begin(), info.extents.end(), batch);
     if (info.parameter || found == info.extents.end())
       continue;
-    size_t place = size_t(found - info.extents.begin());
-    State state{store.find(info.name)->memory.data(), 1, info.shape[place], int64_t(sizeOf(info.type)), {}};
-    for (size_t d = 0; d < info.shape.size(); ++d)
-      (d < place ? state.outer : state.rowBytes) *= d == place ? 1 : info.shape[d];
-    states.push_back(std::move(state));
+    states.push_back({&info, store.find(info.name)->memory.data(), size_t(found - info.extents.begin()), {}});
   }
   return Error::success();
 }
@@ -119,7 +115,7 @@ Error Translator::begin(ArrayRef<std::vector<int32_t>> sources) {
   prepareRun.run();
   ++prepared;
   for (State &state : states)
-    state.master.assign(state.memory, state.memory + state.outer * state.rows * state.rowBytes);
+    state.master.assign(state.memory, state.memory + state.info->elements() * int64_t(sizeOf(state.info->type)));
   current.assign(size_t(maxRows()), -1);
   for (int64_t i = 0; i < sentences; ++i)
     current[size_t(i)] = i;
@@ -133,11 +129,18 @@ void Translator::select(ArrayRef<Row> rows) {
     if (current[row] == sentence)
       continue;
     current[row] = sentence;
-    for (State &state : states)
-      for (int64_t o = 0; o < state.outer; ++o)
-        std::memcpy(state.memory + (o * state.rows + int64_t(row)) * state.rowBytes,
-                    state.master.data() + (o * state.rows + sentence) * state.rowBytes,
-                    size_t(state.rowBytes));
+    for (State &state : states) {
+      // The batch comes first, but for copies: only the extents of the source are asked for.
+      std::vector<int64_t> strides =
+          state.info->strides([&](const std::string &name) { return prepareRun.extent(name); });
+      int64_t size = int64_t(sizeOf(state.info->type)), rowBytes = strides[state.place] * size, outer = 1;
+      for (size_t d = 0; d < state.place; ++d)
+        outer *= state.info->shape[d];
+      int64_t outerBytes = state.place > 0 ? strides[state.place - 1] * size : 0;
+      for (int64_t o = 0; o < outer; ++o)
+        std::memcpy(state.memory + o * outerBytes + int64_t(row) * rowBytes,
+                    state.master.data() + o * outerBytes + sentence * rowBytes, size_t(rowBytes));
+    }
   }
 }
 
@@ -156,7 +159,7 @@ Error Translator::next(ArrayRef<Row> rows, MutableArrayRef<float> into) {
   ResultView view = stepRun.result(names.result);
   int64_t width = vocabulary();
   for (size_t row = 0; row < rows.size(); ++row) {
-    int64_t first = (int64_t(row) * logits->shape[1] + length - 1) * width;
+    int64_t first = int64_t(row) * view.strides[0] + (length - 1) * view.strides[1];
     float *to = into.data() + int64_t(row) * width;
     if (logits->type == DType::F32)
       std::copy_n(reinterpret_cast<const float *>(view.data) + first, width, to);

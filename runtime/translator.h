@@ -41,8 +41,9 @@ public:
 private:
   /// A state variable with a row for each example: what begin() left in it.
   struct State {
+    const VariableInfo *info;
     char *memory;
-    int64_t outer, rows, rowBytes; // as [outer, rows, row]
+    size_t place; // of the batch among the dimensions
     std::vector<char> master;
   };
 

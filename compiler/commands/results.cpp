@@ -22,7 +22,8 @@ namespace {
 /// The elements of a result that belong to one example.
 class Elements {
 public:
-  Elements(const runtime::ProgramRun &run, const ResultInfo &info) : info(info) {
+  Elements(const runtime::ProgramRun &run, const ResultInfo &info)
+      : info(info), strides(info.strides([&](const std::string &name) { return run.extent(name); })) {
     for (size_t d = 0; d < info.shape.size(); ++d) {
       // The batch stands behind the copies where a repeat stacked the value.
       if (info.extents[d] == "b") {
@@ -58,7 +59,7 @@ public:
   int64_t offset(int64_t example, const std::vector<int64_t> &place) const {
     int64_t at = 0;
     for (size_t d = 0, mine = 0; d < info.shape.size(); ++d)
-      at = at * info.shape[d] + (batch && d == *batch ? example : place[mine++]);
+      at += strides[d] * (batch && d == *batch ? example : place[mine++]);
     return at;
   }
 
@@ -66,6 +67,7 @@ public:
   const ResultInfo &info;
 
 private:
+  std::vector<int64_t> strides;
   std::optional<size_t> batch;
   std::vector<size_t> own; // dimensions besides the batch
   std::vector<int64_t> extents;
@@ -247,10 +249,11 @@ private:
     auto stream = streams.find(elements.extentName(d));
     const runtime::InputBuffer *input =
         tokenizer && stream != streams.end() ? run.input(stream->second) : nullptr;
+    int64_t stride = input ? runtime::rowStride(*input->info, elements.extent(d)) : 0;
     for (int64_t i = 0, n = elements.extent(d); i < n; ++i) {
       if (input && input->info->shape.size() == 2)
-        names.push_back(visibleToken(
-            *tokenizer, reinterpret_cast<const int32_t *>(input->data)[row * input->info->shape[1] + i]));
+        names.push_back(
+            visibleToken(*tokenizer, reinterpret_cast<const int32_t *>(input->data)[row * stride + i]));
       else
         names.push_back(std::to_string(i));
     }

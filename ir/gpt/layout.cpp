@@ -129,23 +129,45 @@ int64_t Limits::most(const Length &length) const {
 //===-- Layout -------------------------------------------------------------------===//
 
 SmallVector<Length> stridesOf(ArrayRef<DimAttr> dims, const Limits &limits) {
+  auto isDynamic = [](DimAttr dim) { return dim.isDynamic(); };
+  size_t dense = llvm::find_if(dims, isDynamic) - dims.begin();
   SmallVector<Length> strides(dims.size());
-  int64_t stride = 1;
-  for (size_t d = dims.size(); d-- > 0; stride = product(stride, dims[d].getSize()))
+  Length stride = 1;
+  for (size_t d = dims.size(); d-- > 0; stride *= Length::of(dims[d])) {
+    if (d + 1 == dense)
+      stride = limits.most(stride);
     strides[d] = stride;
+  }
   return strides;
 }
 
 int64_t elementsOf(ArrayRef<DimAttr> dims, const Limits &limits) {
   if (dims.empty())
     return 1;
-  return product(limits.most(stridesOf(dims, limits).front()), dims.front().getSize());
+  return limits.most(stridesOf(dims, limits).front() * Length::of(dims.front()));
 }
 
 int64_t elementsOf(Type tensor, const Limits &limits) {
   if (DimsAttr dims = dimsOf(tensor))
     return elementsOf(dims.getDims(), limits);
   return cast<RankedTensorType>(tensor).getNumElements();
+}
+
+int64_t readPast(Type tensor, const Limits &limits) {
+  DimsAttr dims = dimsOf(tensor);
+  if (!dims)
+    return 0;
+  constexpr int64_t tile = 64; // the most rows or columns of one
+  int64_t past = 0, used = elementsOf(tensor, limits);
+  SmallVector<Length> strides = stridesOf(dims.getDims(), limits);
+  for (auto [dim, stride] : llvm::zip(dims.getDims(), strides))
+    if (dim.isDynamic())
+      past = std::max(past, product(std::min(tile, dim.getSize()), limits.most(stride)));
+  // No tile reaches beyond the bounds.
+  int64_t bounds = 1;
+  for (DimAttr dim : dims.getDims())
+    bounds = product(bounds, dim.getSize());
+  return std::min(past, bounds - used);
 }
 
 } // namespace gptc::gpt

@@ -56,11 +56,17 @@ private:
   int64_t tokens = 0;     ///< 0: nothing is known
 };
 
-/// Elements from one coordinate of each dimension to the next, in row-major order of bounds.
+/// Elements from one coordinate of each dimension to the next. From the first
+/// dynamic dimension on a tensor is dense; static dimensions before that step over
+/// the most that the others can be, so that what they count stays in its place.
 llvm::SmallVector<Length> stridesOf(llvm::ArrayRef<DimAttr> dims, const Limits &limits);
 
 /// Elements that memory for such a tensor has.
 int64_t elementsOf(llvm::ArrayRef<DimAttr> dims, const Limits &limits);
 int64_t elementsOf(mlir::Type tensor, const Limits &limits);
+
+/// Elements behind a tensor that a kernel may read, though it uses none: tiles of a
+/// contraction are whole where an extent ends within one.
+int64_t readPast(mlir::Type tensor, const Limits &limits);
 
 } // namespace gptc::gpt

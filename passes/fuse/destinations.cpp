@@ -53,7 +53,7 @@ bool readsElementwise(func::FuncOp kernel, unsigned argument, unsigned result) {
 
 class Planner {
 public:
-  Planner(ModuleOp module, func::FuncOp main) : main(main), kernels(module) {}
+  Planner(ModuleOp module, func::FuncOp main) : main(main), kernels(module), limits(Limits::of(module)) {}
 
   Destinations plan() {
     fillLargeConstants();
@@ -71,7 +71,7 @@ private:
     main.walk([&](ConstantOp op) { constants.push_back(op); });
     for (ConstantOp op : constants) {
       auto splat = dyn_cast<SplatElementsAttr>(op.getValue());
-      if (!splat || bytesOf(op.getType()) <= largeConstant || op->use_empty())
+      if (!splat || bytesOf(op.getType(), limits) <= largeConstant || op->use_empty())
         continue;
       Operation *first = nullptr;
       for (Operation *user : op->getUsers()) {
@@ -171,7 +171,7 @@ private:
       Value argument = repeat.getCarriedArguments()[k], next = storageOf(yield.getValues()[k]);
       plan.carried.push_back(next == argument ? RepeatPlan::Unchanged : RepeatPlan::Turns);
       // Slices follow each other without padding, and both a slice and a stack are tensors: aligned.
-      if (next == argument || bytesOf(argument.getType()) % arenaAlignment != 0)
+      if (next == argument || bytesOf(argument.getType(), limits) % arenaAlignment != 0)
         continue;
       for (unsigned j = 0; j < numStacks; ++j) {
         Value collected = storageOf(yield.getValues()[numCarried + j]);
@@ -223,6 +223,7 @@ private:
 
   func::FuncOp main;
   CopyKernels kernels;
+  Limits limits;
   Destinations destinations;
 };
 
@@ -242,10 +243,9 @@ Value storageOf(Value value) {
   }
 }
 
-int64_t bytesOf(Type tensor) {
-  auto type = cast<RankedTensorType>(tensor);
-  int64_t bits = type.getElementTypeBitWidth();
-  return type.getNumElements() * ((bits + 7) / 8);
+int64_t bytesOf(Type tensor, const Limits &limits) {
+  int64_t bits = cast<RankedTensorType>(tensor).getElementTypeBitWidth();
+  return elementsOf(tensor, limits) * ((bits + 7) / 8);
 }
 
 Destinations planDestinations(ModuleOp module, func::FuncOp main) { return Planner(module, main).plan(); }

@@ -1,7 +1,7 @@
 // Which memory each launch writes to: decided before anything has an offset.
 #pragma once
 
-#include "ir/gpt/gpt.h"
+#include "ir/gpt/layout.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -45,7 +45,7 @@ struct Destinations {
 };
 
 /// Bytes that a tensor takes; Bool is one byte an element.
-int64_t bytesOf(mlir::Type tensor);
+int64_t bytesOf(mlir::Type tensor, const gpt::Limits &limits);
 
 /// Decides all destinations in `main`. After it every set, every yielded and
 /// every initial value that is not handed on has a launch of its own that writes

@@ -20,12 +20,11 @@ namespace gptc {
 namespace {
 
 /// All memory is flat; Bool takes a byte.
-MemRefType flatType(Type tensor) {
-  auto type = cast<RankedTensorType>(tensor);
-  Type element = type.getElementType();
+MemRefType flatType(Type tensor, const Limits &limits) {
+  Type element = cast<RankedTensorType>(tensor).getElementType();
   if (element.isInteger(1))
-    element = IntegerType::get(type.getContext(), 8);
-  return MemRefType::get({type.getNumElements()}, element);
+    element = IntegerType::get(element.getContext(), 8);
+  return MemRefType::get({elementsOf(tensor, limits)}, element);
 }
 
 /// The same elements in the shape and type of their memory.
@@ -43,7 +42,8 @@ ElementsAttr flatConstant(ElementsAttr value) {
 /// Writes the new body of `main` from the old one.
 class Emitter {
 public:
-  Emitter(const Places &places, Block *block) : places(places), builder(OpBuilder::atBlockEnd(block)) {}
+  Emitter(const Places &places, Block *block, const Limits &limits)
+      : places(places), builder(OpBuilder::atBlockEnd(block)), limits(limits) {}
 
   void emitBlock(Block &block) {
     for (Operation &op : block) {
@@ -92,7 +92,7 @@ private:
 
   Value view(Location loc, Value tensor) {
     const Place &place = places.values.at(tensor);
-    MemRefType type = flatType(tensor.getType());
+    MemRefType type = flatType(tensor.getType(), limits);
     if (place.base == Place::Constant)
       return rt::ConstantOp::create(builder, loc, type, flatConstant(place.constant));
     if (place.base == Place::Input)
@@ -140,6 +140,7 @@ private:
 
   const Places &places;
   OpBuilder builder;
+  Limits limits;
   llvm::DenseMap<Operation *, Loop> loops;
 };
 
@@ -200,7 +201,7 @@ struct PlaceProgram : impl::PlacePassBase<PlaceProgram> {
     // The old body stands beside the new one while that is written.
     Block *before = &main.front(), *after = new Block();
     main.getBody().push_back(after);
-    Emitter emitter(*places, after);
+    Emitter emitter(*places, after, Limits::of(module));
     emitter.emitBlock(*before);
     emitter.emitReturn(before->getTerminator()->getLoc());
     before->dropAllReferences();

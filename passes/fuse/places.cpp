@@ -25,9 +25,16 @@ struct Storage {
   int64_t slot = 0; ///< bytes from one slot to the next
 };
 
+/// Bytes behind the tensor that kernels may read.
+int64_t readPastOf(Type tensor, const Limits &limits) {
+  int64_t bits = cast<RankedTensorType>(tensor).getElementTypeBitWidth();
+  return readPast(tensor, limits) * ((bits + 7) / 8);
+}
+
 class Assigner {
 public:
-  Assigner(func::FuncOp main, const Destinations &destinations) : main(main), destinations(destinations) {}
+  Assigner(func::FuncOp main, const Destinations &destinations)
+      : main(main), destinations(destinations), limits(Limits::of(main)) {}
 
   FailureOr<Places> assign() {
     number(main.front());
@@ -42,6 +49,12 @@ public:
       if (place.base == Place::Arena)
         extend(value, places.buffers[place.buffer]);
     places.arenaBytes = assignOffsets(places.buffers);
+    for (auto &[value, place] : places.values)
+      if (place.base == Place::Arena) {
+        const Buffer &buffer = places.buffers[place.buffer];
+        int64_t end = buffer.offset + buffer.padded() + readPastOf(value.getType(), limits);
+        places.arenaBytes = std::max(places.arenaBytes, end);
+      }
     if (failed(verifyArena(places.buffers, places.arenaBytes)))
       return failure();
     return std::move(places);
@@ -78,7 +91,7 @@ private:
     Storage &storage = entry->second;
     if (!added)
       return storage;
-    int64_t bytes = bytesOf(repeat.getInits()[k].getType()), total = bytes;
+    int64_t bytes = bytesOf(repeat.getInits()[k].getType(), limits), total = bytes;
     storage.slot = bytes;
     switch (destinations.repeats.at(repeat).carried[k]) {
     case RepeatPlan::Turns:
@@ -133,14 +146,14 @@ private:
     unsigned key = repeat.getInits().size() + j;
     auto [entry, added] = storages.try_emplace({repeat.getOperation(), key});
     if (added)
-      entry->second.base = makeBuffer(repeat, bytesOf(repeat.getStacks()[j].getType()));
+      entry->second.base = makeBuffer(repeat, bytesOf(repeat.getStacks()[j].getType(), limits));
     return entry->second.base;
   }
 
   Place placeOf(OpResult result) {
     auto known = destinations.results.find(result);
     if (known == destinations.results.end())
-      return makeBuffer(result.getOwner(), bytesOf(result.getType()));
+      return makeBuffer(result.getOwner(), bytesOf(result.getType(), limits));
     Destination destination = known->second;
     switch (destination.kind) {
     case Destination::Variable: {
@@ -154,7 +167,7 @@ private:
     case Destination::Carried:
       return carriedPlaces(destination.repeat, destination.position, destination.repeat).write;
     case Destination::Stack: {
-      int64_t slot = bytesOf(result.getType());
+      int64_t slot = bytesOf(result.getType(), limits);
       return stackPlace(destination.repeat, destination.position)
           .plus({Place::Term::Copy, destination.repeat, slot});
     }
@@ -166,13 +179,14 @@ private:
     auto &values = places.values;
     const RepeatPlan &plan = destinations.repeats.at(repeat);
     if (!repeat.getCopyArgument().use_empty())
-      values[repeat.getCopyArgument()] = makeBuffer(repeat, bytesOf(repeat.getCopyArgument().getType()));
+      values[repeat.getCopyArgument()] = makeBuffer(repeat, bytesOf(repeat.getCopyArgument().getType(), limits));
     for (auto [k, argument] : llvm::enumerate(repeat.getCarriedArguments()))
       values[argument] = plan.carried[k] == RepeatPlan::Unchanged ? values.at(repeat.getInits()[k])
                                                                   : carriedPlaces(repeat, k, repeat).read;
     for (auto [i, argument] : llvm::enumerate(repeat.getSliceArguments()))
       values[argument] =
-          Place(values.at(repeat.getStacked()[i])).plus({Place::Term::Copy, repeat, bytesOf(argument.getType())});
+          Place(values.at(repeat.getStacked()[i]))
+              .plus({Place::Term::Copy, repeat, bytesOf(argument.getType(), limits)});
     placeBlock(*repeat.getBlock());
     for (auto [k, result] : llvm::enumerate(repeat.getCarried()))
       values[result] = plan.carried[k] == RepeatPlan::Unchanged ? Place(values.at(repeat.getInits()[k]))
@@ -209,6 +223,7 @@ private:
 
   func::FuncOp main;
   const Destinations &destinations;
+  Limits limits;
   Places places;
   unsigned clock = 0;
   llvm::DenseMap<Operation *, unsigned> begin, end;

@@ -278,6 +278,8 @@ struct BatchPass : impl::BatchPassBase<BatchPass> {
       llvm::append_range(bounds, given);
     module->setAttr(extentsAttr, builder.getArrayAttr(names));
     module->setAttr(boundsAttr, builder.getArrayAttr(bounds));
+    if (tokens > 0)
+      module->setAttr("gpt.batch_tokens", builder.getI64IntegerAttr(tokens));
     return success();
   }
 };

@@ -12,17 +12,16 @@
 
 namespace gptc::runtime {
 
-/// Where an input of a program lies: rows in row-major order of the bounds.
+/// Where an input of a program lies.
 struct InputBuffer {
   const TensorInfo *info = nullptr;
   char *data = nullptr;
 };
 
 /// Elements from one row of an input [batch, length] to the next, where the
-/// batch's extent of the second dimension is `extent`. The only place that
-/// knows: memory has static strides, from the bounds.
+/// batch's extent of the second dimension is `extent`.
 inline int64_t rowStride(const TensorInfo &info, int64_t extent) {
-  return info.shape.size() < 2 ? 1 : info.shape[1];
+  return info.shape.empty() ? 1 : info.strides([&](const std::string &) { return extent; }).front();
 }
 
 /// What a program takes at a time.

@@ -1,11 +1,13 @@
 // RUN: gptc-opt %s --gpt-batch=bound=12 | FileCheck %s
 // RUN: gptc-opt %s --gpt-batch="bound=12 dynamic=false" | FileCheck %s --check-prefix=FIXED
+// RUN: gptc-opt %s --gpt-batch="bound=12 tokens=300" | FileCheck %s --check-prefix=TOKENS
 // RUN: not gptc-opt %s --gpt-batch=bound=0 2>&1 | FileCheck %s --check-prefix=NONE
 
 // CHECK: #b_c = #gpt.dims<b upto 12, c=4>
 // CHECK: gpt.bounds = [12, 64], gpt.extents = ["b", "t"]
 // FIXED: #b_c = #gpt.dims<b=12, c=4>
 // FIXED: gpt.bounds = [64], gpt.extents = ["t"]
+// TOKENS: gpt.batch_tokens = 300 : i64, gpt.bounds = [12, 64]
 // NONE: error: the batch has at most 0 examples, needs at least 1
 
 #scalar = #gpt.dims<>

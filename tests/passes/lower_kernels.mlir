@@ -23,7 +23,7 @@ func.func private @square(%x: tensor<64xf32, #c>) -> tensor<64xf32, #c> attribut
   return %y : tensor<64xf32, #c>
 }
 
-// Rows up to the extent of this run, in the order of bounds; every sum in one fixed order.
+// Rows up to the extent of this run; every sum in one fixed order.
 // CHECK-LABEL: func.func private @rows
 // CHECK: %[[B:.*]] = rt.extent "b"
 // CHECK: scf.for %[[ROW:.*]] = %c0 to %[[B]] step %c1
@@ -74,6 +74,46 @@ func.func private @unknown(%x: tensor<8xf32, #q>) -> tensor<8xf32, #q> attribute
     gpt.yield %a : f32
   }
   return %y : tensor<8xf32, #q>
+}
+}
+
+// -----
+
+#b_t_c = #gpt.dims<b upto 256, t upto 64, c=128>
+#n_b_t = #gpt.dims<n=4, b upto 256, t upto 64>
+#b_t = #gpt.dims<b upto 256, t upto 64>
+module attributes {gpt.extents = ["b", "t"], gpt.bounds = [256, 64], gpt.batch_tokens = 4096 : i64} {
+
+// Dense from the first extent on: all of it is one loop. Memory is for 4096 tokens, not for 256 * 64.
+// CHECK-LABEL: func.func private @dense
+// CHECK-SAME: memref<524288xf32>
+// CHECK-DAG: %[[B:.*]] = rt.extent "b"
+// CHECK-DAG: %[[T:.*]] = rt.extent "t"
+// CHECK: arith.muli %[[B]], %[[T]]
+// CHECK: scf.for
+// CHECK: vector.store
+// CHECK-NOT: scf.for
+// CHECK: return
+func.func private @dense(%x: tensor<256x64x128xf32, #b_t_c>) -> tensor<256x64x128xf32, #b_t_c> attributes {gpt.kernel} {
+  %y = gpt.generic [b upto 256, t upto 64, c=128] inputs(%x[b, t, c] : tensor<256x64x128xf32, #b_t_c>) -> (tensor<256x64x128xf32, #b_t_c>) {
+  ^bb0(%a: f32):
+    %r = arith.negf %a : f32
+    gpt.yield %r : f32
+  }
+  return %y : tensor<256x64x128xf32, #b_t_c>
+}
+
+// Copies in front are 4096 apart, whatever the extents are.
+// CHECK-LABEL: func.func private @copies
+// CHECK-SAME: memref<16384xf32>, %{{.*}}: memref<4096xf32>
+// CHECK: arith.muli %{{.*}}, %c4096
+// CHECK: return
+func.func private @copies(%x: tensor<4x256x64xf32, #n_b_t>) -> tensor<256x64xf32, #b_t> attributes {gpt.kernel} {
+  %y = gpt.generic sum [b upto 256, t upto 64 | n=4] inputs(%x[n, b, t] : tensor<4x256x64xf32, #n_b_t>) -> (tensor<256x64xf32, #b_t>) {
+  ^bb0(%a: f32):
+    gpt.yield %a : f32
+  }
+  return %y : tensor<256x64xf32, #b_t>
 }
 }
 

@@ -1,5 +1,6 @@
 #include "unit/codegen/kernel_runner.h"
 
+#include "ir/gpt/layout.h"
 #include "ir/rt/rt.h"
 #include "passes/passes.h"
 #include "runtime/abi.h"
@@ -128,12 +129,28 @@ SmallVector<int64_t> extentsOf(RankedTensorType type, const std::map<std::string
   return result;
 }
 
-/// Within all extents?
-bool isInside(size_t position, ArrayRef<int64_t> shape, ArrayRef<int64_t> extents) {
-  for (size_t i = shape.size(); i-- > 0; position /= shape[i])
-    if (int64_t(position % shape[i]) >= extents[i])
-      return false;
-  return true;
+/// Where in memory the element lies that is at `position` in row-major order of bounds; -1 where it is
+/// not within all extents.
+int64_t placeOf(size_t position, RankedTensorType type, const std::map<std::string, int64_t> &extents,
+                const gpt::Limits &limits) {
+  ArrayRef<gpt::DimAttr> dims = gpt::dimsOf(type).getDims();
+  SmallVector<int64_t> sizes = extentsOf(type, extents);
+  SmallVector<gpt::Length> strides = gpt::stridesOf(dims, limits);
+  int64_t place = 0;
+  for (size_t i = dims.size(); i-- > 0; position /= dims[i].getSize()) {
+    int64_t at = position % dims[i].getSize();
+    if (at >= sizes[i])
+      return -1;
+    for (const gpt::Length::Term &term : strides[i].getTerms()) {
+      int64_t stride = term.factor;
+      for (const gpt::Length::Extent &extent : term.extents) {
+        auto known = extents.find(extent.name.str());
+        stride *= known == extents.end() ? extent.bound : known->second;
+      }
+      place += at * stride;
+    }
+  }
+  return place;
 }
 
 /// @main of a module: one launch of the kernel on inputs and places in the arena.
@@ -142,9 +159,9 @@ void addMain(ModuleOp module, func::FuncOp kernel, ArrayRef<size_t> offsets) {
   auto main = func::FuncOp::create(b, "main", b.getFunctionType({}, {}));
   b.setInsertionPointToStart(main.addEntryBlock());
   auto flat = [&](Type type) {
-    auto tensor = cast<RankedTensorType>(type);
-    Type element = tensor.getElementType();
-    return MemRefType::get({tensor.getNumElements()}, element.isInteger(1) ? Type(b.getI8Type()) : element);
+    Type element = cast<RankedTensorType>(type).getElementType();
+    int64_t elements = gpt::elementsOf(type, gpt::Limits::of(module));
+    return MemRefType::get({elements}, element.isInteger(1) ? Type(b.getI8Type()) : element);
   };
   SmallVector<Value> arguments;
   for (auto [i, type] : llvm::enumerate(kernel.getArgumentTypes()))
@@ -249,6 +266,7 @@ llvm::Expected<std::vector<Tensor>> KernelRunner::interpret(ArrayRef<Tensor> inp
 llvm::Expected<std::vector<Tensor>> KernelRunner::run(ArrayRef<Tensor> inputs, const RunOptions &options) {
   func::FuncOp kernel = state->kernel();
   FunctionType type = kernel.getFunctionType();
+  gpt::Limits limits = gpt::Limits::of(kernel);
   // Places of results, then data of inputs: none is written but the results.
   Memory results, arguments;
   SmallVector<size_t> offsets, places;
@@ -259,12 +277,11 @@ llvm::Expected<std::vector<Tensor>> KernelRunner::run(ArrayRef<Tensor> inputs, c
   std::vector<const char *> pointers;
   for (auto [input, place, tensor] : llvm::zip(type.getInputs(), places, inputs)) {
     auto ranked = cast<RankedTensorType>(input);
-    SmallVector<int64_t> extents = extentsOf(ranked, options.extents);
     pointers.push_back(arguments.base() + place);
     // What lies beyond the extents stays noise: reading it would show.
     for (size_t i = 0; i < tensor.data.size(); ++i)
-      if (isInside(i, ranked.getShape(), extents))
-        store(arguments.base() + place + i * sizeOf(ranked.getElementType()), ranked.getElementType(), tensor.data[i]);
+      if (int64_t at = placeOf(i, ranked, options.extents, limits); at >= 0)
+        store(arguments.base() + place + at * sizeOf(ranked.getElementType()), ranked.getElementType(), tensor.data[i]);
   }
   std::vector<int64_t> extents;
   auto names = (*state->module)->getAttrOfType<ArrayAttr>("gpt.extents");
@@ -298,8 +315,8 @@ llvm::Expected<std::vector<Tensor>> KernelRunner::run(ArrayRef<Tensor> inputs, c
     Tensor output = Tensor::zeros(tensor.getShape());
     output.extents = extentsOf(tensor, options.extents);
     for (size_t i = 0; i < output.data.size(); ++i)
-      if (isInside(i, output.shape, output.extents))
-        output.data[i] = load(results.base() + offset + i * sizeOf(tensor.getElementType()), tensor.getElementType());
+      if (int64_t at = placeOf(i, tensor, options.extents, limits); at >= 0)
+        output.data[i] = load(results.base() + offset + at * sizeOf(tensor.getElementType()), tensor.getElementType());
     outputs.push_back(std::move(output));
   }
   using Clock = std::chrono::steady_clock;

@@ -40,6 +40,7 @@ public:
 
 private:
   void store(const std::string &name, const gpt::Tensor &tensor);
+  std::vector<int64_t> placesOf(const runtime::TensorInfo &info) const;
   gpt::Tensor load(const runtime::TensorInfo &info, const char *data) const;
 
   runtime::VariableStore variables;
