@@ -23,6 +23,12 @@ public:
                                          const std::vector<Tensor *> &params, const std::string &source);
 
 private:
+  /// An expression as a tensor over these indices, in this order.
+  struct NodeTensor {
+    mlir::Value value;
+    std::vector<Var *> dims;
+  };
+
   /// A function's body, or a repeat's while it is built (its op comes last, so
   /// that what it needs from outside still lands before it).
   struct State {
@@ -30,7 +36,7 @@ private:
     Region *region = nullptr;
     mlir::Block *block = nullptr;
     std::map<const Tensor *, mlir::Value> tensors;
-    std::map<const Node *, mlir::Value> nodes;
+    std::map<const Node *, NodeTensor> nodes;
     std::map<std::pair<void *, const void *>, mlir::Value> reshapes;
     std::vector<std::pair<const Tensor *, mlir::Value>> stacked; // operand by parameter
     std::vector<mlir::Value> results, stacks;                    // of the finished repeat
@@ -77,8 +83,8 @@ private:
   mlir::Value emitInput(Tensor *tensor, State *state);
   mlir::Value emitConstant(Tensor *tensor, State *state);
   void emitRepeat(Region *region, State *state);
-  /// A tensor over `node->free`, in the order of `dims`.
-  mlir::Value emitNode(const Node *node, State *state);
+  /// A tensor over `node->free`. The first op that uses it has its indices in the same order.
+  const NodeTensor &emitNode(const Node *node, const Generic &user);
   mlir::Value emitOver(const Node *node, const std::vector<Var *> &dims, State *state, mlir::Location loc);
   mlir::Value emitGeneric(const std::vector<Var *> &parallel, const std::vector<Var *> &reduced, bool isMax,
                           const Node *body, State *state, mlir::Location loc);

@@ -33,9 +33,10 @@ unsigned Emitter::indexOperand(const Node *node, Generic &generic) {
   if (direct) {
     value = emit(node->tensor, generic.state);
   } else {
-    value = emitNode(node, generic.state);
+    const NodeTensor &tensor = emitNode(node, generic);
+    value = tensor.value;
     results.clear();
-    for (Var *var : node->free)
+    for (Var *var : tensor.dims)
       results.push_back(mlir::getAffineDimExpr(generic.placeOf(var), context));
   }
   mlir::AffineMap map = mlir::AffineMap::get(generic.space.size(), 0, results, context);
@@ -97,11 +98,11 @@ void Emitter::collect(const Node *node, Generic &generic, std::set<const Node *>
   if (node->op == Op::Load)
     return addLoad(node, generic);
   if (node->op == Op::Reduce || generic.factors.count(node)) {
-    mlir::Value value = emitNode(node, generic.state);
+    const NodeTensor &tensor = emitNode(node, generic);
     std::vector<mlir::AffineExpr> results;
-    for (Var *var : node->free)
+    for (Var *var : tensor.dims)
       results.push_back(mlir::getAffineDimExpr(generic.placeOf(var), context));
-    return addInput(node, value, mlir::AffineMap::get(generic.space.size(), 64, results, context), generic);
+    return addInput(node, tensor.value, mlir::AffineMap::get(generic.space.size(), 64, results, context), generic);
   }
   for (const Node *operand : node->operands)
     collect(operand, generic, seen);

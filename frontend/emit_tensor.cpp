@@ -184,16 +184,18 @@ void Emitter::emitRepeat(Region *region, State *outer) {
   state->stacks.assign(op.getStacks().begin(), op.getStacks().end());
 }
 
-mlir::Value Emitter::emitNode(const Node *node, State *state) {
+const Emitter::NodeTensor &Emitter::emitNode(const Node *node, const Generic &user) {
   // What depends on nothing in this repeat belongs outside of it only if it is
   // a tensor there already; expressions stay where they are used.
-  mlir::Value &slot = state->nodes[node];
-  if (!slot) {
-    mlir::Value value = emitOver(node, node->free, state, locate(node->span));
-    state->nodes[node] = value;
-    return value;
-  }
-  return slot;
+  State *state = user.state;
+  auto known = state->nodes.find(node);
+  if (known != state->nodes.end())
+    return known->second;
+  NodeTensor made{{}, node->free};
+  std::stable_sort(made.dims.begin(), made.dims.end(),
+                   [&](Var *a, Var *b) { return user.placeOf(a) < user.placeOf(b); });
+  made.value = emitOver(node, made.dims, state, locate(node->span));
+  return state->nodes[node] = std::move(made);
 }
 
 mlir::Value Emitter::emitOver(const Node *node, const std::vector<Var *> &dims, State *state,
