@@ -50,24 +50,150 @@ static void overPanels(LoopBuilder &l, const PanelShape &shape, Value lower, Val
   l.branch(l.less(l.constant(whole * width), upper), tail, nullptr);
 }
 
+namespace {
+
+/// B where it lies, and the panels that it goes to.
+struct Packing {
+  const PanelShape &shape;
+  Value b, base, panels; ///< B[k, n] at base + k * strideK + n * strideN; all panels
+  gpt::Length strideK, strideN;
+};
+
+/// Asks for the line of `from` that is so many elements further on.
+void prefetchAhead(LoopBuilder &l, const Packing &p, Value from, const gpt::Length &elements) {
+  memref::PrefetchOp::create(l.b, p.b, ValueRange(l.add(from, elements)), /*isWrite=*/false,
+                             /*localityHint=*/3,
+                             /*isDataCache=*/true);
+}
+
+/// Columns are contiguous and few: row by row, each into all panels, so that no line is left half read.
+void packRows(LoopBuilder &l, const Packing &p, Value depth) {
+  constexpr int64_t ahead = 12; // rows
+  int64_t lanes = p.shape.lanes;
+  auto type = VectorType::get({lanes}, elementOf(l, p.shape));
+  Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(type));
+  l.loop(l.constant(0), depth, 1, [&](Value k) {
+    Value from = l.add(p.base, l.mul(k, p.strideK));
+    for (int64_t n = 0; n < p.shape.columns; n += lanes) {
+      int64_t panel = n / p.shape.width(), valid = std::min(lanes, p.shape.columns - n);
+      int64_t width = panel < p.shape.whole() ? p.shape.width() : p.shape.tailVectors() * lanes;
+      Value row;
+      prefetchAhead(l, p, l.add(from, n), ahead * p.strideK);
+      if (valid == lanes) {
+        row = l.loadVector(p.b, l.add(from, n), lanes);
+      } else {
+        Value mask = vector::ConstantMaskOp::create(l.b, VectorType::get({lanes}, l.b.getI1Type()),
+                                                    ArrayRef<int64_t>{valid});
+        row = vector::MaskedLoadOp::create(l.b, type, p.b, ValueRange(l.add(from, n)), mask, zero);
+      }
+      int64_t start = panel * p.shape.depth * p.shape.width() + n % p.shape.width();
+      l.store(row, p.panels, l.add(l.mul(k, width), start));
+    }
+  });
+}
+
+/// Exchanges rows and columns of a square of vectors: in each step those of squares half as large.
+void transpose(LoopBuilder &l, SmallVectorImpl<Value> &rows) {
+  int64_t lanes = rows.size();
+  for (int64_t half = lanes / 2; half > 0; half /= 2) {
+    SmallVector<int64_t> low(lanes), high(lanes);
+    for (int64_t i = 0; i < lanes; ++i) {
+      low[i] = i & half ? lanes + i - half : i;
+      high[i] = i & half ? lanes + i : i + half;
+    }
+    for (int64_t r = 0; r < lanes; ++r) {
+      if (r & half)
+        continue;
+      Value a = rows[r], b = rows[r + half];
+      rows[r] = vector::ShuffleOp::create(l.b, a, b, low);
+      rows[r + half] = vector::ShuffleOp::create(l.b, a, b, high);
+    }
+  }
+}
+
+/// k is contiguous: squares of whole vectors, then what is left of k one by one.
+void packColumns(LoopBuilder &l, const Packing &p, Value depth, Value columns) {
+  int64_t lanes = p.shape.lanes;
+  Value main = l.sub(depth, l.rem(depth, l.constant(lanes)));
+  overPanels(l, p.shape, l.constant(0), columns, [&](Value panel, int64_t valid, int64_t vectors) {
+    int64_t width = vectors * lanes;
+    Value to = l.mul(panel, p.shape.depth * p.shape.width());
+    for (int64_t j = 0; j < vectors; ++j) {
+      Value first = l.add(p.base, l.mul(l.add(l.mul(panel, p.shape.width()), j * lanes), p.strideN));
+      int64_t last = std::min(lanes, valid - j * lanes) - 1; // columns past the end repeat the last one
+      l.loop(l.constant(0), main, lanes, [&](Value k) {
+        SmallVector<Value> rows;
+        for (int64_t i = 0; i < lanes; ++i) {
+          Value from = l.add(l.add(first, std::min(i, last) * p.strideN), k);
+          prefetchAhead(l, p, from, lanes * p.strideN);
+          rows.push_back(l.loadVector(p.b, from, lanes));
+        }
+        transpose(l, rows);
+        for (int64_t i = 0; i < lanes; ++i)
+          l.store(rows[i], p.panels, l.add(l.add(to, l.mul(l.add(k, i), width)), j * lanes));
+      });
+      l.loop(main, depth, 1, [&](Value k) {
+        l.loop(l.constant(0), l.constant(last + 1), 1, [&](Value i) {
+          Value element = l.loadScalar(p.b, l.add(l.add(first, l.mul(i, p.strideN)), k));
+          l.store(element, p.panels, l.add(l.add(l.add(to, l.mul(k, width)), j * lanes), i));
+        });
+      });
+    }
+  });
+}
+
+/// Whatever the strides are.
+void packElements(LoopBuilder &l, const Packing &p, Value depth, Value columns) {
+  overPanels(l, p.shape, l.constant(0), columns, [&](Value panel, int64_t valid, int64_t vectors) {
+    Value from = l.add(p.base, l.mul(panel, p.shape.width() * p.strideN));
+    Value to = l.mul(panel, p.shape.depth * p.shape.width());
+    l.loop(l.constant(0), depth, 1, [&](Value k) {
+      l.loop(l.constant(0), l.constant(valid), 1, [&](Value n) {
+        Value element = l.loadScalar(p.b, l.add(l.add(from, l.mul(k, p.strideK)), l.mul(n, p.strideN)));
+        l.store(element, p.panels, l.add(l.add(to, l.mul(k, vectors * p.shape.lanes)), n));
+      });
+    });
+  });
+}
+
+/// Columns are contiguous, panel by panel.
+void packPanelRows(LoopBuilder &l, const Packing &p, Value depth, Value columns) {
+  int64_t lanes = p.shape.lanes;
+  auto type = VectorType::get({lanes}, elementOf(l, p.shape));
+  Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(type));
+  overPanels(l, p.shape, l.constant(0), columns, [&](Value panel, int64_t valid, int64_t vectors) {
+    Value from = l.add(p.base, l.mul(panel, p.shape.width()));
+    Value to = l.mul(panel, p.shape.depth * p.shape.width());
+    l.loop(l.constant(0), depth, 1, [&](Value k) {
+      for (int64_t j = 0; j < vectors; ++j) {
+        Value source = l.add(l.add(from, l.mul(k, p.strideK)), j * lanes), row;
+        if (int64_t exists = valid - j * lanes; exists >= lanes) {
+          row = l.loadVector(p.b, source, lanes);
+        } else {
+          Value mask = vector::ConstantMaskOp::create(l.b, VectorType::get({lanes}, l.b.getI1Type()),
+                                                      ArrayRef<int64_t>{exists});
+          row = vector::MaskedLoadOp::create(l.b, type, p.b, ValueRange(source), mask, zero);
+        }
+        l.store(row, p.panels, l.add(l.add(to, l.mul(k, vectors * lanes)), j * lanes));
+      }
+    });
+  });
+}
+
+} // namespace
+
 void packPanels(LoopBuilder &l, const PanelShape &shape, Value scratch, int64_t offset, Value b, Value base,
                 const gpt::Length &strideK, const gpt::Length &strideN, Value depth, Value columns) {
-  ContractionSpec spec;
-  spec.lanes = shape.lanes;
-  spec.isDouble = shape.isDouble;
-  ContractionPlan plan;
-  plan.spec = &spec;
-  plan.dims.emplace_back();
-  plan.dims.front().strideB = strideN;
-  plan.panelB = strideN == 1 ? PanelKind::Copy : strideK == 1 ? PanelKind::Transpose : PanelKind::Gather;
-  DepthRange range{depth, std::nullopt, 0, strideK};
-  int64_t panelBytes = shape.depth * shape.width() * plan.elementBytes();
-  overPanels(l, shape, l.constant(0), columns, [&](Value panel, int64_t valid, int64_t vectors) {
-    Value at = l.add(l.mul(panel, panelBytes), offset);
-    Value view = viewAt(l, shape, scratch, at, shape.depth * vectors * shape.lanes);
-    Value from = l.add(base, l.mul(panel, shape.width() * strideN));
-    packPanelB(l, plan, range, b, from, valid, vectors, view);
-  });
+  Packing p{shape,   b,      base, viewAt(l, shape, scratch, l.constant(offset), shape.elements()),
+            strideK, strideN};
+  if (strideN == 1 && shape.columns <= 16 * shape.lanes)
+    packRows(l, p, depth);
+  else if (strideN == 1)
+    packPanelRows(l, p, depth, columns);
+  else if (strideK == 1)
+    packColumns(l, p, depth, columns);
+  else
+    packElements(l, p, depth, columns);
 }
 
 namespace {
