@@ -93,10 +93,10 @@ unsigned countRowBlocks(const ModelRunner &runner) {
   return count;
 }
 
-void check(const std::string &text) {
+void check(const std::string &text, unsigned kernels = 2) { // forward and backward
   ModelRunner runner(text);
   ASSERT_TRUE(runner.model) << runner.errors;
-  EXPECT_EQ(countRowBlocks(runner), 2u); // forward and backward
+  EXPECT_EQ(countRowBlocks(runner), kernels);
   runner.compareWithInterpreter();
   runner.checkGradients();
   runner.compareTraining();
@@ -133,6 +133,13 @@ TEST(Attention, Alibi) {
 TEST(Attention, LearnedTemperature) {
   check(scored("product[h, t, s] * scale[h] + slope * (s - t)", "s <= t",
                "  param scale[heads] = 1, slope = 0.1\n"));
+}
+// No row statistics at all: products, a mask, folds. On the way back nothing links the two matrices.
+TEST(Attention, Linear) {
+  std::string text = scored("0.1 * product[h, t, s]", "s <= t");
+  text.replace(text.find("softmax(s: where("), 17, "(where(");
+  text.replace(text.find("-inf"), 4, "0");
+  check(text, 3);
 }
 // The gradient of a table of distances needs the scores' cotangents in an order of its own: they are stored.
 TEST(Attention, RelativePositions) {
