@@ -27,8 +27,8 @@ def VariableOp : GptOp<"variable", [Symbol]> {
     position of the number is kept in `path`, one component an element, "*"
     for a number). The rank *as declared* is the type's rank less `copies`.
 
-    State may have dynamic dimensions: it is stored at their bounds, and what
-    counts is what the program's extents say.
+    State may have dynamic dimensions: there is memory for their bounds, and it
+    lies there as the extents of the program that set it say.
 
     Rules: V1 the type is ranked and carries `#gpt.dims`. V2 no dimension of a
     parameter is dynamic. V3 0 <= copies <= rank. V4 `path` has `copies` elements "*".

@@ -11,8 +11,7 @@
 
 namespace gptc::gpt {
 
-/// A value: elements in row-major order of the bounds, as generated code stores
-/// them. Integers and truth values are whole numbers. What lies beyond an
+/// A value: elements in row-major order of the bounds. Integers and truth values are whole numbers. What lies beyond an
 /// extent is 0 in results.
 struct Tensor {
   llvm::SmallVector<int64_t> shape;   ///< sizes and bounds
