@@ -101,6 +101,11 @@ void Arguments::choice(const char *name, const char *help, std::vector<std::stri
                      }});
 }
 
+void Arguments::checked(const char *name, const char *value, const char *help,
+                        std::function<std::string(llvm::StringRef)> set) {
+  options.push_back({name, value, help, std::move(set)});
+}
+
 void Arguments::flag(const char *name, const char *help, bool &target) {
   options.push_back({name, "", help, [&target](llvm::StringRef) {
                        target = true;

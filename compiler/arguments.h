@@ -36,6 +36,8 @@ public:
                 int64_t least, int64_t most);
   /// One of a few words.
   void choice(const char *name, const char *help, std::vector<std::string> words, std::string &target);
+  /// `set` gets the value and returns what is wrong with it, or "".
+  void checked(const char *name, const char *value, const char *help, std::function<std::string(llvm::StringRef)> set);
   /// An option without a value.
   void flag(const char *name, const char *help, bool &target);
   /// Arguments without a name, in order. Optional ones come last.

@@ -13,9 +13,11 @@
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -38,28 +40,81 @@ static llvm::Error failure(const llvm::Twine &message) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
 }
 
-const Host &gptc::host() {
-  static const Host result = [] {
-    llvm::InitializeNativeTarget();
-    llvm::InitializeNativeTargetAsmPrinter();
-    Host host;
-    host.triple = llvm::sys::getProcessTriple();
-    host.cpu = llvm::sys::getHostCPUName().str();
-    llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
-    llvm::SmallVector<std::string> present;
-    for (const auto &feature : features)
-      if (feature.second)
-        present.push_back("+" + feature.first().str());
-    llvm::sort(present);
-    host.features = llvm::join(present, ",");
-    host.vectorBits = features.lookup("avx512f") ? 512 : features.lookup("avx2") ? 256 : 128;
-    host.fma = features.lookup("fma");
-    return host;
-  }();
-  return result;
+static Host detectHost() {
+  llvm::InitializeNativeTarget();
+  llvm::InitializeNativeTargetAsmPrinter();
+  Host host;
+  host.triple = llvm::sys::getProcessTriple();
+  host.cpu = llvm::sys::getHostCPUName().str();
+  llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+  llvm::SmallVector<std::string> present;
+  for (const auto &feature : features)
+    if (feature.second)
+      present.push_back("+" + feature.first().str());
+  llvm::sort(present);
+  host.features = llvm::join(present, ",");
+  host.vectorBits = features.lookup("avx512f") ? 512 : features.lookup("avx2") ? 256 : 128;
+  host.fma = features.lookup("fma");
+  host.bf16 = features.lookup("avx512bf16");
+  return host;
+}
+
+static Host &currentHost() {
+  static Host current = detectHost();
+  return current;
+}
+
+const Host &gptc::host() { return currentHost(); }
+
+std::string gptc::chooseCpu(llvm::StringRef name, bool runs) {
+  Host chosen = detectHost();
+  if (name == "native") {
+    currentHost() = chosen;
+    return "";
+  }
+  std::string error;
+  llvm::Triple triple(chosen.triple);
+  const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!target)
+    return "no code generator for " + chosen.triple + ": " + error;
+  // An unknown name is said on standard error otherwise.
+  std::unique_ptr<llvm::MCSubtargetInfo> generic(target->createMCSubtargetInfo(triple, "", ""));
+  if (!generic || !generic->isCPUStringValid(name))
+    return "is no CPU that the code generator knows: try native, x86-64 (SSE2), x86-64-v3 (AVX2 and FMA) or "
+           "x86-64-v4 (AVX-512)";
+  std::unique_ptr<llvm::MCSubtargetInfo> subtarget(target->createMCSubtargetInfo(triple, name, ""));
+  auto has = [&](llvm::StringRef feature) { return subtarget->checkFeatures(("+" + feature).str()); };
+  if (runs) {
+    llvm::StringMap<bool> here = llvm::sys::getHostCPUFeatures();
+    std::string missing;
+    for (const auto &feature : here)
+      if (!feature.second && has(feature.first()))
+        missing += (missing.empty() ? "" : ", ") + feature.first().str();
+    if (!missing.empty())
+      return "needs what this machine's CPU (" + chosen.cpu + ") does not have: " + missing;
+  }
+  chosen.cpu = name.str();
+  chosen.features.clear();
+  chosen.vectorBits = has("avx512f") ? 512 : has("avx2") ? 256 : 128;
+  chosen.fma = has("fma");
+  chosen.bf16 = has("avx512bf16");
+  currentHost() = chosen;
+  return "";
+}
+
+/// LLVM's early MachineLICM takes the constants of an epilogue's polynomials out of all loops, to where a tile's sums
+/// need every register: these are spilled then, at half the speed. MLIR's LICM has moved what matters. There is only a
+/// global switch for it.
+static void keepConstantsInLoops() {
+  auto &known = llvm::cl::getRegisteredOptions();
+  auto option = known.find("disable-machine-licm");
+  if (option != known.end())
+    static_cast<llvm::cl::opt<bool> *>(option->second)->setValue(true);
 }
 
 static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeMachine() {
+  static const bool once = (keepConstantsInLoops(), true);
+  (void)once;
   const Host &cpu = host();
   std::string error;
   llvm::Triple triple(cpu.triple);

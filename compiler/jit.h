@@ -16,10 +16,13 @@ namespace gptc {
 struct Host {
   std::string triple, cpu, features; // features: "+avx2,+fma,...", those present only
   int64_t vectorBits = 128;
-  bool fma = false;
+  bool fma = false, bf16 = false; // bf16: multiplies pairs of it into f32 (VDPBF16PS)
 };
-/// Asked of the CPU once.
+/// The CPU we run on, or the one chosen.
 const Host &host();
+/// From here on code is generated for the CPU that LLVM knows by this name ("x86-64-v3", "znver4"; "native": the one
+/// we run on). `runs`: and that this CPU can run. Before threads start. Returns what is wrong, or "".
+std::string chooseCpu(llvm::StringRef name, bool runs);
 
 struct JitOptions {
   unsigned threads = 1;    // that generate code; changes no bit of it

@@ -32,8 +32,11 @@ std::string PipelineOptions::print() const {
   auto truth = [](bool value) { return value ? "true" : "false"; };
   return std::string("program=") + nameOf(program) + " batch=" + std::to_string(batch) +
          " dynamic-batch=" + truth(dynamicBatch) + " vector-bits=" + std::to_string(vectorBits) +
-         " fma=" + truth(fma) + " line-tables=" + truth(lineTables) + " gradient-norms=" + truth(gradientNorms) +
-         (batchTokens ? " batch-tokens=" + std::to_string(batchTokens) : "") + (growing.empty() ? "" : " growing=" + growing);
+         " fma=" + truth(fma) + (bf16 ? std::string(" bf16=true bf16-dot=") + truth(bf16Dot) : std::string()) +
+         (tile.empty() ? "" : " tile=" + tile) + " line-tables=" + truth(lineTables) +
+         " gradient-norms=" + truth(gradientNorms) +
+         (batchTokens ? " batch-tokens=" + std::to_string(batchTokens) : "") +
+         (growing.empty() ? "" : " growing=" + growing);
 }
 
 uint64_t PipelineOptions::hash() const {

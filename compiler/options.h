@@ -30,6 +30,9 @@ struct PipelineOptions {
   int64_t batchTokens = 0;    // the most rows times longest sequence; 0: any
   int64_t vectorBits = 128;   // width of a vector register: 128, 256 or 512
   bool fma = false;           // the machine has fused multiply-add
+  bool bf16 = false;          // contractions of f32 round their operands to bf16
+  bool bf16Dot = false;       // the machine multiplies pairs of bf16
+  std::string tile;           // --tile: of contractions; empty: what passes/codegen/tiles.cpp chooses
   std::string growing;        // Prepare and Step: the input that grows
   bool lineTables = false;    // keep source lines in the generated code
   bool gradientNorms = false; // training: also return the norm of each parameter's gradient

@@ -2,6 +2,7 @@
 #include "compiler/jit.h"
 #include "compiler/registry.h"
 
+#include "passes/codegen/contraction.h"
 #include "runtime/data/pairs_loader.h"
 #include "runtime/data/rows_loader.h"
 #include "runtime/data/separate_loader.h"
@@ -25,9 +26,21 @@ void gptc::addSetOption(Arguments &arguments, CommonOptions &options) {
                    options.set);
 }
 
-void gptc::addCompileOptions(Arguments &arguments, CommonOptions &options) {
+void gptc::addTypeOption(Arguments &arguments, CommonOptions &options, const char *help) {
+  arguments.choice("--dtype", help, {"f32", "f64", "bf16"}, options.dtype);
+}
+
+void gptc::addCompileOptions(Arguments &arguments, CommonOptions &options, bool runs) {
+  arguments.checked("--cpu", "NAME", "generate code for this CPU, as x86-64-v3 (default: the one we run on)",
+                    [runs](llvm::StringRef name) { return chooseCpu(name, runs); });
   arguments.option("--threads", "N", "threads (default: what affinity and the container's quota allow)",
                    options.threads, 1, runtime::Pool::mostThreads);
+  arguments.checked("--tile", "RxV[,MxN]",
+                    "for experiments: contractions in tiles of R rows and V vectors, pieces of M rows and N columns",
+                    [&options](llvm::StringRef text) -> std::string {
+                      options.tile = text.str();
+                      return parseTile(text) ? "" : "is no tile: 8x2 or 8x2,128x256";
+                    });
   arguments.option("--dump-ir", "DIR", "write the IR after each pass that changed it", options.dumpIr);
   arguments.flag("--timing", "say how long each stage of compiling took", options.timing);
   arguments.flag("--line-tables", "tell debuggers and profilers about generated code", options.lineTables);
@@ -423,6 +436,9 @@ PipelineOptions Session::pipeline(ProgramKind kind, int64_t batch, bool dynamicB
   result.dynamicBatch = dynamicBatch;
   result.vectorBits = host().vectorBits;
   result.fma = host().fma;
+  result.bf16 = options.dtype == "bf16";
+  result.tile = options.tile;
+  result.bf16Dot = host().bf16 && host().vectorBits == 512;
   result.lineTables = options.lineTables;
   if ((kind == ProgramKind::Prepare || kind == ProgramKind::Step) && !spec.streams.empty())
     result.growing = spec.streams.back().name; // the target of pairs

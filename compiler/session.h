@@ -22,12 +22,16 @@ struct CommonOptions {
   std::vector<std::string> set;
   std::string dtype = "f32";
   int64_t threads;
-  std::string dumpIr;
+  std::string dumpIr, tile;
   bool timing = false, lineTables = false, profile = false;
   CommonOptions();
 };
 void addSetOption(Arguments &arguments, CommonOptions &options);
-void addCompileOptions(Arguments &arguments, CommonOptions &options);
+/// `--dtype f32|f64|bf16`; bf16: values are f32, contractions multiply in bf16.
+void addTypeOption(Arguments &arguments, CommonOptions &options,
+                   const char *help = "the type of floating-point numbers; bf16: f32 multiplied in bf16");
+/// `runs`: the command runs what it compiles.
+void addCompileOptions(Arguments &arguments, CommonOptions &options, bool runs = true);
 
 /// A message that begins with the program's name, on standard error.
 void reportError(const llvm::Twine &message);

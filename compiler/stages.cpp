@@ -69,8 +69,10 @@ static const Stage table[] = {
      [](const PipelineOptions &) -> Passes { return {"gpt-place"}; }},
     {"loops", "kernels as loops on vectors", Stage::Module,
      [](const PipelineOptions &options) -> Passes {
-       return {llvm::formatv("func.func(gpt-lower-kernels{{vector-bits={0} fma={1}})", options.vectorBits,
-                             options.fma ? "true" : "false")
+       return {llvm::formatv("func.func(gpt-lower-kernels{{vector-bits={0} fma={1} bf16={2} bf16-dot={3}{4}})",
+                             options.vectorBits, options.fma ? "true" : "false", options.bf16 ? "true" : "false",
+                             options.bf16 && options.bf16Dot ? "true" : "false",
+                             options.tile.empty() ? "" : " tile=\"" + options.tile + "\"")
                    .str(),
                "func.func(canonicalize,cse)"};
      }},

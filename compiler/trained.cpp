@@ -21,7 +21,7 @@ std::optional<runtime::RunDirectory> gptc::openRun(Session &session, const std::
     return fail(text.takeError());
   config.emplace(std::move(*read));
   std::string dtype = config->getString("dtype").value_or("f32").str();
-  if (dtype != "f32" && dtype != "f64")
+  if (dtype != "f32" && dtype != "f64" && dtype != "bf16")
     return fail(runtime::failure("{}: unknown dtype '{}'", run->file("config.json"), dtype));
   session.options.dtype = dtype;
   if (const llvm::json::Object *overrides = config->getObject("overrides"))

@@ -307,6 +307,8 @@ def LowerKernelsPass : Pass<"gpt-lower-kernels", "::mlir::func::FuncOp"> {
     `rt.pieces` is the number of pieces, an affine map of the extents, and
     `rt.scratch` the bytes that one thread needs: functions of shapes, of the
     vector's width and of nothing else, so that no thread count changes a bit.
+    Kernels with `rt.workspace` (bytes) have panels that all pieces share: the
+    first `rt.first` pieces fill them.
 
     Chosen by form: a contraction becomes register tiles over packed panels, with
     what follows it computed on the tile; a row group one loop over rows whose
@@ -339,7 +341,11 @@ def LowerKernelsPass : Pass<"gpt-lower-kernels", "::mlir::func::FuncOp"> {
     ```
   }];
   let options = [Option<"vectorBits", "vector-bits", "int64_t", "512", "width of a vector register">,
-                 Option<"fma", "fma", "bool", "true", "the machine has fused multiply-add">];
+                 Option<"fma", "fma", "bool", "true", "the machine has fused multiply-add">,
+                 Option<"bf16", "bf16", "bool", "false", "round operands of f32 contractions to bf16">,
+                 Option<"bf16Dot", "bf16-dot", "bool", "false", "the same, by the machine's VDPBF16PS (512 bits)">,
+                 Option<"tile", "tile", "std::string", "\"\"",
+                        "rows x vectors of contractions' register tiles, then of their pieces: 8x2,128x256">];
 }
 def ExpandRandomPass : Pass<"rt-expand-random", "::mlir::func::FuncOp"> {
   let summary = "counter-based random numbers as integer arithmetic";

@@ -20,10 +20,10 @@ typedef void (*gptc_program)(const gptc_context *context);
 typedef void (*gptc_kernel)(const gptc_context *context, void *const *arguments, char *scratch,
                             int64_t piece);
 
-/* Runs pieces 0 .. pieces-1 of the kernel on the pool and returns when all are
+/* Runs pieces first .. end-1 of the kernel on the pool and returns when all are
    done. Each thread passes scratch of its own, at least scratch_bytes. */
-void gptc_launch(const gptc_context *context, gptc_kernel kernel, void *const *arguments, int64_t pieces,
-                 int64_t scratch_bytes);
+void gptc_launch(const gptc_context *context, gptc_kernel kernel, void *const *arguments, int64_t first,
+                 int64_t end, int64_t scratch_bytes);
 
 #ifdef __cplusplus
 }

@@ -217,23 +217,23 @@ void Pool::runShared(uint32_t pieces) {
 }
 
 // Where no pool can help: every piece in order, with scratch of its own.
-static void runAlone(const gptc_context *context, gptc_kernel kernel, void *const *arguments, int64_t pieces,
-                     int64_t scratchBytes) {
+static void runAlone(const gptc_context *context, gptc_kernel kernel, void *const *arguments, int64_t first,
+                     int64_t end, int64_t scratchBytes) {
   llvm::Expected<Buffer> scratch = Buffer::allocate(scratchBytes);
   if (!scratch) {
     fmt::print(stderr, "gptc: {}\n", llvm::toString(scratch.takeError()));
     std::abort();
   }
-  for (int64_t piece = 0; piece < pieces; ++piece)
+  for (int64_t piece = first; piece < end; ++piece)
     kernel(context, arguments, scratch->data(), piece);
 }
 
-void Pool::launch(const gptc_context *context, gptc_kernel kernel, void *const *arguments, int64_t pieces,
-                  int64_t bytes) {
-  if (pieces <= 0)
+void Pool::launch(const gptc_context *context, gptc_kernel kernel, void *const *arguments, int64_t first,
+                  int64_t end, int64_t bytes) {
+  if (first >= end)
     return;
   if (insideKernel)
-    return runAlone(context, kernel, arguments, pieces, bytes);
+    return runAlone(context, kernel, arguments, first, end, bytes);
   if (bytes > scratchBytes.load(std::memory_order_relaxed)) {
     // A program that was loaded without its scratch: grows once, at its first run.
     if (llvm::Error error = reserveScratch(bytes)) {
@@ -244,8 +244,8 @@ void Pool::launch(const gptc_context *context, gptc_kernel kernel, void *const *
   std::lock_guard<std::mutex> lock(launching);
   insideKernel = true;
   int64_t start = profile ? nanoseconds() : 0;
-  if (pieces == 1 || slots.size() == 1) {
-    for (int64_t piece = 0; piece < pieces; ++piece)
+  if (end - first == 1 || slots.size() == 1) {
+    for (int64_t piece = first; piece < end; ++piece)
       kernel(context, arguments, slots[0].scratch.data(), piece);
   } else {
     job.context = context;
@@ -253,8 +253,8 @@ void Pool::launch(const gptc_context *context, gptc_kernel kernel, void *const *
     job.arguments = arguments;
     job.floatControl = floatControl();
     const int64_t most = UINT32_MAX;
-    for (job.first = 0; job.first < pieces; job.first += most)
-      runShared(uint32_t(std::min(most, pieces - job.first)));
+    for (job.first = first; job.first < end; job.first += most)
+      runShared(uint32_t(std::min(most, end - job.first)));
     watchContention();
   }
   if (profile)
@@ -265,9 +265,9 @@ void Pool::launch(const gptc_context *context, gptc_kernel kernel, void *const *
 } // namespace gptc::runtime
 
 extern "C" void gptc_launch(const gptc_context *context, gptc_kernel kernel, void *const *arguments,
-                            int64_t pieces, int64_t scratch_bytes) {
+                            int64_t first, int64_t end, int64_t scratch_bytes) {
   auto *pool = static_cast<gptc::runtime::Pool *>(context->pool);
   if (!pool)
-    return gptc::runtime::runAlone(context, kernel, arguments, pieces, scratch_bytes);
-  pool->launch(context, kernel, arguments, pieces, scratch_bytes);
+    return gptc::runtime::runAlone(context, kernel, arguments, first, end, scratch_bytes);
+  pool->launch(context, kernel, arguments, first, end, scratch_bytes);
 }

@@ -31,8 +31,8 @@ public:
 
   /// As gptc_launch. Launches from several threads take turns; a launch from
   /// inside a kernel is a mistake, and runs on the thread it comes from.
-  void launch(const gptc_context *context, gptc_kernel kernel, void *const *arguments, int64_t pieces,
-              int64_t scratchBytes);
+  void launch(const gptc_context *context, gptc_kernel kernel, void *const *arguments, int64_t first,
+              int64_t end, int64_t scratchBytes);
 
   /// Where launches note their times; null (the start): nowhere.
   void setProfile(class Profile *where) { profile = where; }

@@ -20,7 +20,7 @@ int gptc::buildCommand(llvm::ArrayRef<const char *> words) {
   arguments.option("-o", "EXECUTABLE", "the file to write", output);
   arguments.option("--data", "FILE", "read sizes that depend on the data (vocabulary) from here", data);
   addSetOption(arguments, options);
-  arguments.choice("--dtype", "the type of floating-point numbers", {"f32", "f64"}, options.dtype);
+  addTypeOption(arguments, options);
   if (std::optional<int> code = arguments.parse(words))
     return *code;
   if (output.empty())

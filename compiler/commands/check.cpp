@@ -106,7 +106,7 @@ int gptc::checkCommand(llvm::ArrayRef<const char *> words) {
   arguments.positional("MODEL", "the model file", path);
   arguments.option("--data", "FILE", "read sizes that depend on the data (vocabulary) from here", data);
   addSetOption(arguments, options);
-  arguments.choice("--dtype", "the type of floating-point numbers", {"f32", "f64"}, options.dtype);
+  addTypeOption(arguments, options);
   addCompileOptions(arguments, options);
   if (std::optional<int> code = arguments.parse(words))
     return *code;

@@ -58,8 +58,8 @@ int gptc::dumpCommand(llvm::ArrayRef<const char *> words) {
   arguments.option("--show", "NAME", "for outputs: also this value of the file", show);
   arguments.option("-o", "FILE", "write to a file instead of standard output", output);
   addSetOption(arguments, options);
-  arguments.choice("--dtype", "the type of floating-point numbers", {"f32", "f64"}, options.dtype);
-  addCompileOptions(arguments, options);
+  addTypeOption(arguments, options);
+  addCompileOptions(arguments, options, /*runs=*/false);
   arguments.epilogue("Stages, in order:\n" + stageHelp());
   if (std::optional<int> code = arguments.parse(words))
     return *code;

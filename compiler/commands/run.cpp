@@ -79,8 +79,7 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
   arguments.option("--seed", "N", "of the initial weights of a model file (default 1)", seed, 0, INT32_MAX);
   arguments.choice("--checkpoint", "which weights of a run (default latest)", {"latest", "best"}, which);
   addSetOption(arguments, options);
-  arguments.choice("--dtype", "for a model file: the type of floating-point numbers", {"f32", "f64"},
-                   options.dtype);
+  addTypeOption(arguments, options, "for a model file: the type of floating-point numbers");
   addCompileOptions(arguments, options);
   if (std::optional<int> code = arguments.parse(words))
     return *code;

@@ -383,7 +383,7 @@ int gptc::trainCommand(llvm::ArrayRef<const char *> words) {
                    "every N steps, the norm of each parameter's gradient (also in log.jsonl), and a\n"
                    "                         warning where one is below 1e-7 or above 1e3 of its weight's",
                    request.showGradients, 1, INT64_MAX / 2);
-  arguments.choice("--dtype", "the type of floating-point numbers", {"f32", "f64"}, options.dtype);
+  addTypeOption(arguments, options);
   arguments.option("--from-ir", "FILE", "go on from what `gptc dump --stage` printed", request.fromIr);
   arguments.option("--stage", "STAGE", "with --from-ir: the stage of FILE, where it is not what FILE says",
                    request.stage);

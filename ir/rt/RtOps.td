@@ -58,13 +58,24 @@ def ExtentOp : RtOp<"extent", [Pure]> {
   let assemblyFormat = "$name attr-dict";
 }
 
+def WorkspaceOp : RtOp<"workspace", [Pure]> {
+  let summary = "memory that all pieces of a launch share";
+  let description = [{
+    In kernels with the attribute `rt.workspace`, that many bytes, aligned to 64.
+    What it holds is lost between launches.
+  }];
+  let results = (outs FlatMemRef:$view);
+  let assemblyFormat = "attr-dict `:` type($view)";
+}
+
 def LaunchOp : RtOp<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "run every piece of a kernel, on as many threads as there are";
   let description = [{
     The kernel is a `func.func` with the attribute `rt.pieces`, an affine map
     from the extents (symbols, in the order of the module's `gpt.extents`) to
     the number of pieces, and `rt.scratch`, the bytes of scratch that one
-    thread needs. Its arguments are the piece (index), the scratch
+    thread needs. With `rt.first`, another such map, that many of the pieces
+    are done before any other begins. Its arguments are the piece (index), the scratch
     (memref<?xi8>), then what is given here. Pieces are a constant of model and
     CPU: who runs a piece, and when, changes no bit. Returns when all are done.
   }];

@@ -301,10 +301,10 @@ void emitStore(ImplicitLocOpBuilder &b, Extents &extents, const Access &access, 
 }
 
 void emitPrefetch(ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,
-                  bool write) {
+                  bool write, bool second) {
   Evaluated index = evaluate(b, extents, access.offset, point, {});
-  memref::PrefetchOp::create(b, access.memref, ValueRange(index.base), write, /*localityHint=*/3,
-                             /*isDataCache=*/true);
+  memref::PrefetchOp::create(b, access.memref, ValueRange(index.base), write && !second,
+                             /*localityHint=*/second ? 2 : 3, /*isDataCache=*/true);
 }
 
 void emitAccumulate(ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,

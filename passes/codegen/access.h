@@ -104,9 +104,9 @@ bool variesAlong(const Access &access, int vectorDim, llvm::ArrayRef<bool> symbo
 void emitStore(mlir::ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,
                mlir::Value value);
 
-/// Asks for the cache line at the point, to read or to write.
+/// Asks for the cache line at the point, to read or to write; `second`: no nearer than into the second cache.
 void emitPrefetch(mlir::ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,
-                  bool write);
+                  bool write, bool second = false);
 
 /// Adds to what lies at the point (guards and symbols allowed).
 void emitAccumulate(mlir::ImplicitLocOpBuilder &b, Extents &extents, const Access &access, const Point &point,

@@ -226,7 +226,8 @@ void emitTile(LoopBuilder &l, const BlockProduct &p, Value panels, Value panelBa
     }
   Value beginA = l.add(l.add(p.baseA, l.mul(m, p.strideM)), l.mul(p.kLower, p.strideK));
   Value beginB = l.add(panelBase, l.mul(p.kLower, width));
-  DepthRange depth{p.fixedDepth ? l.constant(p.shape.depth) : l.sub(p.kUpper, p.kLower), std::nullopt, 0, 0};
+  DepthRange depth;
+  depth.count = p.fixedDepth ? l.constant(p.shape.depth) : l.sub(p.kUpper, p.kLower);
   if (p.fixedDepth)
     depth.fixed = p.shape.depth;
   sums = unrolled(l, depth, 4, sums, [&](Value k, int64_t u, ValueRange carried) {

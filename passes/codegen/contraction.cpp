@@ -3,9 +3,11 @@
 #include "passes/codegen/packing.h"
 #include "passes/codegen/tiles.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 
@@ -13,7 +15,9 @@ namespace gptc {
 
 //===-- TilePoint --------------------------------------------------------------===//
 
-unsigned TilePoint::vectorDim() const { return plan->dims[plan->n].originals.back(); }
+unsigned TilePoint::vectorDim() const {
+  return plan->dims[plan->n].originals.back();
+}
 
 Value TilePoint::coordinate(OpBuilder &b, Location loc, unsigned dim) const {
   LoopBuilder l(b, loc, *extents);
@@ -78,10 +82,10 @@ struct OperandSource {
 class PieceEmitter {
 public:
   PieceEmitter(OpBuilder &builder, Location loc, Extents &extents, const ContractionPlan &plan, Value scratch,
-               const ContractionEpilogue &epilogue, const ContractionPrefetch &prefetch,
+               Value workspace, const ContractionEpilogue &epilogue, const ContractionPrefetch &prefetch,
                int64_t scratchOffset)
-      : l(builder, loc, extents), plan(plan), spec(*plan.spec), scratch(scratch), epilogue(epilogue),
-        prefetch(prefetch), scratchOffset(scratchOffset) {}
+      : l(builder, loc, extents), plan(plan), spec(*plan.spec), scratch(scratch), workspace(workspace),
+        epilogue(epilogue), prefetch(prefetch), scratchOffset(scratchOffset) {}
 
   void emit(Value piece);
 
@@ -89,23 +93,28 @@ private:
   /// Columns that one register tile works on; all but `start` and `end` are known
   /// when the code is made.
   struct Columns {
-    Value start;          ///< first column
-    int64_t valid = 0;    ///< columns that exist, by the bound
+    Value start;       ///< first column
+    int64_t valid = 0; ///< columns that exist, by the bound
     int64_t vectors = 2;
-    bool full = false;    ///< all lanes of all vectors are valid
+    bool full = false; ///< all lanes of all vectors are valid
   };
   struct Rows {
-    Value first;          ///< the tile's begin, in steps of plan.rows
-    Value start;          ///< row of the tile's first register row
-    Value tile;           ///< number within the piece
+    Value first; ///< the tile's begin, in steps of plan.rows
+    Value start; ///< row of the tile's first register row
+    Value tile;  ///< number within the piece
   };
 
-  Value extent(const PlanDim &dim) { return l.value(dim.count); }
-  Value view(int64_t at, int64_t elements);
+  Value elements(const PlanDim &dim) { return l.value(dim.count); } ///< the extent before pairs are made
+  Value extent(const PlanDim &dim) { return l.ceilDiv(elements(dim), dim.step); }
+  Value view(Value memory, int64_t at, int64_t elements, bool panel = true);
+  Value product(Value row, Value column, Value sum);
+  void emitPacking(Value piece, Value piecesB);
+  void emitProducts(Value piece);
   void emitOuterPoint();
+  SmallVector<DepthRange, 2> depthFrom(unsigned level);
   void overColumns(function_ref<void(const Columns &)> body);
   void overRows(function_ref<void(const Rows &)> body);
-  void emitPanels(ArrayRef<DepthRange> depth, Value baseA, Value baseB);
+  void emitPanels(ArrayRef<DepthRange> depth, Value baseA, Value baseB, Value flat);
   SmallVector<Value> multiply(ArrayRef<DepthRange> depth, const OperandSource &a, const OperandSource &b,
                               int64_t vectors, ArrayRef<Value> sums);
   Value sumsIndex(const Rows &rows, const Columns &columns);
@@ -114,26 +123,28 @@ private:
   void finishFromScratch(const Rows &rows, const Columns &columns);
   void finishVector(const Rows &rows, Value row, int64_t rowConstant, Value column, int64_t columnConstant,
                     Value vec, Value mask);
-  void overDepthBlocks(unsigned level, Value baseA, Value baseB, function_ref<void(Value, Value, Value)> body);
+  void overDepthBlocks(unsigned level, Value baseA, Value baseB, Value flat,
+                       function_ref<void(Value, Value, Value, Value, Value)> body);
 
   LoopBuilder l;
   const ContractionPlan &plan;
   const ContractionSpec &spec;
-  Value scratch;
+  Value scratch, workspace;
   const ContractionEpilogue &epilogue;
   const ContractionPrefetch &prefetch;
   int64_t scratchOffset;
 
-  Value a, b;                   // memrefs, by role
+  Value a, b; // memrefs, by role
   VectorType vectorType;
   Value rowLo, rowHi, columnLo, columnHi;
-  Value sumsView, panelAView, panelBView;
-  TilePoint point;              // outer coordinates are set
+  Value sumsView, panelAView, panelBView, sharedAView, sharedBView;
+  TilePoint point; // outer coordinates are set
 };
 
-Value PieceEmitter::view(int64_t at, int64_t elements) {
-  auto type = MemRefType::get({elements}, vectorType.getElementType());
-  return memref::ViewOp::create(l.b, type, scratch, l.constant(scratchOffset + at), ValueRange());
+Value PieceEmitter::view(Value memory, int64_t at, int64_t elements, bool panel) {
+  Type element = panel && plan.pairs ? Type(l.b.getI32Type()) : vectorType.getElementType();
+  auto type = MemRefType::get({elements}, element);
+  return memref::ViewOp::create(l.b, type, memory, l.constant(at), ValueRange());
 }
 
 void PieceEmitter::emit(Value piece) {
@@ -146,11 +157,62 @@ void PieceEmitter::emit(Value piece) {
   point.position.assign(plan.dims.size(), {Value(), 0});
 
   if (plan.panelBAt >= 0)
-    panelBView = view(plan.panelBAt, plan.kPanel * plan.columns());
+    panelBView = view(scratch, scratchOffset + plan.panelBAt, plan.kPanel * plan.columns());
   if (plan.panelAAt >= 0)
-    panelAView = view(plan.panelAAt, plan.kPanel * plan.rowBlock);
-  sumsView = view(plan.sumsAt, plan.kBlocked ? plan.rowBlock * plan.columnBlock : plan.rows * plan.columns());
+    panelAView =
+        view(scratch, scratchOffset + plan.panelAAt, plan.rowBlock / plan.rows * plan.tileElements());
+  sumsView =
+      view(scratch, scratchOffset + plan.sumsAt,
+           plan.kBlocked ? plan.rowBlock * plan.columnBlock : plan.rows * plan.columns(), /*panel=*/false);
+  if (!plan.shared)
+    return emitProducts(piece);
 
+  // piece = packing pieces of B, then of A, then products
+  Value piecesB = l.constant(0), pieces = piecesB;
+  if (plan.sharedBAt >= 0) {
+    sharedBView = view(workspace, plan.sharedBAt,
+                       llvm::divideCeil(plan.nSize(), plan.columns()) * plan.kTotal * plan.columns());
+    piecesB = l.ceilDiv(extent(plan.dims[plan.n]), plan.columns() * plan.panelsPerPiece);
+  }
+  if (plan.sharedAAt >= 0) {
+    sharedAView =
+        view(workspace, plan.sharedAAt, llvm::divideCeil(plan.mSize(), plan.rows) * plan.tileElements());
+    pieces = l.ceilDiv(extent(plan.dims[*plan.m]), plan.rows * plan.tilesPerPiece);
+  }
+  pieces = l.add(piecesB, pieces);
+  l.branch(
+      l.less(piece, pieces), [&] { emitPacking(piece, piecesB); },
+      [&] { emitProducts(l.sub(piece, pieces)); });
+}
+
+/// Fills some panels of B or some tiles of A, along all k.
+void PieceEmitter::emitPacking(Value piece, Value piecesB) {
+  SmallVector<DepthRange, 2> depth = depthFrom(0);
+  Value baseA = l.value(plan.swapped ? spec.offsetB : spec.offsetA);
+  Value baseB = l.value(plan.swapped ? spec.offsetA : spec.offsetB);
+  auto packB = [&] {
+    int64_t step = plan.columns() * plan.panelsPerPiece;
+    columnLo = l.mul(piece, step);
+    columnHi = l.min(l.add(columnLo, step), extent(plan.dims[plan.n]));
+    overColumns([&](const Columns &columns) {
+      Value from = l.add(baseB, l.mul(columns.start, plan.dims[plan.n].strideB));
+      packPanelB(l, plan, depth, b, from, columns.valid, columns.vectors, sharedBView,
+                 l.mul(columns.start, plan.kTotal));
+    });
+  };
+  auto packA = [&] {
+    Value tile = l.mul(l.sub(piece, piecesB), plan.tilesPerPiece), lo = l.mul(tile, plan.rows);
+    Value hi = l.min(l.add(lo, plan.rows * plan.tilesPerPiece), extent(plan.dims[*plan.m]));
+    packPanelA(l, plan, depth, a, baseA, lo, hi, sharedAView, l.mul(tile, plan.tileElements()));
+  };
+  if (plan.sharedBAt < 0)
+    return packA();
+  if (plan.sharedAAt < 0)
+    return packB();
+  l.branch(l.less(piece, piecesB), packB, packA);
+}
+
+void PieceEmitter::emitProducts(Value piece) {
   // piece = (outer group * column blocks + column block) * row blocks + row block
   Value rowExtent = plan.m ? extent(plan.dims[*plan.m]) : l.constant(1);
   Value columnExtent = extent(plan.dims[plan.n]);
@@ -189,6 +251,28 @@ void PieceEmitter::emit(Value piece) {
   l.loop(first, l.min(l.add(first, plan.group), total), 1, atPoint);
 }
 
+/// The k dims of a panel: those from `level` on.
+SmallVector<DepthRange, 2> PieceEmitter::depthFrom(unsigned level) {
+  SmallVector<DepthRange, 2> depth;
+  for (unsigned i = level; i < plan.k.size(); ++i) {
+    const PlanDim &dim = plan.dims[plan.k[i]];
+    DepthRange &range = depth.emplace_back();
+    range.count = extent(dim);
+    range.strideA = dim.strideA;
+    range.strideB = dim.strideB;
+    range.halfA = dim.halfA;
+    range.halfB = dim.halfB;
+    range.whole = l.div(elements(dim), l.constant(dim.step));
+    llvm::APInt known;
+    if (!dim.dynamic()) {
+      range.fixed = dim.size;
+      if (matchPattern(range.whole, m_ConstantInt(&known)))
+        range.fixedWhole = known.getSExtValue();
+    }
+  }
+  return depth;
+}
+
 void PieceEmitter::emitOuterPoint() {
   Value baseA = l.value(plan.swapped ? spec.offsetB : spec.offsetA);
   Value baseB = l.value(plan.swapped ? spec.offsetA : spec.offsetB);
@@ -197,44 +281,45 @@ void PieceEmitter::emitOuterPoint() {
     baseB = l.add(baseB, l.mul(point.position[i].first, plan.dims[i].strideB));
   }
 
-  auto wholeRange = [&](unsigned i) {
-    const PlanDim &dim = plan.dims[plan.k[i]];
-    DepthRange range{extent(dim), std::nullopt, dim.strideA, dim.strideB};
-    if (!dim.dynamic())
-      range.fixed = dim.size;
-    return range;
-  };
-  SmallVector<DepthRange> depth;
-  for (unsigned i = plan.kLevel; i < plan.k.size(); ++i)
-    depth.push_back(wholeRange(i));
+  SmallVector<DepthRange, 2> depth = depthFrom(plan.kLevel);
   if (!plan.kBlocked)
-    return emitPanels(depth, baseA, baseB);
+    return emitPanels(depth, baseA, baseB, l.constant(0));
 
   Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(vectorType));
   Value used = l.mul(l.ceilDiv(l.sub(columnHi, columnLo), plan.columns()), plan.rowBlock * plan.columns());
   l.loop(l.constant(0), used, spec.lanes, [&](Value i) { l.store(zero, sumsView, i); });
-  bool divides = depth.front().fixed && *depth.front().fixed % plan.kBlock == 0;
-  overDepthBlocks(0, baseA, baseB, [&](Value blockA, Value blockB, Value count) {
-    depth.front().count = count;
-    depth.front().fixed = divides ? std::optional<int64_t>(plan.kBlock) : std::nullopt;
-    emitPanels(depth, blockA, blockB);
-  });
-  overColumns([&](const Columns &columns) {
-    overRows([&](const Rows &rows) { finishFromScratch(rows, columns); });
-  });
+  DepthRange all = depth.front();
+  bool divides = all.fixed && *all.fixed % plan.kBlock == 0;
+  std::optional<int64_t> block = divides ? std::optional<int64_t>(plan.kBlock) : std::nullopt;
+  overDepthBlocks(0, baseA, baseB, l.constant(0),
+                  [&](Value blockA, Value blockB, Value flat, Value k, Value count) {
+                    depth.front().count = count;
+                    depth.front().fixed = block;
+                    // A block inside of the dim that is in pairs may hold the incomplete one.
+                    bool complete = all.fixed && all.fixed == all.fixedWhole;
+                    depth.front().whole = complete ? count : l.min(count, l.sub(all.whole, k));
+                    depth.front().fixedWhole = complete ? block : std::nullopt;
+                    emitPanels(depth, blockA, blockB, flat);
+                  });
+  overColumns(
+      [&](const Columns &columns) { overRows([&](const Rows &rows) { finishFromScratch(rows, columns); }); });
 }
 
-/// Calls body(base of A, base of B, count along dim kLevel) for each panel's part of K.
-void PieceEmitter::overDepthBlocks(unsigned level, Value baseA, Value baseB,
-                                   function_ref<void(Value, Value, Value)> body) {
+/// Calls body(base of A, base of B, k before it, its begin and count along dim kLevel) for each panel's part
+/// of K. `flat`: how many of the dims before this one lie before.
+void PieceEmitter::overDepthBlocks(unsigned level, Value baseA, Value baseB, Value flat,
+                                   function_ref<void(Value, Value, Value, Value, Value)> body) {
   const PlanDim &dim = plan.dims[plan.k[level]];
   Value size = extent(dim);
   bool isBlocked = level == plan.kLevel;
   l.loop(l.constant(0), size, isBlocked ? plan.kBlock : 1, [&](Value k) {
     Value nextA = l.add(baseA, l.mul(k, dim.strideA)), nextB = l.add(baseB, l.mul(k, dim.strideB));
+    Value before = l.add(l.mul(flat, size), k);
     if (!isBlocked)
-      return overDepthBlocks(level + 1, nextA, nextB, body);
-    body(nextA, nextB, l.min(l.constant(plan.kBlock), l.sub(size, k)));
+      return overDepthBlocks(level + 1, nextA, nextB, before, body);
+    for (unsigned inner = level + 1; inner < plan.k.size(); ++inner)
+      before = l.mul(before, extent(plan.dims[plan.k[inner]]));
+    body(nextA, nextB, before, k, l.min(l.constant(plan.kBlock), l.sub(size, k)));
   });
 }
 
@@ -260,7 +345,8 @@ void PieceEmitter::overColumns(function_ref<void(const Columns &)> body) {
   columns.full &= tail % spec.lanes == 0;
   if (plan.tailStart() == 0)
     return body(columns);
-  l.branch(l.less(tailStart, columnHi), [&] { body(columns); }, nullptr);
+  l.branch(
+      l.less(tailStart, columnHi), [&] { body(columns); }, nullptr);
 }
 
 void PieceEmitter::overRows(function_ref<void(const Rows &)> body) {
@@ -274,28 +360,38 @@ void PieceEmitter::overRows(function_ref<void(const Rows &)> body) {
 }
 
 /// All tiles of the piece, for one panel's part of K.
-void PieceEmitter::emitPanels(ArrayRef<DepthRange> depth, Value baseA, Value baseB) {
+void PieceEmitter::emitPanels(ArrayRef<DepthRange> depth, Value baseA, Value baseB, Value flat) {
   gpt::Length strideM = plan.m ? plan.dims[*plan.m].strideA : gpt::Length();
   const gpt::Length &strideN = plan.dims[plan.n].strideB;
-  if (plan.packA)
-    packPanelA(l, plan, depth, a, baseA, rowLo, rowHi, panelAView);
+  if (plan.panelAAt >= 0)
+    packPanelA(l, plan, depth, a, baseA, rowLo, rowHi, panelAView, l.constant(0));
   overColumns([&](const Columns &columns) {
     OperandSource sourceB{b, l.add(baseB, l.mul(columns.start, strideN)), false, 0};
-    bool inPlace = plan.panelB == PanelKind::Direct && columns.valid % spec.lanes == 0;
-    if (!inPlace) {
-      packPanelB(l, plan, depth, b, sourceB.base, columns.valid, columns.vectors, panelBView);
-      sourceB = {panelBView, l.constant(0), true, columns.vectors * int64_t(spec.lanes)};
+    int64_t width = columns.vectors * spec.lanes;
+    if (plan.sharedBAt >= 0) {
+      Value at = l.add(l.mul(columns.start, plan.kTotal), l.mul(flat, width));
+      sourceB = {sharedBView, at, true, width};
+    } else if (plan.packsB() || columns.valid % spec.lanes != 0) {
+      packPanelB(l, plan, depth, b, sourceB.base, columns.valid, columns.vectors, panelBView, l.constant(0));
+      sourceB = {panelBView, l.constant(0), true, width};
     }
     overRows([&](const Rows &rows) {
       OperandSource sourceA{a, l.add(baseA, l.mul(rows.start, strideM)), false, 0, strideM};
-      if (plan.packA)
-        sourceA = {panelAView, l.mul(rows.tile, plan.kPanel * plan.rows), true, plan.rows, 1};
+      if (plan.packsA()) {
+        bool byRows = plan.panelA == RowsKind::Rows;
+        Value tile = rows.tile, panel = plan.shared ? sharedAView : panelAView;
+        if (plan.shared)
+          tile = l.add(l.div(rowLo, l.constant(plan.rows)), tile);
+        Value at = l.mul(tile, plan.tileElements());
+        if (plan.shared)
+          at = l.add(at, l.mul(flat, byRows ? 1 : plan.rows));
+        sourceA = {panel, at, true, byRows ? 1 : plan.rows, byRows ? plan.pitchA() : 1};
+      }
       if (prefetch && !plan.kBlocked)
         prefetchTile(rows, columns);
       SmallVector<Value> sums;
       Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(vectorType));
       Value index = plan.kBlocked ? sumsIndex(rows, columns) : Value();
-      int64_t width = columns.vectors * spec.lanes;
       for (int64_t r = 0; r < plan.rows; ++r)
         for (int64_t j = 0; j < columns.vectors; ++j)
           sums.push_back(plan.kBlocked
@@ -311,7 +407,8 @@ void PieceEmitter::emitPanels(ArrayRef<DepthRange> depth, Value baseA, Value bas
 }
 
 SmallVector<Value> PieceEmitter::multiply(ArrayRef<DepthRange> depth, const OperandSource &sourceA,
-                                          const OperandSource &sourceB, int64_t vectors, ArrayRef<Value> sums) {
+                                          const OperandSource &sourceB, int64_t vectors,
+                                          ArrayRef<Value> sums) {
   const DepthRange &inner = depth.back();
   return overDepth(l, depth, sums, [&](const DepthPoint &at, ValueRange carried) {
     auto begin = [&](const OperandSource &source, Value offset) {
@@ -325,21 +422,33 @@ SmallVector<Value> PieceEmitter::multiply(ArrayRef<DepthRange> depth, const Oper
       Value indexA = l.add(beginA, l.mul(k, strideA)), indexB = l.add(beginB, l.mul(k, strideB));
       SmallVector<Value> columns, next(values);
       for (int64_t j = 0; j < vectors; ++j)
-        columns.push_back(l.loadVector(sourceB.memref, l.add(indexB, u * strideB + j * spec.lanes), spec.lanes));
+        columns.push_back(
+            l.loadVector(sourceB.memref, l.add(indexB, u * strideB + j * spec.lanes), spec.lanes));
       for (int64_t r = 0; r < plan.rows; ++r) {
         Value scalar = l.loadScalar(sourceA.memref, l.add(indexA, u * strideA + r * sourceA.strideRow));
-        Value row = vector::BroadcastOp::create(l.b, vectorType, scalar);
-        for (int64_t j = 0; j < vectors; ++j) {
-          Value &sum = next[r * vectors + j];
-          if (spec.fma)
-            sum = vector::FMAOp::create(l.b, row, columns[j], sum);
-          else
-            sum = arith::AddFOp::create(l.b, sum, arith::MulFOp::create(l.b, row, columns[j]));
-        }
+        Value row = vector::BroadcastOp::create(l.b, VectorType::get({int64_t(spec.lanes)}, scalar.getType()),
+                                                scalar);
+        for (int64_t j = 0; j < vectors; ++j)
+          next[r * vectors + j] = product(row, columns[j], next[r * vectors + j]);
       }
       return next;
     });
   });
+}
+
+/// sum + row * column.
+Value PieceEmitter::product(Value row, Value column, Value sum) {
+  if (plan.pairs) {
+    auto type = VectorType::get({2 * int64_t(spec.lanes)}, l.b.getBF16Type());
+    Value operands[] = {sum, vector::BitCastOp::create(l.b, type, row),
+                        vector::BitCastOp::create(l.b, type, column)};
+    return LLVM::CallIntrinsicOp::create(
+               l.b, vectorType, l.b.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512"), ValueRange(operands))
+        .getResult(0);
+  }
+  if (spec.fma)
+    return vector::FMAOp::create(l.b, row, column, sum);
+  return arith::AddFOp::create(l.b, sum, arith::MulFOp::create(l.b, row, column));
 }
 
 /// Where a tile's sums lie in scratch.
@@ -375,7 +484,8 @@ void PieceEmitter::finishTile(const Rows &rows, const Columns &columns, ArrayRef
   auto straight = [&] {
     for (int64_t r = 0; r < plan.rows; ++r)
       for (int64_t j = 0; j < columns.vectors; ++j)
-        finishVector(rows, rows.start, r, columns.start, j * spec.lanes, sums[r * columns.vectors + j], Value());
+        finishVector(rows, rows.start, r, columns.start, j * spec.lanes, sums[r * columns.vectors + j],
+                     Value());
   };
   bool wholeRows = !plan.m || (!plan.dims[*plan.m].dynamic() && plan.mSize() % plan.rows == 0);
   Value condition;
@@ -399,7 +509,8 @@ void PieceEmitter::finishFromScratch(const Rows &rows, const Columns &columns) {
   Value index = sumsIndex(rows, columns);
   Value lo = l.sub(rows.first, rows.start), hi = l.min(l.constant(plan.rows), l.sub(rowHi, rows.start));
   int64_t width = columns.vectors * spec.lanes;
-  Value exists = columns.full ? l.constant(columns.valid) : l.min(l.constant(columns.valid), l.sub(columnHi, columns.start));
+  Value exists = columns.full ? l.constant(columns.valid)
+                              : l.min(l.constant(columns.valid), l.sub(columnHi, columns.start));
   auto maskType = VectorType::get({int64_t(spec.lanes)}, l.b.getI1Type());
   l.loop(lo, hi, 1, [&](Value row) {
     Value rowIndex = l.add(index, l.mul(row, width)), at = l.add(rows.start, row);
@@ -430,10 +541,10 @@ void PieceEmitter::finishVector(const Rows &rows, Value row, int64_t rowConstant
 } // namespace
 
 void emitContraction(OpBuilder &b, Location loc, Extents &extents, const ContractionSpec &spec, Value piece,
-                     Value scratch, const ContractionEpilogue &epilogue, const ContractionPrefetch &prefetch,
-                     int64_t scratchOffset) {
+                     Value scratch, Value workspace, const ContractionEpilogue &epilogue,
+                     const ContractionPrefetch &prefetch, int64_t scratchOffset) {
   std::optional<ContractionPlan> plan = planContraction(spec);
-  PieceEmitter(b, loc, extents, *plan, scratch, epilogue, prefetch, scratchOffset).emit(piece);
+  PieceEmitter(b, loc, extents, *plan, scratch, workspace, epilogue, prefetch, scratchOffset).emit(piece);
 }
 
 } // namespace gptc

@@ -28,6 +28,14 @@ struct ContractionDim {
   bool separate = false;
 };
 
+/// What an experiment asks for instead of what tiles.cpp would choose; 0: its choice. Rows and vectors of a register
+/// tile, rows and columns of a piece. Too large a tile for the registers is slow, not wrong.
+struct TileChoice {
+  int64_t rows = 0, vectors = 0, rowBlock = 0, columnBlock = 0;
+};
+/// Reads "8x2" or "8x2,128x256"; nothing where the text is neither.
+std::optional<TileChoice> parseTile(llvm::StringRef text);
+
 struct ContractionSpec {
   llvm::SmallVector<ContractionDim, 6> dims;
   mlir::Value a, b;             ///< rank-1 memrefs; null for planning
@@ -36,6 +44,11 @@ struct ContractionSpec {
   bool isDouble = false;        ///< f64; else f32
   unsigned lanes = 16;          ///< elements of one vector register
   bool fma = true;              ///< the machine has fused multiply-add
+  /// f32 operands are rounded to bf16 (nearest, ties to even) before they are multiplied; sums stay f32. With
+  /// `dot`, by VDPBF16PS, on pairs along k: the sums of pairs are rounded once.
+  bool bf16 = false;
+  bool dot = false;             ///< the machine has it (512 bits)
+  TileChoice tile;
   /// The epilogue is a few operations a vector (bias, scale, plain store):
   /// emitted once for each register of the tile, instead of once in a loop.
   bool cheapEpilogue = false;
@@ -78,8 +91,10 @@ using ContractionPrefetch = std::function<void(mlir::OpBuilder &, mlir::Location
 bool canLowerContraction(const ContractionSpec &spec);
 
 struct PieceInfo {
-  mlir::AffineExpr pieces;  ///< over symbols for the extents' names; a constant when all are static
-  int64_t scratchBytes = 0; ///< 64-byte aligned scratch that one thread needs
+  mlir::AffineExpr pieces;    ///< over symbols for the extents' names; a constant when all are static
+  mlir::AffineExpr first;     ///< of these, how many must be done before any other begins (they fill panels)
+  int64_t scratchBytes = 0;   ///< 64-byte aligned scratch that one thread needs
+  int64_t workspaceBytes = 0; ///< 64-byte aligned memory that all pieces share; 0: none
 };
 
 /// A function of the shape and of the register width only.
@@ -88,9 +103,11 @@ PieceInfo contractionPieces(mlir::MLIRContext *context, const ContractionSpec &s
 
 /// Emits the work of one piece at the builder's place. `scratch` is a
 /// memref<?xi8> of at least `scratchBytes`, of which this uses the bytes from
-/// `scratchOffset` (a multiple of 64) on. Operands `a` and `b` must be set.
+/// `scratchOffset` (a multiple of 64) on; `workspace` one of `workspaceBytes`, null where that is 0. Operands `a` and
+/// `b` must be set.
 void emitContraction(mlir::OpBuilder &b, mlir::Location loc, Extents &extents, const ContractionSpec &spec,
-                     mlir::Value piece, mlir::Value scratch, const ContractionEpilogue &epilogue,
+                     mlir::Value piece, mlir::Value scratch, mlir::Value workspace,
+                     const ContractionEpilogue &epilogue,
                      const ContractionPrefetch &prefetch = nullptr, int64_t scratchOffset = 0);
 
 } // namespace gptc

@@ -1,8 +1,10 @@
 // Kernels that begin with a contraction: our ops in the terms of contraction.h.
+#include "ir/rt/rt.h"
 #include "passes/codegen/body_emitter.h"
 #include "passes/codegen/contraction.h"
 #include "passes/codegen/kernel_builder.h"
 #include "passes/codegen/row_groups.h"
+#include "passes/codegen/tiles.h"
 
 using namespace mlir;
 
@@ -49,6 +51,9 @@ FailureOr<ContractionKernel> analyse(KernelBuilder &kernel) {
   spec.lanes = kernel.target.vectorBits / (spec.isDouble ? 64 : 32);
   spec.fma = kernel.target.fma;
   spec.limits = kernel.limits;
+  spec.tile = kernel.target.tile;
+  spec.bf16 = kernel.target.bf16 != Bf16::Off && a.element.isF32() && b.element.isF32();
+  spec.dot = kernel.target.bf16 == Bf16::Dot && spec.lanes == 16;
   int64_t cost = 0;
   for (OpPlan &map : result.maps)
     cost += bodyCost(map.body);
@@ -162,9 +167,13 @@ LogicalResult lowerContractionKernel(KernelBuilder &kernel) {
     ImplicitLocOpBuilder b(loc, builder);
     Point point = pointOf(tile);
     auto ask = [&](const Access &access, bool write) {
-      if (access.memref && access.producer < 0 && access.offset.dims[point.vectorDim] == 1 &&
-          !access.usesSymbols())
-        emitPrefetch(b, kernel.extents, access, point, write);
+      if (!access.memref || access.producer >= 0 || access.offset.dims[point.vectorDim] != 1 ||
+          access.usesSymbols())
+        return;
+      const ContractionPlan &plan = *tile.plan;
+      gpt::Length stride = plan.m ? access.offset.dims[plan.dims[*plan.m].originals.back()] : gpt::Length();
+      bool second = rowsCollide(plan.rows, spec.limits.most(stride) * plan.elementBytes());
+      emitPrefetch(b, kernel.extents, access, point, write, second);
     };
     for (const Access &place : product.writes.front())
       ask(place, true);
@@ -177,8 +186,17 @@ LogicalResult lowerContractionKernel(KernelBuilder &kernel) {
     }
     builder.restoreInsertionPoint(b.saveInsertionPoint());
   };
-  emitContraction(b, b.getLoc(), kernel.extents, spec, kernel.piece(), kernel.scratch(), epilogue, prefetch);
+  Value workspace;
+  if (info.workspaceBytes > 0)
+    workspace = rt::WorkspaceOp::create(b, kernel.scratch().getType());
+  emitContraction(b, b.getLoc(), kernel.extents, spec, kernel.piece(), kernel.scratch(), workspace, epilogue,
+                  prefetch);
   kernel.scratchBytes = info.scratchBytes;
+  if (info.workspaceBytes > 0) {
+    kernel.function->setAttr("rt.workspace", b.getI64IntegerAttr(info.workspaceBytes));
+    kernel.function->setAttr("rt.first",
+                             AffineMapAttr::get(AffineMap::get(0, kernel.extentNames.size(), info.first)));
+  }
   kernel.finish(AffineMap::get(0, kernel.extentNames.size(), info.pieces));
   return success();
 }

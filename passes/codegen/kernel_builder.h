@@ -2,16 +2,22 @@
 // function, places of values, extents.
 #pragma once
 
+#include "passes/codegen/contraction.h"
 #include "passes/codegen/op_plan.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 namespace gptc {
 
-/// What the machine offers.
+/// How contractions of f32 multiply: as they are, or operands rounded to bf16.
+enum class Bf16 { Off, Round, Dot };
+
+/// What the machine offers, and what is asked of it.
 struct Target {
   int64_t vectorBits = 512;
   bool fma = true;
+  Bf16 bf16 = Bf16::Off;
+  TileChoice tile;
 };
 
 /// A kernel on its way from tensors to memory. Its function has a new entry

@@ -4,6 +4,7 @@
 #include "passes/passes.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -73,8 +74,8 @@ struct LowerKernels : impl::LowerKernelsPassBase<LowerKernels> {
   using LowerKernelsPassBase::LowerKernelsPassBase;
 
   void getDependentDialects(DialectRegistry &registry) const override {
-    registry.insert<rt::RtDialect, affine::AffineDialect, arith::ArithDialect, memref::MemRefDialect,
-                    scf::SCFDialect, vector::VectorDialect>();
+    registry.insert<rt::RtDialect, affine::AffineDialect, arith::ArithDialect, LLVM::LLVMDialect,
+                    memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
   }
 
   void runOnOperation() override {
@@ -84,6 +85,15 @@ struct LowerKernels : impl::LowerKernelsPassBase<LowerKernels> {
     Target target;
     target.vectorBits = vectorBits;
     target.fma = fma;
+    target.bf16 = bf16Dot ? Bf16::Dot : bf16 ? Bf16::Round : Bf16::Off;
+    if (!tile.empty()) {
+      std::optional<TileChoice> choice = parseTile(tile);
+      if (!choice) {
+        function.emitError() << "'" << tile << "' is no tile: 8x2 or 8x2,128x256";
+        return signalPassFailure();
+      }
+      target.tile = *choice;
+    }
     KernelBuilder kernel(function, target);
     if (failed(lowerKernel(kernel)))
       signalPassFailure();

@@ -5,19 +5,39 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Matchers.h"
 
+#include <numeric>
+
 using namespace mlir;
 
 namespace gptc {
 
-Value LoopBuilder::constant(int64_t value) { return arith::ConstantIndexOp::create(b, value); }
-Value LoopBuilder::add(Value x, Value y) { return b.createOrFold<arith::AddIOp>(x, y); }
-Value LoopBuilder::sub(Value x, Value y) { return b.createOrFold<arith::SubIOp>(x, y); }
-Value LoopBuilder::mul(Value x, Value y) { return b.createOrFold<arith::MulIOp>(x, y); }
-Value LoopBuilder::div(Value x, Value y) { return b.createOrFold<arith::DivUIOp>(x, y); }
-Value LoopBuilder::rem(Value x, Value y) { return b.createOrFold<arith::RemUIOp>(x, y); }
-Value LoopBuilder::ceilDiv(Value x, int64_t y) { return y == 1 ? x : div(add(x, y - 1), constant(y)); }
-Value LoopBuilder::min(Value x, Value y) { return b.createOrFold<arith::MinSIOp>(x, y); }
-Value LoopBuilder::max(Value x, Value y) { return b.createOrFold<arith::MaxSIOp>(x, y); }
+Value LoopBuilder::constant(int64_t value) {
+  return arith::ConstantIndexOp::create(b, value);
+}
+Value LoopBuilder::add(Value x, Value y) {
+  return b.createOrFold<arith::AddIOp>(x, y);
+}
+Value LoopBuilder::sub(Value x, Value y) {
+  return b.createOrFold<arith::SubIOp>(x, y);
+}
+Value LoopBuilder::mul(Value x, Value y) {
+  return b.createOrFold<arith::MulIOp>(x, y);
+}
+Value LoopBuilder::div(Value x, Value y) {
+  return b.createOrFold<arith::DivUIOp>(x, y);
+}
+Value LoopBuilder::rem(Value x, Value y) {
+  return b.createOrFold<arith::RemUIOp>(x, y);
+}
+Value LoopBuilder::ceilDiv(Value x, int64_t y) {
+  return y == 1 ? x : div(add(x, y - 1), constant(y));
+}
+Value LoopBuilder::min(Value x, Value y) {
+  return b.createOrFold<arith::MinSIOp>(x, y);
+}
+Value LoopBuilder::max(Value x, Value y) {
+  return b.createOrFold<arith::MaxSIOp>(x, y);
+}
 
 Value LoopBuilder::less(Value x, Value y) {
   return b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::slt, x, y);
@@ -92,9 +112,9 @@ void LoopBuilder::store(Value value, Value memref, Value index) {
 }
 
 namespace {
-SmallVector<Value>
-overDepthFrom(LoopBuilder &l, ArrayRef<DepthRange> ranges, DepthPoint point, ValueRange inits,
-              function_ref<SmallVector<Value>(const DepthPoint &, ValueRange)> leaf) {
+SmallVector<Value> overDepthFrom(LoopBuilder &l, ArrayRef<DepthRange> ranges, DepthPoint point,
+                                 ValueRange inits,
+                                 function_ref<SmallVector<Value>(const DepthPoint &, ValueRange)> leaf) {
   if (ranges.size() == 1)
     return leaf(point, inits);
   const DepthRange &range = ranges.front();
@@ -141,13 +161,51 @@ Value interleave(LoopBuilder &l, Value x, Value y, int64_t lanes, int64_t quarte
 SmallVector<Value> transposeQuarters(LoopBuilder &l, ArrayRef<Value> rows, int64_t lanes) {
   int64_t quarter = rows.size();
   if (quarter == 2)
-    return {interleave(l, rows[0], rows[1], lanes, 2, 1, false), interleave(l, rows[0], rows[1], lanes, 2, 1, true)};
+    return {interleave(l, rows[0], rows[1], lanes, 2, 1, false),
+            interleave(l, rows[0], rows[1], lanes, 2, 1, true)};
   Value low01 = interleave(l, rows[0], rows[1], lanes, 4, 1, false);
   Value low23 = interleave(l, rows[2], rows[3], lanes, 4, 1, false);
   Value high01 = interleave(l, rows[0], rows[1], lanes, 4, 1, true);
   Value high23 = interleave(l, rows[2], rows[3], lanes, 4, 1, true);
   return {interleave(l, low01, low23, lanes, 4, 2, false), interleave(l, low01, low23, lanes, 4, 2, true),
-          interleave(l, high01, high23, lanes, 4, 2, false), interleave(l, high01, high23, lanes, 4, 2, true)};
+          interleave(l, high01, high23, lanes, 4, 2, false),
+          interleave(l, high01, high23, lanes, 4, 2, true)};
+}
+/// Quarter registers of x and y in the order `picks`: 0, 1, ... are x's, then come y's.
+Value pickQuarters(LoopBuilder &l, Value x, Value y, int64_t quarter, ArrayRef<int64_t> picks) {
+  SmallVector<int64_t> mask;
+  for (int64_t pick : picks)
+    for (int64_t e = 0; e < quarter; ++e)
+      mask.push_back(pick * quarter + e);
+  return vector::ShuffleOp::create(l.b, x, y, mask);
+}
+
+/// The transpose of a square of `lanes` registers.
+SmallVector<Value> transposeSquare(LoopBuilder &l, ArrayRef<Value> rows, int64_t quarter) {
+  int64_t lanes = rows.size(), quarters = lanes / quarter;
+  SmallVector<SmallVector<Value>> groups; // groups[g][i]: element i of each quarter of rows g * quarter ...
+  for (int64_t g = 0; g < quarters; ++g)
+    groups.push_back(transposeQuarters(l, rows.slice(g * quarter, quarter), lanes));
+  SmallVector<Value> result(lanes);
+  for (int64_t i = 0; i < quarter; ++i) {
+    auto set = [&](int64_t q, Value row) { result[q * quarter + i] = row; };
+    if (quarters == 1) {
+      set(0, groups[0][i]);
+    } else if (quarters == 2) {
+      set(0, pickQuarters(l, groups[0][i], groups[1][i], quarter, {0, 2}));
+      set(1, pickQuarters(l, groups[0][i], groups[1][i], quarter, {1, 3}));
+    } else {
+      Value low01 = pickQuarters(l, groups[0][i], groups[1][i], quarter, {0, 1, 4, 5});
+      Value low23 = pickQuarters(l, groups[2][i], groups[3][i], quarter, {0, 1, 4, 5});
+      Value high01 = pickQuarters(l, groups[0][i], groups[1][i], quarter, {2, 3, 6, 7});
+      Value high23 = pickQuarters(l, groups[2][i], groups[3][i], quarter, {2, 3, 6, 7});
+      set(0, pickQuarters(l, low01, low23, quarter, {0, 2, 4, 6}));
+      set(1, pickQuarters(l, low01, low23, quarter, {1, 3, 5, 7}));
+      set(2, pickQuarters(l, high01, high23, quarter, {0, 2, 4, 6}));
+      set(3, pickQuarters(l, high01, high23, quarter, {1, 3, 5, 7}));
+    }
+  }
+  return result;
 }
 } // namespace
 
@@ -169,39 +227,145 @@ SmallVector<Value> unrolled(LoopBuilder &l, const DepthRange &range, int64_t unr
   });
   if (range.fixed && *range.fixed % unroll == 0)
     return carried;
-  return l.loop(main, range.count, 1, carried, [&](Value k, ValueRange values) { return body(k, 0, values); });
+  return l.loop(main, range.count, 1, carried,
+                [&](Value k, ValueRange values) { return body(k, 0, values); });
 }
 
+namespace {
+/// What panels hold of operands' elements (scalars or vectors): as they are, rounded to bf16, or in pairs.
+class PanelElements {
+public:
+  PanelElements(LoopBuilder &l, const ContractionPlan &plan) : l(l), plan(plan) {}
+
+  /// `load(offset)`: the element (or vector) there; `half`: from a pair's first element to its second, which
+  /// is 0 where `single`.
+  Value at(Value from, const gpt::Length &half, bool single, function_ref<Value(Value)> load) {
+    Value first = load(from);
+    if (!plan.pairs)
+      return rounded(first);
+    Value second = single ? arith::ConstantOp::create(l.b, l.b.getZeroAttr(first.getType())).getResult()
+                          : load(l.add(from, half));
+    Value high = arith::ShLIOp::create(l.b, bits(second), constant(bits(second).getType(), 16));
+    return arith::OrIOp::create(l.b, bits(first), high);
+  }
+  /// Neighbours along k as half as many pairs.
+  Value pairsOf(Value vector) {
+    auto type = cast<VectorType>(vector.getType());
+    auto paired = VectorType::get({type.getNumElements() / 2}, l.b.getI32Type());
+    return vector::BitCastOp::create(l.b, paired, truncated(vector));
+  }
+  /// To bf16 and back, as integers: without instructions for it a conversion would be a call.
+  Value rounded(Value value) {
+    if (!plan.spec->bf16)
+      return value;
+    Type type = value.getType(), words = like(type, l.b.getI32Type());
+    Value all = arith::BitcastOp::create(l.b, words, value);
+    Value odd =
+        arith::AndIOp::create(l.b, arith::ShRUIOp::create(l.b, all, constant(words, 16)), constant(words, 1));
+    Value up = arith::AddIOp::create(l.b, all, arith::AddIOp::create(l.b, odd, constant(words, 0x7FFF)));
+    Value kept = arith::AndIOp::create(l.b, up, constant(words, -0x10000));
+    Value number = arith::CmpFOp::create(l.b, arith::CmpFPredicate::ORD, value, value);
+    return arith::SelectOp::create(l.b, number, arith::BitcastOp::create(l.b, type, kept), value);
+  }
+
+private:
+  Type like(Type type, Type element) {
+    auto vector = dyn_cast<VectorType>(type);
+    return vector ? Type(VectorType::get(vector.getShape(), element)) : element;
+  }
+  Value truncated(Value value) {
+    return arith::TruncFOp::create(l.b, like(value.getType(), l.b.getBF16Type()), value);
+  }
+  /// bf16 in the low half of 32 bits.
+  Value bits(Value value) {
+    Value narrow = arith::BitcastOp::create(l.b, like(value.getType(), l.b.getI16Type()), truncated(value));
+    return arith::ExtUIOp::create(l.b, like(value.getType(), l.b.getI32Type()), narrow);
+  }
+  Value constant(Type type, int64_t value) {
+    TypedAttr one = l.b.getI32IntegerAttr(value);
+    if (auto vector = dyn_cast<VectorType>(type))
+      one = DenseElementsAttr::get(vector, Attribute(one));
+    return arith::ConstantOp::create(l.b, one);
+  }
+
+  LoopBuilder &l;
+  const ContractionPlan &plan;
+};
+
+/// The part of a range in which every count has all its elements; after it, pairs of one.
+DepthRange wholePart(const ContractionPlan &plan, const DepthRange &range) {
+  DepthRange whole = range;
+  if (plan.pairs) {
+    whole.count = range.whole;
+    whole.fixed = range.fixedWhole;
+  }
+  return whole;
+}
+
+Value multipleOf(LoopBuilder &l, const DepthRange &range, int64_t unit) {
+  return range.fixed ? l.constant(*range.fixed / unit * unit)
+                     : l.sub(range.count, l.rem(range.count, l.constant(unit)));
+}
+} // namespace
+
 void packPanelB(LoopBuilder &l, const ContractionPlan &plan, ArrayRef<DepthRange> depth, Value b, Value base,
-                int64_t columns, int64_t vectors, Value panel) {
+                int64_t columns, int64_t vectors, Value panel, Value start) {
   int64_t lanes = plan.spec->lanes, width = vectors * lanes;
   const gpt::Length &strideN = plan.dims[plan.n].strideB, &strideK = depth.back().strideB;
+  const gpt::Length &half = depth.back().halfB;
   Type element = cast<MemRefType>(b.getType()).getElementType();
+  PanelElements elements(l, plan);
+  constexpr int64_t ahead = 16; // rows
 
-  auto copyRow = [&](Value from, Value to) {
+  auto copyRow = [&](Value from, Value to, bool single) {
     for (int64_t j = 0; j < vectors; ++j) {
       int64_t valid = std::min(lanes, columns - j * lanes);
-      Value source = l.add(from, j * lanes), row;
-      if (valid == lanes) {
-        row = l.loadVector(b, source, lanes);
-      } else {
+      auto load = [&](Value source) -> Value {
+        if (valid == lanes)
+          return l.loadVector(b, source, lanes);
         auto type = VectorType::get({lanes}, element);
         Value mask = vector::ConstantMaskOp::create(l.b, VectorType::get({lanes}, l.b.getI1Type()),
                                                     ArrayRef<int64_t>{valid});
         Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(type));
-        row = vector::MaskedLoadOp::create(l.b, type, b, ValueRange(source), mask, zero);
-      }
-      l.store(row, panel, l.add(to, j * lanes));
+        return vector::MaskedLoadOp::create(l.b, type, b, ValueRange(source), mask, zero);
+      };
+      // Rows lie far apart: no stream that the hardware would see.
+      if (plan.shared)
+        memref::PrefetchOp::create(l.b, b, ValueRange(l.add(l.add(from, j * lanes), ahead * strideK)),
+                                   /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+      l.store(elements.at(l.add(from, j * lanes), half, single, load), panel, l.add(to, j * lanes));
     }
   };
-  auto gatherRow = [&](Value from, Value to) {
+  auto gatherRow = [&](Value from, Value to, bool single) {
     l.loop(l.constant(0), l.constant(columns), 1, [&](Value column) {
-      l.store(l.loadScalar(b, l.add(from, l.mul(column, strideN))), panel, l.add(to, column));
+      Value value = elements.at(l.add(from, l.mul(column, strideN)), half, single,
+                                [&](Value source) { return l.loadScalar(b, source); });
+      l.store(value, panel, l.add(to, column));
     });
   };
-  // A square of 16 bytes by 16 bytes at a time in each quarter register: the rows come in
-  // by 16-byte loads, so only the shuffles within quarters are left.
+  // Whole registers of k, so that each line of memory is touched once: the columns may lie a multiple of 4
+  // KiB apart, where few lines at a time stay in the first cache.
   int64_t quarter = 16 / plan.elementBytes();
+  auto transposeSquares = [&](Value from, Value to) {
+    for (int64_t j = 0; j < vectors; ++j) {
+      SmallVector<Value> rows;
+      for (int64_t i = 0; i < lanes; ++i) {
+        Value source = l.add(from, std::min(j * lanes + i, columns - 1) * strideN);
+        if (!plan.pairs) {
+          rows.push_back(l.loadVector(b, source, lanes));
+          continue;
+        }
+        SmallVector<int64_t> joined(lanes);
+        std::iota(joined.begin(), joined.end(), 0);
+        rows.push_back(vector::ShuffleOp::create(
+            l.b, elements.pairsOf(l.loadVector(b, source, lanes)),
+            elements.pairsOf(l.loadVector(b, l.add(source, lanes), lanes)), joined));
+      }
+      for (auto [i, row] : llvm::enumerate(transposeSquare(l, rows, quarter)))
+        l.store(plan.pairs ? row : elements.rounded(row), panel, l.add(to, i * width + j * lanes));
+    }
+  };
+  // What is left: squares of 16 bytes by 16 bytes in each quarter register, which come in by 16-byte loads.
   auto transposeRows = [&](Value from, Value to) {
     for (int64_t j = 0; j < vectors; ++j) {
       SmallVector<Value> rows;
@@ -214,32 +378,37 @@ void packPanelB(LoopBuilder &l, const ContractionPlan &plan, ArrayRef<DepthRange
         rows.push_back(joinQuarters(l, parts, lanes));
       }
       for (auto [i, row] : llvm::enumerate(transposeQuarters(l, rows, lanes)))
-        l.store(row, panel, l.add(to, i * width + j * lanes));
+        l.store(elements.rounded(row), panel, l.add(to, i * width + j * lanes));
     }
   };
 
   overDepth(l, depth, {}, [&](const DepthPoint &point, ValueRange) -> SmallVector<Value> {
-    Value source = l.add(base, point.offsetB), target = l.mul(point.flat, width);
+    Value source = l.add(base, point.offsetB), target = l.add(start, l.mul(point.flat, width));
     auto at = [&](Value k, int64_t u, auto &&row) {
       row(l.add(l.add(source, l.mul(k, strideK)), u * strideK),
           l.add(l.add(target, l.mul(k, width)), u * width));
     };
+    bool copies = plan.panelB == PanelKind::Copy || plan.panelB == PanelKind::Direct;
+    auto byRow = [&](Value k, int64_t u, bool single) {
+      at(k, u,
+         [&](Value from, Value to) { copies ? copyRow(from, to, single) : gatherRow(from, to, single); });
+    };
+    DepthRange whole = wholePart(plan, depth.back());
     if (plan.panelB != PanelKind::Transpose) {
-      int64_t unroll = plan.panelB == PanelKind::Gather ? 1 : 4;
-      unrolled(l, depth.back(), unroll, {}, [&](Value k, int64_t u, ValueRange) -> SmallVector<Value> {
-        if (plan.panelB == PanelKind::Gather)
-          at(k, u, gatherRow);
-        else
-          at(k, u, copyRow);
+      unrolled(l, whole, copies ? 4 : 1, {}, [&](Value k, int64_t u, ValueRange) -> SmallVector<Value> {
+        byRow(k, u, false);
         return {};
       });
-      return {};
+    } else {
+      Value squares = multipleOf(l, whole, lanes),
+            quarters = plan.pairs ? squares : multipleOf(l, whole, quarter);
+      l.loop(l.constant(0), squares, lanes, [&](Value k) { at(k, 0, transposeSquares); });
+      if (!plan.pairs)
+        l.loop(squares, quarters, quarter, [&](Value k) { at(k, 0, transposeRows); });
+      l.loop(quarters, whole.count, 1, [&](Value k) { byRow(k, 0, false); });
     }
-    Value count = depth.back().count;
-    Value main = depth.back().fixed ? l.constant(*depth.back().fixed / quarter * quarter)
-                                    : l.sub(count, l.rem(count, l.constant(quarter)));
-    l.loop(l.constant(0), main, quarter, [&](Value k) { at(k, 0, transposeRows); });
-    l.loop(main, count, 1, [&](Value k) { at(k, 0, gatherRow); });
+    if (plan.pairs)
+      l.loop(whole.count, depth.back().count, 1, [&](Value k) { byRow(k, 0, true); });
     return {};
   });
 }
@@ -249,29 +418,71 @@ Value tileStart(LoopBuilder &l, const ContractionPlan &plan, Value row) {
   return size % plan.rows == 0 ? row : l.min(row, l.constant(size - plan.rows));
 }
 
+/// panel[tile][row][k]: whole registers along k, where it is contiguous.
+static void copyRows(LoopBuilder &l, const ContractionPlan &plan, ArrayRef<DepthRange> depth, Value a,
+                     Value base, Value lo, Value tiles, Value panel, Value start) {
+  int64_t rows = plan.rows, lanes = plan.spec->lanes, pitch = plan.pitchA();
+  gpt::Length strideM = plan.m ? plan.dims[*plan.m].strideA : gpt::Length();
+  const gpt::Length &strideK = depth.back().strideA, &half = depth.back().halfA;
+  int64_t step = plan.pairs ? 2 : 1, unit = lanes / step; // a register of elements: pairs, or elements
+  PanelElements elements(l, plan);
+  l.loop(l.constant(0), tiles, 1, [&](Value tile) {
+    Value first = tileStart(l, plan, l.add(lo, l.mul(tile, rows)));
+    l.loop(l.constant(0), l.constant(rows), 1, [&](Value row) {
+      Value from = l.add(base, l.mul(l.add(first, row), strideM));
+      Value to = l.add(start, l.mul(l.add(l.mul(tile, rows), row), pitch));
+      overDepth(l, depth, {}, [&](const DepthPoint &point, ValueRange) -> SmallVector<Value> {
+        Value source = l.add(from, point.offsetA), target = l.add(to, point.flat);
+        DepthRange whole = wholePart(plan, depth.back());
+        Value vectors = strideK == step ? multipleOf(l, whole, unit) : l.constant(0);
+        l.loop(l.constant(0), vectors, unit, [&](Value k) {
+          Value read = l.loadVector(a, l.add(source, l.mul(k, strideK)), lanes);
+          l.store(plan.pairs ? elements.pairsOf(read) : elements.rounded(read), panel, l.add(target, k));
+        });
+        auto one = [&](Value k, bool single) {
+          Value value = elements.at(l.add(source, l.mul(k, strideK)), half, single,
+                                    [&](Value at) { return l.loadScalar(a, at); });
+          l.store(value, panel, l.add(target, k));
+        };
+        l.loop(vectors, whole.count, 1, [&](Value k) { one(k, false); });
+        if (plan.pairs)
+          l.loop(whole.count, depth.back().count, 1, [&](Value k) { one(k, true); });
+        return {};
+      });
+    });
+  });
+}
+
 void packPanelA(LoopBuilder &l, const ContractionPlan &plan, ArrayRef<DepthRange> depth, Value a, Value base,
-                Value lo, Value hi, Value panel) {
+                Value lo, Value hi, Value panel, Value start) {
   int64_t rows = plan.rows;
-  const gpt::Length &strideK = depth.back().strideA;
+  const gpt::Length &strideK = depth.back().strideA, &half = depth.back().halfA;
   Value tiles = l.ceilDiv(l.sub(hi, lo), rows);
+  if (plan.panelA == RowsKind::Rows)
+    return copyRows(l, plan, depth, a, base, lo, tiles, panel, start);
+  PanelElements elements(l, plan);
   // Some k of all tiles, then the next: each line that a load touches is used up at once.
   overDepth(l, depth, {}, [&](const DepthPoint &point, ValueRange) -> SmallVector<Value> {
-    auto pack = [&](Value k, int64_t steps) {
+    auto pack = [&](Value k, int64_t steps, bool single) {
       Value from = l.add(l.add(base, point.offsetA), l.mul(k, strideK));
-      Value to = l.mul(l.add(point.flat, k), rows);
+      Value to = l.add(start, l.mul(l.add(point.flat, k), rows));
       l.loop(l.constant(0), tiles, 1, [&](Value tile) {
         Value source = l.add(from, tileStart(l, plan, l.add(lo, l.mul(tile, rows))));
-        Value target = l.add(to, l.mul(tile, plan.kPanel * rows));
-        for (int64_t u = 0; u < steps; ++u)
-          l.store(l.loadVector(a, l.add(source, u * strideK), rows), panel, l.add(target, u * rows));
+        Value target = l.add(to, l.mul(tile, plan.tileElements()));
+        for (int64_t u = 0; u < steps; ++u) {
+          Value value = elements.at(l.add(source, u * strideK), half, single,
+                                    [&](Value at) { return l.loadVector(a, at, rows); });
+          l.store(value, panel, l.add(target, u * rows));
+        }
       });
     };
     constexpr int64_t unroll = 8;
-    Value count = depth.back().count;
-    Value main = depth.back().fixed ? l.constant(*depth.back().fixed / unroll * unroll)
-                                    : l.sub(count, l.rem(count, l.constant(unroll)));
-    l.loop(l.constant(0), main, unroll, [&](Value k) { pack(k, unroll); });
-    l.loop(main, count, 1, [&](Value k) { pack(k, 1); });
+    DepthRange whole = wholePart(plan, depth.back());
+    Value main = multipleOf(l, whole, unroll);
+    l.loop(l.constant(0), main, unroll, [&](Value k) { pack(k, unroll, false); });
+    l.loop(main, whole.count, 1, [&](Value k) { pack(k, 1, false); });
+    if (plan.pairs)
+      l.loop(whole.count, depth.back().count, 1, [&](Value k) { pack(k, 1, true); });
     return {};
   });
 }

@@ -55,6 +55,10 @@ struct DepthRange {
   mlir::Value count;
   std::optional<int64_t> fixed; ///< `count`, where it is static
   gpt::Length strideA, strideB;
+  /// Where this dim is in pairs: how many of `count` have both elements, and where the second ones lie.
+  mlir::Value whole;
+  std::optional<int64_t> fixedWhole;
+  gpt::Length halfA, halfB;
 };
 
 /// Where the innermost k loop stands: offsets into A and B of its first k, and
@@ -76,16 +80,16 @@ unrolled(LoopBuilder &l, const DepthRange &range, int64_t unroll, mlir::ValueRan
          llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, int64_t, mlir::ValueRange)> body);
 
 /// panel[k][column] = B[base + k..., column] for the `columns` columns of a panel of
-/// `vectors` vectors a row; what is beside them is arbitrary.
+/// `vectors` vectors a row; what is beside them is arbitrary. The panel begins at element `start`.
 void packPanelB(LoopBuilder &l, const ContractionPlan &plan, llvm::ArrayRef<DepthRange> depth, mlir::Value b,
-                mlir::Value base, int64_t columns, int64_t vectors, mlir::Value panel);
+                mlir::Value base, int64_t columns, int64_t vectors, mlir::Value panel, mlir::Value start);
 
 /// The first row of the register tile that begins at `row`: earlier where the tile would
 /// reach beyond the bound, so that a tile is always whole.
 mlir::Value tileStart(LoopBuilder &l, const ContractionPlan &plan, mlir::Value row);
 
-/// panel[tile][k][row] = A[base + row, k...] for the tiles that cover rows lo ... hi - 1.
+/// panel[tile][k][row] (or [tile][row][k]) = A[base + row, k...] for the tiles that cover rows lo ... hi - 1.
 void packPanelA(LoopBuilder &l, const ContractionPlan &plan, llvm::ArrayRef<DepthRange> depth, mlir::Value a,
-                mlir::Value base, mlir::Value lo, mlir::Value hi, mlir::Value panel);
+                mlir::Value base, mlir::Value lo, mlir::Value hi, mlir::Value panel, mlir::Value start);
 
 } // namespace gptc

@@ -46,8 +46,11 @@ public:
     for (func::FuncOp function : functions)
       if (auto pieces = function->getAttrOfType<AffineMapAttr>("rt.pieces")) {
         auto scratch = function->getAttrOfType<IntegerAttr>("rt.scratch");
-        kernels[function.getSymNameAttr()] = {pieces.getValue(), scratch ? scratch.getInt() : 0};
+        auto first = function->getAttrOfType<AffineMapAttr>("rt.first");
+        kernels[function.getSymNameAttr()] = {pieces.getValue(), first ? first.getValue() : AffineMap(),
+                                              scratch ? scratch.getInt() : 0};
       }
+    placeWorkspace(functions);
     for (func::FuncOp function : functions) {
       if (function.isExternal())
         continue;
@@ -70,7 +73,7 @@ public:
 
 private:
   struct Kernel {
-    AffineMap pieces;
+    AffineMap pieces, first;
     int64_t scratch;
   };
 
@@ -85,6 +88,20 @@ private:
   DenseMap<StringAttr, Kernel> kernels;
   DenseMap<Attribute, LLVM::GlobalOp> constants;
   LLVM::LLVMFuncOp launchFunction;
+  int64_t workspaceAt = 0; // in the arena, behind all values
+
+  /// One workspace serves all kernels: launches follow each other.
+  void placeWorkspace(ArrayRef<func::FuncOp> functions) {
+    int64_t most = 0;
+    for (func::FuncOp function : functions)
+      if (auto bytes = function->getAttrOfType<IntegerAttr>("rt.workspace"))
+        most = std::max(most, bytes.getInt());
+    if (most == 0)
+      return;
+    auto arena = module->getAttrOfType<IntegerAttr>("rt.arena_bytes");
+    workspaceAt = arena ? llvm::alignTo(arena.getInt(), alignment) : 0;
+    module->setAttr("rt.arena_bytes", Builder(context).getI64IntegerAttr(workspaceAt + most));
+  }
 
   /// `rt.variables`: one dictionary a gpt.variable, in the order of `gptc_context.variables`.
   void describeVariables() {
@@ -228,6 +245,11 @@ private:
                 replaceByView(b, arena, offsetBy(b, base, arena.getOffset()));
                 return success();
               })
+              .Case([&](rt::WorkspaceOp workspace) {
+                Value base = loadField(b, ctx, Field::Arena);
+                replaceByView(b, workspace, offsetBy(b, base, arith::ConstantIndexOp::create(b, workspaceAt)));
+                return success();
+              })
               .Case([&](rt::VariableOp variable) { return lowerVariable(b, variable, ctx); })
               .Case([&](rt::InputOp input) {
                 Value inputs = loadField(b, ctx, Field::Inputs);
@@ -288,21 +310,28 @@ private:
     SmallVector<Value> counts;
     for (unsigned i = 0; i < kernel->second.pieces.getNumSymbols(); ++i)
       counts.push_back(cast(b, b.getIndexType(), loadExtent(b, ctx, i)));
-    Value pieces = affine::expandAffineExpr(b, b.getLoc(), kernel->second.pieces.getResult(0), {}, counts);
-    if (!pieces)
+    auto count = [&](AffineMap map) {
+      Value number = affine::expandAffineExpr(b, b.getLoc(), map.getResult(0), {}, counts);
+      return number ? cast(b, i64, number) : Value();
+    };
+    Value start = constantI64(b, 0), pieces = count(kernel->second.pieces);
+    Value first = kernel->second.first ? count(kernel->second.first) : start;
+    if (!pieces || !first)
       return op.emitError() << "the pieces of " << op.getKernelAttr() << " cannot be counted";
     if (!array)
       array = LLVM::ZeroOp::create(b, pointer);
     Value address = LLVM::AddressOfOp::create(b, pointer, op.getKernelAttr());
-    LLVM::CallOp::create(b, launcher(), ValueRange{ctx, address, array, cast(b, i64, pieces),
-                                                   constantI64(b, kernel->second.scratch)});
+    Value scratch = constantI64(b, kernel->second.scratch);
+    if (kernel->second.first)
+      LLVM::CallOp::create(b, launcher(), ValueRange{ctx, address, array, start, first, scratch});
+    LLVM::CallOp::create(b, launcher(), ValueRange{ctx, address, array, first, pieces, scratch});
     return success();
   }
 
   LLVM::LLVMFuncOp launcher() {
     if (!launchFunction) {
       OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
-      auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), {pointer, pointer, pointer, i64, i64});
+      auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), {pointer, pointer, pointer, i64, i64, i64});
       launchFunction = LLVM::LLVMFuncOp::create(b, module.getLoc(), "gptc_launch", type);
     }
     return launchFunction;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 using namespace mlir;
 
@@ -77,10 +78,21 @@ constexpr int64_t maxPanelDepth = 1024;
 /// than this are not in the first level of the TLB.
 constexpr int64_t maxSpan = 256 * 1024;
 constexpr int64_t minDirectDepth = 64;
-constexpr double minPieceFlops = 5e5, maxPieceFlops = 8e6;
-constexpr int64_t wantedPieces = 16;
+/// Rows of tiles that are worth panels which other pieces have filled.
+constexpr int64_t minSharedTiles = 4;
+/// Below it a second launch costs more than packing twice from near caches.
+constexpr double minSharedFlops = 4e8;
+constexpr int64_t maxWorkspace = 48 << 20;
+/// Bytes that a packing piece moves.
+constexpr int64_t packingBytes = 128 * 1024;
 
-/// Decides what is packed; returns how many k a panel may have.
+/// A piece is worth its start and short beside the whole: up to 8e6 operations where the whole is small (what it
+/// reads twice comes from near caches), a 64th of it where it is large.
+double pieceFlops(double whole) { return std::max(std::clamp(whole / 16, 5e5, 8e6), std::min(whole / 64, 1e8)); }
+
+
+/// Decides what is packed; returns how many k a panel may have. Where panels are shared, packing costs little and no
+/// depth is cut for what is read in place.
 int64_t choosePacking(ContractionPlan &plan) {
   const PlanDim &n = plan.dims[plan.n], &inner = plan.dims[plan.k.back()];
   int64_t depth = maxPanelDepth;
@@ -88,18 +100,30 @@ int64_t choosePacking(ContractionPlan &plan) {
   auto readsInPlace = [&](const gpt::Length &strideK) {
     int64_t step = std::max<int64_t>(plan.spec->limits.most(strideK), 1); // 0: all k are one
     int64_t most = maxSpan / (step * plan.elementBytes());
-    if (most < std::min(minDirectDepth, inner.size))
+    if (most < (plan.shared ? inner.size : std::min(minDirectDepth, inner.size)))
       return false;
     depth = std::min(depth, most);
     return true;
   };
+  bool always = plan.spec->bf16;
+  bool alongK = inner.strideB == inner.step;
   if (n.strideB != 1)
-    plan.panelB = inner.strideB == 1 ? PanelKind::Transpose : PanelKind::Gather;
+    plan.panelB = alongK ? PanelKind::Transpose : PanelKind::Gather;
   else
-    plan.panelB = plan.mSize() <= 4 * plan.rows || readsInPlace(inner.strideB) ? PanelKind::Direct : PanelKind::Copy;
-  plan.packA = plan.m && plan.dims[*plan.m].strideA == 1 && plan.rows >= 8 && !readsInPlace(inner.strideA);
-  if (plan.packA)
+    plan.panelB = !always && (plan.mSize() <= minSharedTiles * plan.rows || readsInPlace(inner.strideB))
+                      ? PanelKind::Direct
+                      : PanelKind::Copy;
+  plan.panelA = always ? RowsKind::Rows : RowsKind::Direct;
+  if (!plan.m || plan.rows < 8)
+    return depth;
+  if (plan.dims[*plan.m].strideA == 1 && (always || !readsInPlace(inner.strideA))) {
+    plan.panelA = RowsKind::Columns;
     plan.rows = 8; // whole vectors of a power of two
+  } else if (plan.shared && inner.strideA == 1 &&
+             rowsCollide(plan.rows, plan.spec->limits.most(plan.dims[*plan.m].strideA) * plan.elementBytes())) {
+    // A tile's rows, between one k and the next.
+    plan.panelA = RowsKind::Rows;
+  }
   return depth;
 }
 
@@ -148,6 +172,10 @@ void chooseTile(ContractionPlan &plan) {
     plan.vectors = 4;
   if (plan.nSize() <= int64_t(spec.lanes))
     plan.vectors = 1;
+  if (spec.tile.rows > 0)
+    plan.rows = std::min(rows, spec.tile.rows);
+  if (spec.tile.vectors > 0)
+    plan.vectors = spec.tile.vectors;
 }
 
 /// Cuts the space into pieces.
@@ -159,15 +187,16 @@ void choosePieces(ContractionPlan &plan) {
     depth *= plan.dims[i].size;
   int64_t rows = plan.mSize(), columns = plan.nSize();
   double inner = 2.0 * rows * columns * depth;
-  double target = std::clamp(inner * outer / wantedPieces, minPieceFlops, maxPieceFlops);
+  double target = pieceFlops(inner * outer);
   if (inner <= target) {
     plan.rowBlock = llvm::alignTo(rows, plan.rows);
     plan.columnBlock = llvm::alignTo(columns, plan.columns());
     plan.group = std::max<int64_t>(1, target / inner);
     return;
   }
-  double costA = readCost(plan.packA ? PanelKind::Copy : PanelKind::Direct, rows * depth * plan.elementBytes());
-  double costB = readCost(plan.panelB, columns * depth * plan.elementBytes());
+  double costA = readCost(plan.packsA() && !plan.shared ? PanelKind::Copy : PanelKind::Direct,
+                          rows * depth * plan.elementBytes());
+  double costB = readCost(plan.shared ? PanelKind::Direct : plan.panelB, columns * depth * plan.elementBytes());
   double best = std::numeric_limits<double>::max();
   int64_t rowTiles = llvm::divideCeil(rows, plan.rows), columnTiles = llvm::divideCeil(columns, plan.columns());
   for (int64_t i = 1; i <= rowTiles; ++i) {
@@ -189,20 +218,68 @@ void choosePieces(ContractionPlan &plan) {
   }
 }
 
+/// What was asked for, in whole tiles and panels.
+void overridePieces(ContractionPlan &plan) {
+  const TileChoice &tile = plan.spec->tile;
+  if (tile.rowBlock > 0)
+    plan.rowBlock = llvm::alignTo(std::min(tile.rowBlock, plan.mSize()), plan.rows);
+  if (tile.columnBlock > 0)
+    plan.columnBlock = llvm::alignTo(std::min(tile.columnBlock, plan.nSize()), plan.columns());
+  if (tile.rowBlock > 0 || tile.columnBlock > 0)
+    plan.group = 1;
+}
+
 void placeScratch(ContractionPlan &plan) {
-  auto take = [&](int64_t elements) {
-    int64_t at = plan.scratchBytes;
-    plan.scratchBytes += llvm::alignTo(elements * plan.elementBytes(), 64);
+  auto take = [&](int64_t &bytes, int64_t elements) {
+    int64_t at = bytes;
+    bytes += llvm::alignTo(elements * plan.elementBytes(), 64);
     return at;
   };
-  if (plan.panelB != PanelKind::Direct || plan.tailColumns() % plan.spec->lanes)
-    plan.panelBAt = take(plan.kPanel * plan.columns());
-  if (plan.packA)
-    plan.panelAAt = take(plan.kPanel * plan.rowBlock);
-  plan.sumsAt = take(plan.kBlocked ? plan.rowBlock * plan.columnBlock : plan.rows * plan.columns());
+  if (plan.shared) {
+    auto perPiece = [&](int64_t elements) {
+      return std::max<int64_t>(1, packingBytes / (elements * plan.elementBytes()));
+    };
+    if (plan.packsB()) {
+      int64_t elements = plan.kTotal * plan.columns();
+      plan.panelsPerPiece = perPiece(elements);
+      plan.sharedBAt = take(plan.workspaceBytes, llvm::divideCeil(plan.nSize(), plan.columns()) * elements);
+    }
+    if (plan.packsA()) {
+      plan.tilesPerPiece = perPiece(plan.tileElements());
+      plan.sharedAAt =
+          take(plan.workspaceBytes, llvm::divideCeil(plan.mSize(), plan.rows) * plan.tileElements());
+    }
+  }
+  // Rows of B that are read in place end in a part of a vector.
+  bool tail = !plan.packsB() && plan.tailColumns() % plan.spec->lanes;
+  if ((plan.packsB() && !plan.shared) || tail)
+    plan.panelBAt = take(plan.scratchBytes, plan.kPanel * plan.columns());
+  if (plan.packsA() && !plan.shared)
+    plan.panelAAt = take(plan.scratchBytes, plan.rowBlock / plan.rows * plan.tileElements());
+  plan.sumsAt = take(plan.scratchBytes, plan.kBlocked ? plan.rowBlock * plan.columnBlock : plan.rows * plan.columns());
+}
+
+/// Packing, depth and pieces, with or without shared panels.
+ContractionPlan withPieces(ContractionPlan plan, bool shared) {
+  plan.shared = shared;
+  chooseTile(plan);
+  int64_t depth = choosePacking(plan);
+  plan.shared = shared && (plan.packsA() || plan.packsB());
+  blockDepth(plan, depth);
+  choosePieces(plan);
+  overridePieces(plan);
+  placeScratch(plan);
+  return plan;
 }
 
 } // namespace
+
+bool rowsCollide(int64_t rows, int64_t bytes) {
+  if (bytes % 64 != 0)
+    return false;
+  int64_t sets = 64 / std::gcd<int64_t>(64, bytes / 64);
+  return llvm::divideCeil(rows, sets) > 4;
+}
 
 int64_t ContractionPlan::columns() const { return vectors * spec->lanes; }
 
@@ -265,29 +342,66 @@ std::optional<ContractionPlan> planContraction(const ContractionSpec &spec) {
     return byB ? most(a.strideB) > most(b.strideB) : most(a.strideA) > most(b.strideA);
   });
 
-  chooseTile(plan);
-  blockDepth(plan, choosePacking(plan));
-  choosePieces(plan);
-  placeScratch(plan);
-  return plan;
+  if (spec.bf16 && spec.dot) {
+    PlanDim &inner = plan.dims[plan.k.back()];
+    plan.pairs = true;
+    inner.step = 2;
+    inner.size = llvm::divideCeil(inner.size, 2);
+    inner.halfA = inner.strideA;
+    inner.halfB = inner.strideB;
+    inner.strideA *= 2;
+    inner.strideB *= 2;
+  }
+  for (unsigned i : plan.k)
+    plan.kTotal *= plan.dims[i].size;
+  ContractionPlan own = withPieces(plan, false);
+  // Panels that several pieces would fill again, or that are so shallow because nobody fills them, are shared.
+  bool again = (own.packsB() && own.rowBlock < own.mSize()) || (own.packsA() && own.columnBlock < own.nSize()) ||
+               (own.kBlocked && own.kPanel < maxPanelDepth / 2);
+  double flops = 2.0 * plan.mSize() * plan.nSize() * plan.kTotal * (plan.pairs ? 2 : 1);
+  if (!again || flops < minSharedFlops || !plan.outer.empty() || plan.mSize() <= minSharedTiles * own.rows)
+    return own;
+  ContractionPlan shared = withPieces(plan, true);
+  return shared.shared && shared.workspaceBytes <= maxWorkspace ? shared : own;
 }
 
 bool canLowerContraction(const ContractionSpec &spec) {
   return planContraction(spec).has_value();
 }
 
+std::optional<TileChoice> parseTile(StringRef text) {
+  TileChoice tile;
+  auto pair = [](StringRef part, int64_t &first, int64_t &second) {
+    auto [left, right] = part.split('x');
+    return !left.getAsInteger(10, first) && !right.getAsInteger(10, second) && first > 0 && second > 0 &&
+           first <= (1 << 20) && second <= (1 << 20);
+  };
+  auto [registers, blocks] = text.split(',');
+  bool fine = pair(registers, tile.rows, tile.vectors) && tile.rows <= 32 && tile.vectors <= 4;
+  if (fine && !blocks.empty())
+    fine = pair(blocks, tile.rowBlock, tile.columnBlock);
+  return fine ? std::optional<TileChoice>(tile) : std::nullopt;
+}
+
 PieceInfo contractionPieces(MLIRContext *context, const ContractionSpec &spec, ArrayRef<StringAttr> names) {
   std::optional<ContractionPlan> plan = planContraction(spec);
   PieceInfo info;
   info.scratchBytes = plan->scratchBytes;
+  info.workspaceBytes = plan->workspaceBytes;
   auto extent = [&](unsigned i) { return affineOf(context, plan->dims[i].count, names); };
   AffineExpr outer = getAffineConstantExpr(1, context);
   for (unsigned i : plan->outer)
     outer = outer * extent(i);
-  info.pieces = outer.ceilDiv(plan->group);
+  AffineExpr pieces = outer.ceilDiv(plan->group);
   if (plan->m)
-    info.pieces = info.pieces * extent(*plan->m).ceilDiv(plan->rowBlock);
-  info.pieces = info.pieces * extent(plan->n).ceilDiv(plan->columnBlock);
+    pieces = pieces * extent(*plan->m).ceilDiv(plan->rowBlock);
+  pieces = pieces * extent(plan->n).ceilDiv(plan->columnBlock);
+  info.first = getAffineConstantExpr(0, context);
+  if (plan->sharedBAt >= 0)
+    info.first = info.first + extent(plan->n).ceilDiv(plan->columns() * plan->panelsPerPiece);
+  if (plan->sharedAAt >= 0)
+    info.first = info.first + extent(*plan->m).ceilDiv(plan->rows * plan->tilesPerPiece);
+  info.pieces = info.first + pieces;
   return info;
 }
 

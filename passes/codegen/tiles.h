@@ -5,6 +5,7 @@
 #include "passes/codegen/contraction.h"
 
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/MathExtras.h"
 
 namespace gptc {
 
@@ -13,10 +14,12 @@ enum class ContractionRole { Batch, M, N, K };
 /// One dimension of the plan: one or more contiguous original dimensions.
 struct PlanDim {
   ContractionRole role = ContractionRole::Batch;
-  int64_t size = 1;                         ///< the extent's bound
+  int64_t size = 1;                         ///< the most counts: the extent's bound, or half of it
   gpt::Length count = 1;                    ///< the extent
+  int64_t step = 1;                         ///< elements that one count stands for: 2 where k is in pairs
   llvm::SmallVector<unsigned, 2> originals; ///< outer to inner
-  gpt::Length strideA, strideB, strideOut;
+  gpt::Length strideA, strideB, strideOut;  ///< of a count
+  gpt::Length halfA, halfB;                 ///< of a pair's second element
   llvm::SmallVector<gpt::Length, 2> others;
   bool separate = false;
   bool dynamic() const { return !count.isConstant(); }
@@ -28,6 +31,13 @@ enum class PanelKind {
   Copy,       ///< n is contiguous
   Transpose,  ///< the innermost k is contiguous
   Gather,     ///< neither
+};
+
+/// How rows of A come to the inner loop.
+enum class RowsKind {
+  Direct,  ///< no panel: read where they are
+  Columns, ///< m is contiguous: copied to [tile][k][row]
+  Rows,    ///< k is contiguous: copied to [tile][row][k], so that a tile's rows don't share cache sets
 };
 
 /// A and B are named by their role: B is the operand that has the vectorised
@@ -51,11 +61,32 @@ struct ContractionPlan {
   bool kBlocked = false;   ///< more than one panel along k: sums rest in scratch between
   int64_t kPanel = 1;      ///< largest number of k in a panel
   PanelKind panelB = PanelKind::Copy;
-  bool packA = false;
+  RowsKind panelA = RowsKind::Direct;
 
-  // Scratch, in bytes from its start; -1 where there is none.
+  /// Panels of the whole operands lie in the launch's workspace: the first pieces fill them, each once, the others
+  /// read them. Else a piece packs for itself, into its scratch.
+  bool shared = false;
+  int64_t kTotal = 1;         ///< all k
+  int64_t panelsPerPiece = 1; ///< panels of B that a packing piece fills
+  int64_t tilesPerPiece = 1;  ///< and tiles of A
+
+  // Scratch, in bytes from its start; -1 where there is none. So in the workspace.
   int64_t panelBAt = -1, panelAAt = -1, sumsAt = -1, scratchBytes = 0;
+  int64_t sharedBAt = -1, sharedAAt = -1, workspaceBytes = 0;
 
+  /// Panels hold pairs of bf16 along the innermost k, as integers of 32 bits; that dim counts pairs and its strides are
+  /// those of a pair. The last pair of an odd extent has a zero.
+  bool pairs = false;
+
+  bool packsB() const { return panelB != PanelKind::Direct; }
+  bool packsA() const { return panelA != RowsKind::Direct; }
+  /// k that a panel has room for.
+  int64_t panelDepth() const { return shared ? kTotal : kPanel; }
+  /// Distance of two rows in a panel of kind Rows: odd in cache lines.
+  int64_t pitchA() const { return (llvm::divideCeil(panelDepth(), lineElements()) | 1) * lineElements(); }
+  /// Elements of A's panel that a tile has.
+  int64_t tileElements() const { return rows * (panelA == RowsKind::Rows ? pitchA() : panelDepth()); }
+  int64_t lineElements() const { return 64 / elementBytes(); }
   int64_t mSize() const { return m ? dims[*m].size : 1; }
   int64_t nSize() const { return dims[n].size; }
   int64_t columns() const;   ///< of a full panel
@@ -64,6 +95,10 @@ struct ContractionPlan {
   int64_t tailColumns() const { return nSize() % columns(); }
   int64_t elementBytes() const { return spec->isDouble ? 8 : 4; }
 };
+
+/// `rows` rows of memory `bytes` apart meet in few sets of the first cache (64 sets of 8 lines): they push each other
+/// out.
+bool rowsCollide(int64_t rows, int64_t bytes);
 
 /// The plan of a contraction, or nothing where `canLowerContraction` is false.
 std::optional<ContractionPlan> planContraction(const ContractionSpec &spec);

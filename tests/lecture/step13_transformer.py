@@ -41,7 +41,7 @@ def run(gptc, work):
     chance.shuffle(pairs)
     test, val, train = pairs[:100], pairs[100:200], pairs[200:2200]
     data, validation, held_out = write(work, "train", train), write(work, "val", val), write(work, "test", test)
-    sizes = ["--set", "width=48", "--set", "inner=96", "--set", "layers=1", "--set", "words=340"]
+    sizes = ["--set", "width=48", "--set", "inner=96", "--set", "layers=1", "--set", "words=340", "--set", "drop=0.1"]
     rate = ["--set", "steps=160", "--set", "peak=0.02", "--set", "warmup=80"]
     gptc("train", examples / "translate.gpt", *data, *validation, "-o", work / "run", *sizes, *rate)
     scores = gptc("eval", work / "run", *held_out, "--beam", "1", "--beam", "4").out

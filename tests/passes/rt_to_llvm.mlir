@@ -12,7 +12,7 @@ gpt.variable parameter @g : tensor<64xf32, #c> path ["g"]
 gpt.variable state @w.m : tensor<64xf32, #c> path ["w", "m"]
 
 // @main is a gptc_program: the fields of gptc_context in the order of runtime/abi.h.
-// CHECK: llvm.func @gptc_launch(!llvm.ptr, !llvm.ptr, !llvm.ptr, i64, i64)
+// CHECK: llvm.func @gptc_launch(!llvm.ptr, !llvm.ptr, !llvm.ptr, i64, i64, i64)
 // CHECK-LABEL: llvm.func @main(
 // CHECK-SAME: %[[CTX:.*]]: !llvm.ptr) {
 // CHECK: %[[ARGS:.*]] = llvm.alloca
@@ -30,7 +30,7 @@ gpt.variable state @w.m : tensor<64xf32, #c> path ["w", "m"]
 // CHECK: %[[EXTENTS:.*]] = llvm.getelementptr %[[CTX]][3]
 // CHECK: llvm.load %[[EXTENTS]]
 // CHECK: %[[SCRATCH:.*]] = llvm.mlir.constant(256 : i64)
-// CHECK: llvm.call @gptc_launch(%[[CTX]], %{{.*}}, %[[ARGS]], %{{.*}}, %[[SCRATCH]])
+// CHECK: llvm.call @gptc_launch(%[[CTX]], %{{.*}}, %[[ARGS]], %{{.*}}, %{{.*}}, %[[SCRATCH]])
 // CHECK: llvm.return
 func.func @main() {
   %c0 = arith.constant 0 : index
@@ -86,6 +86,37 @@ func.func @main() {
   %c0 = arith.constant 0 : index
   %f = arith.constant 0.0 : f32
   memref.store %f, %m[%c0] : memref<4xf32>
+  return
+}
+}
+
+// -----
+
+// Pieces that fill what the others read come first. The workspace lies behind all values of the arena.
+module attributes {gpt.extents = ["b"], gpt.bounds = [8], rt.arena_bytes = 1000 : i64} {
+// CHECK: module attributes {{.*}}rt.arena_bytes = 1536 : i64
+// CHECK-LABEL: llvm.func @main(
+// CHECK-DAG: %[[NONE:.*]] = llvm.mlir.constant(0 : i64)
+// CHECK-DAG: %[[FIRST:.*]] = llvm.mlir.constant(3 : index)
+// CHECK: llvm.call @gptc_launch(%{{.*}}, %{{.*}}, %{{.*}}, %[[NONE]], %[[FIRST]], %{{.*}})
+// CHECK: llvm.call @gptc_launch(%{{.*}}, %{{.*}}, %{{.*}}, %[[FIRST]], %{{.*}}, %{{.*}})
+func.func @main() {
+  %c0 = arith.constant 0 : index
+  %y = rt.arena %c0 : memref<64xf32>
+  rt.launch @kernel(%y) : memref<64xf32>
+  return
+}
+// CHECK-LABEL: llvm.func @kernel(
+// CHECK: %[[AT:.*]] = llvm.mlir.constant(1024 : index)
+// CHECK: llvm.getelementptr %{{.*}}[%[[AT]]] : (!llvm.ptr, i64) -> !llvm.ptr, i8
+func.func private @kernel(%piece: index, %scratch: memref<?xi8>, %y: memref<64xf32>)
+    attributes {gpt.kernel, rt.pieces = affine_map<()[s0] -> (7)>, rt.first = affine_map<()[s0] -> (3)>,
+                rt.scratch = 0 : i64, rt.workspace = 512 : i64} {
+  %w = rt.workspace : memref<?xi8>
+  %c0 = arith.constant 0 : index
+  %all = memref.view %w[%c0][] : memref<?xi8> to memref<64xf32>
+  %v = memref.load %all[%piece] : memref<64xf32>
+  memref.store %v, %y[%piece] : memref<64xf32>
   return
 }
 }

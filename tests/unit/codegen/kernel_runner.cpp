@@ -17,6 +17,7 @@
 #include "mlir/Transforms/Passes.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include "llvm/Support/TargetSelect.h"
+#include "llvm/TargetParser/Host.h"
 
 #include <gtest/gtest.h>
 
@@ -59,14 +60,14 @@ int64_t sizeOf(Type element) { return element.isInteger(1) ? 1 : element.getIntO
 int64_t piecesRun = 0;
 
 /// Backwards, then the pieces of odd number: any order must do.
-void launch(const gptc_context *context, gptc_kernel kernel, void *const *arguments, int64_t pieces,
-            int64_t scratchBytes) {
-  piecesRun = pieces;
+void launch(const gptc_context *context, gptc_kernel kernel, void *const *arguments, int64_t first,
+            int64_t end, int64_t scratchBytes) {
+  piecesRun = end;
   size_t size = (scratchBytes + 2 * alignment - 1) / alignment * alignment;
   auto *scratch = static_cast<char *>(std::aligned_alloc(alignment, size));
   std::memset(scratch, noise, size);
   for (int64_t start : {0, 1})
-    for (int64_t piece = pieces - 1 - start; piece >= 0; piece -= 2)
+    for (int64_t piece = end - 1 - start; piece >= first; piece -= 2)
       kernel(context, arguments, scratch, piece);
   for (size_t i = scratchBytes; i < size; ++i)
     EXPECT_EQ(scratch[i], noise) << "scratch was written " << i - scratchBytes << " bytes past its end";
@@ -102,6 +103,9 @@ struct Memory {
     return reinterpret_cast<char *>((reinterpret_cast<uintptr_t>(bytes.data()) + alignment - 1) / alignment *
                                     alignment);
   }
+  /// Makes room for `end` bytes. Before anything is stored.
+  void extend(size_t end) { bytes.assign(std::max(bytes.size(), end + 2 * alignment), noise); }
+  size_t end() const { return used.back().second + 2 * alignment; }
   size_t add(RankedTensorType type) {
     size_t start = used.empty() ? alignment : (used.back().second + 2 * alignment - 1) / alignment * alignment;
     used.push_back({start, start + type.getNumElements() * sizeOf(type.getElementType())});
@@ -183,6 +187,8 @@ LogicalResult lower(ModuleOp module, const RunOptions &options) {
   LowerKernelsPassOptions kernels;
   kernels.vectorBits = options.vectorBits;
   kernels.fma = options.fma;
+  kernels.bf16 = options.bf16;
+  kernels.bf16Dot = options.bf16 && options.vectorBits == 512 && llvm::sys::getHostCPUFeatures().lookup("avx512bf16");
   ExpandMathPassOptions math;
   math.fma = options.fma;
   math.avx512 = options.vectorBits >= 512;
@@ -237,7 +243,7 @@ KernelRunner::KernelRunner(StringRef text) : state(std::make_unique<State>(text)
 }
 KernelRunner::~KernelRunner() = default;
 
-std::vector<Tensor> KernelRunner::randomInputs(uint32_t seed, int64_t lowest, int64_t highest) {
+std::vector<Tensor> KernelRunner::randomInputs(uint32_t seed, int64_t lowest, int64_t highest, bool bf16) {
   std::mt19937 random(seed);
   std::vector<Tensor> inputs;
   for (Type type : state->kernel().getArgumentTypes()) {
@@ -246,7 +252,7 @@ std::vector<Tensor> KernelRunner::randomInputs(uint32_t seed, int64_t lowest, in
     for (double &value : data) {
       double uniform = random() / 4294967296.0;
       if (isa<FloatType>(tensor.getElementType()))
-        value = static_cast<float>(4 * uniform - 2);
+        value = bf16 ? std::round(4 * uniform * 32) / 32 - 2 : static_cast<float>(4 * uniform - 2);
       else if (tensor.getElementType().isInteger(1))
         value = uniform < 0.5;
       else
@@ -293,6 +299,8 @@ llvm::Expected<std::vector<Tensor>> KernelRunner::run(ArrayRef<Tensor> inputs, c
 
   OwningOpRef<ModuleOp> module = state->module->clone();
   addMain(*module, module->lookupSymbol<func::FuncOp>("k"), offsets);
+  auto arenaBytes = [&](int64_t bytes) { return IntegerAttr::get(IntegerType::get(&state->context, 64), bytes); };
+  (*module)->setAttr("rt.arena_bytes", arenaBytes(results.end()));
   if (failed(lower(*module, options)))
     return failure("the kernel was not lowered");
   if (std::getenv("GPTC_DUMP_MLIR"))
@@ -303,6 +311,8 @@ llvm::Expected<std::vector<Tensor>> KernelRunner::run(ArrayRef<Tensor> inputs, c
   auto entry = (*jit)->lookup("main");
   if (!entry)
     return entry.takeError();
+  // Behind the results and the noise: what pieces share.
+  results.extend((*module)->getAttrOfType<IntegerAttr>("rt.arena_bytes").getInt());
   gptc_context context = {results.base(), nullptr, pointers.data(), extents.data(), nullptr};
   entry->toPtr<gptc_program>()(&context);
   lastPieces = piecesRun;
@@ -332,7 +342,7 @@ llvm::Expected<std::vector<Tensor>> KernelRunner::run(ArrayRef<Tensor> inputs, c
 void expectSame(StringRef text, double tolerance, const RunOptions &options, int64_t lowest, int64_t highest) {
   KernelRunner runner(text);
   ASSERT_FALSE(::testing::Test::HasFailure());
-  std::vector<Tensor> inputs = runner.randomInputs(7, lowest, highest);
+  std::vector<Tensor> inputs = runner.randomInputs(7, lowest, highest, options.bf16);
   auto expected = runner.interpret(inputs, options);
   ASSERT_TRUE(bool(expected)) << llvm::toString(expected.takeError());
   for (int64_t bits : {512, 256, 128}) {

@@ -14,6 +14,9 @@ struct RunOptions {
   int64_t vectorBits = 512;
   bool fma = true;
   std::map<std::string, int64_t> extents; ///< missing ones are at their bound
+  /// Contractions multiply in bf16. Floats of the inputs are such numbers then, so that products are exact. At 512
+  /// bits by VDPBF16PS, where this CPU has it.
+  bool bf16 = false;
 };
 
 /// A module whose kernel `@k` (a func.func with `gpt.kernel`) takes and gives tensors.
@@ -24,8 +27,8 @@ public:
   ~KernelRunner();
 
   /// Tensors of the arguments' shapes: floats in [-2, 2), truth values, and
-  /// integers in [lowest, highest], from the seed.
-  std::vector<gpt::Tensor> randomInputs(uint32_t seed, int64_t lowest = -2, int64_t highest = 8);
+  /// integers in [lowest, highest], from the seed. `bf16`: floats that bf16 can hold.
+  std::vector<gpt::Tensor> randomInputs(uint32_t seed, int64_t lowest = -2, int64_t highest = 8, bool bf16 = false);
 
   llvm::Expected<std::vector<gpt::Tensor>> interpret(llvm::ArrayRef<gpt::Tensor> inputs, const RunOptions &options);
 

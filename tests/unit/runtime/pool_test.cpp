@@ -26,7 +26,7 @@ struct Counted {
     gptc_context context = {};
     context.pool = &pool;
     void *arguments[] = {seen.data()};
-    gptc_launch(&context, countPiece, arguments, int64_t(seen.size()), scratch);
+    gptc_launch(&context, countPiece, arguments, 0, int64_t(seen.size()), scratch);
   }
   bool all(int times) const {
     return std::all_of(seen.begin(), seen.end(), [&](const std::atomic<int> &n) { return n == times; });
@@ -87,7 +87,7 @@ TEST(Pool, ScratchIsAlignedAndOnesOwn) {
   gptc_context context = {};
   context.pool = pool.get();
   for (int64_t bytes : {100, 5000, 10 << 20})
-    gptc_launch(&context, scratchPiece, arguments, 64, bytes);
+    gptc_launch(&context, scratchPiece, arguments, 0, 64, bytes);
   EXPECT_EQ(bad, 0);
 }
 
@@ -100,7 +100,7 @@ void innerPiece(const gptc_context *, void *const *arguments, char *scratch, int
 }
 void outerPiece(const gptc_context *context, void *const *arguments, char *scratch, int64_t) {
   scratch[0] = 42;
-  gptc_launch(context, innerPiece, arguments, 10, 128);
+  gptc_launch(context, innerPiece, arguments, 0, 10, 128);
   if (scratch[0] == 42)
     ++static_cast<Nested *>(arguments[0])->pieces;
 }
@@ -111,9 +111,9 @@ TEST(Pool, NestedLaunchRunsInPlace) {
   void *arguments[] = {&nested};
   gptc_context context = {};
   context.pool = pool.get();
-  gptc_launch(&context, outerPiece, arguments, 8, 64);
+  gptc_launch(&context, outerPiece, arguments, 0, 8, 64);
   EXPECT_EQ(nested.pieces, 8 * 11);
-  gptc_launch(&context, outerPiece, arguments, 1, 64);
+  gptc_launch(&context, outerPiece, arguments, 0, 1, 64);
   EXPECT_EQ(nested.pieces, 9 * 11);
 }
 
@@ -135,7 +135,7 @@ TEST(Pool, LaunchesWithoutAPool) {
   gptc_context context = {};
   std::vector<std::atomic<int>> seen(5);
   void *arguments[] = {seen.data()};
-  gptc_launch(&context, countPiece, arguments, 5, 64);
+  gptc_launch(&context, countPiece, arguments, 0, 5, 64);
   EXPECT_TRUE(std::all_of(seen.begin(), seen.end(), [](auto &n) { return n == 1; }));
 }
 
@@ -159,11 +159,11 @@ TEST(Pool, WorkersTakeTheCallersFloatControl) {
   context.pool = pool.get();
   unsigned before = _mm_getcsr();
   _mm_setcsr(before | _MM_FLUSH_ZERO_ON);
-  gptc_launch(&context, flushPiece, arguments, 12, 0);
+  gptc_launch(&context, flushPiece, arguments, 0, 12, 0);
   _mm_setcsr(before);
   for (float value : values)
     EXPECT_EQ(value, 0.0f);
-  gptc_launch(&context, flushPiece, arguments, 12, 0);
+  gptc_launch(&context, flushPiece, arguments, 0, 12, 0);
   for (float value : values)
     EXPECT_GT(value, 0.0f);
 }

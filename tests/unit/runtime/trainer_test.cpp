@@ -44,7 +44,7 @@ void examplePiece(const gptc_context *context, void *const *arguments, char *, i
 float lossOf(const gptc_context *context, const float *w) {
   auto *difference = reinterpret_cast<float *>(context->arena + 128);
   void *arguments[] = {const_cast<float *>(w), difference};
-  gptc_launch(context, examplePiece, arguments, context->extents[0], 64);
+  gptc_launch(context, examplePiece, arguments, 0, context->extents[0], 64);
   float sum = 0;
   for (int64_t row = 0; row < context->extents[0]; ++row)
     sum += difference[row] * difference[row];
