@@ -92,25 +92,6 @@ void packRows(LoopBuilder &l, const Packing &p, Value depth) {
   });
 }
 
-/// Exchanges rows and columns of a square of vectors: in each step those of squares half as large.
-void transpose(LoopBuilder &l, SmallVectorImpl<Value> &rows) {
-  int64_t lanes = rows.size();
-  for (int64_t half = lanes / 2; half > 0; half /= 2) {
-    SmallVector<int64_t> low(lanes), high(lanes);
-    for (int64_t i = 0; i < lanes; ++i) {
-      low[i] = i & half ? lanes + i - half : i;
-      high[i] = i & half ? lanes + i : i + half;
-    }
-    for (int64_t r = 0; r < lanes; ++r) {
-      if (r & half)
-        continue;
-      Value a = rows[r], b = rows[r + half];
-      rows[r] = vector::ShuffleOp::create(l.b, a, b, low);
-      rows[r + half] = vector::ShuffleOp::create(l.b, a, b, high);
-    }
-  }
-}
-
 /// k is contiguous: squares of whole vectors, then what is left of k one by one.
 void packColumns(LoopBuilder &l, const Packing &p, Value depth, Value columns) {
   int64_t lanes = p.shape.lanes;
@@ -128,7 +109,7 @@ void packColumns(LoopBuilder &l, const Packing &p, Value depth, Value columns) {
           prefetchAhead(l, p, from, lanes * p.strideN);
           rows.push_back(l.loadVector(p.b, from, lanes));
         }
-        transpose(l, rows);
+        rows = transposeSquare(l, rows, p.shape.isDouble ? 2 : 4);
         for (int64_t i = 0; i < lanes; ++i)
           l.store(rows[i], p.panels, l.add(l.add(to, l.mul(l.add(k, i), width)), j * lanes));
       });

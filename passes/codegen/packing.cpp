@@ -171,6 +171,7 @@ SmallVector<Value> transposeQuarters(LoopBuilder &l, ArrayRef<Value> rows, int64
           interleave(l, high01, high23, lanes, 4, 2, false),
           interleave(l, high01, high23, lanes, 4, 2, true)};
 }
+
 /// Quarter registers of x and y in the order `picks`: 0, 1, ... are x's, then come y's.
 Value pickQuarters(LoopBuilder &l, Value x, Value y, int64_t quarter, ArrayRef<int64_t> picks) {
   SmallVector<int64_t> mask;
@@ -180,7 +181,8 @@ Value pickQuarters(LoopBuilder &l, Value x, Value y, int64_t quarter, ArrayRef<i
   return vector::ShuffleOp::create(l.b, x, y, mask);
 }
 
-/// The transpose of a square of `lanes` registers.
+} // namespace
+
 SmallVector<Value> transposeSquare(LoopBuilder &l, ArrayRef<Value> rows, int64_t quarter) {
   int64_t lanes = rows.size(), quarters = lanes / quarter;
   SmallVector<SmallVector<Value>> groups; // groups[g][i]: element i of each quarter of rows g * quarter ...
@@ -207,7 +209,6 @@ SmallVector<Value> transposeSquare(LoopBuilder &l, ArrayRef<Value> rows, int64_t
   }
   return result;
 }
-} // namespace
 
 SmallVector<Value> overDepth(LoopBuilder &l, ArrayRef<DepthRange> ranges, ValueRange inits,
                              function_ref<SmallVector<Value>(const DepthPoint &, ValueRange)> leaf) {

@@ -79,6 +79,9 @@ llvm::SmallVector<mlir::Value>
 unrolled(LoopBuilder &l, const DepthRange &range, int64_t unroll, mlir::ValueRange inits,
          llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, int64_t, mlir::ValueRange)> body);
 
+/// The transpose of a square: `rows` are as many registers as each has elements, of which 16 bytes are `quarter`.
+llvm::SmallVector<mlir::Value> transposeSquare(LoopBuilder &l, llvm::ArrayRef<mlir::Value> rows, int64_t quarter);
+
 /// panel[k][column] = B[base + k..., column] for the `columns` columns of a panel of
 /// `vectors` vectors a row; what is beside them is arbitrary. The panel begins at element `start`.
 void packPanelB(LoopBuilder &l, const ContractionPlan &plan, llvm::ArrayRef<DepthRange> depth, mlir::Value b,
