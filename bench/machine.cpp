@@ -139,7 +139,7 @@ int64_t gptc::bench::multiplyAdd(Pool &pool, bool bf16) {
   if (bf16)
     kernel = multiplyAddBf16;
 #endif
-  pool.launch(nullptr, kernel, nullptr, pieces, 0);
+  pool.launch(nullptr, kernel, nullptr, 0, pieces, 0);
   return pieces * rounds * sums * lanes * (bf16 ? 4 : 2);
 }
 
@@ -159,6 +159,6 @@ int64_t Streams::run(Pool &pool, Kind kind) {
   void *places[4];
   for (int i = 0; i < 4; ++i)
     places[i] = arrays[i].data();
-  pool.launch(nullptr, table[kind].kernel, places, elements / piece, 0);
+  pool.launch(nullptr, table[kind].kernel, places, 0, elements / piece, 0);
   return table[kind].moved * 4 * elements;
 }
