@@ -59,33 +59,17 @@ struct Packing {
   gpt::Length strideK, strideN;
 };
 
-/// Asks for the line of `from` that is so many elements further on.
-void prefetchAhead(LoopBuilder &l, const Packing &p, Value from, const gpt::Length &elements) {
-  memref::PrefetchOp::create(l.b, p.b, ValueRange(l.add(from, elements)), /*isWrite=*/false,
-                             /*localityHint=*/3,
-                             /*isDataCache=*/true);
-}
-
 /// Columns are contiguous and few: row by row, each into all panels, so that no line is left half read.
 void packRows(LoopBuilder &l, const Packing &p, Value depth) {
   constexpr int64_t ahead = 12; // rows
   int64_t lanes = p.shape.lanes;
-  auto type = VectorType::get({lanes}, elementOf(l, p.shape));
-  Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(type));
   l.loop(l.constant(0), depth, 1, [&](Value k) {
     Value from = l.add(p.base, l.mul(k, p.strideK));
     for (int64_t n = 0; n < p.shape.columns; n += lanes) {
       int64_t panel = n / p.shape.width(), valid = std::min(lanes, p.shape.columns - n);
       int64_t width = panel < p.shape.whole() ? p.shape.width() : p.shape.tailVectors() * lanes;
-      Value row;
-      prefetchAhead(l, p, l.add(from, n), ahead * p.strideK);
-      if (valid == lanes) {
-        row = l.loadVector(p.b, l.add(from, n), lanes);
-      } else {
-        Value mask = vector::ConstantMaskOp::create(l.b, VectorType::get({lanes}, l.b.getI1Type()),
-                                                    ArrayRef<int64_t>{valid});
-        row = vector::MaskedLoadOp::create(l.b, type, p.b, ValueRange(l.add(from, n)), mask, zero);
-      }
+      l.prefetch(p.b, l.add(l.add(from, n), ahead * p.strideK));
+      Value row = l.loadVector(p.b, l.add(from, n), lanes, valid);
       int64_t start = panel * p.shape.depth * p.shape.width() + n % p.shape.width();
       l.store(row, p.panels, l.add(l.mul(k, width), start));
     }
@@ -106,7 +90,7 @@ void packColumns(LoopBuilder &l, const Packing &p, Value depth, Value columns) {
         SmallVector<Value> rows;
         for (int64_t i = 0; i < lanes; ++i) {
           Value from = l.add(l.add(first, std::min(i, last) * p.strideN), k);
-          prefetchAhead(l, p, from, lanes * p.strideN);
+          l.prefetch(p.b, l.add(from, lanes * p.strideN));
           rows.push_back(l.loadVector(p.b, from, lanes));
         }
         rows = transposeSquare(l, rows, p.shape.isDouble ? 2 : 4);
@@ -140,21 +124,13 @@ void packElements(LoopBuilder &l, const Packing &p, Value depth, Value columns) 
 /// Columns are contiguous, panel by panel.
 void packPanelRows(LoopBuilder &l, const Packing &p, Value depth, Value columns) {
   int64_t lanes = p.shape.lanes;
-  auto type = VectorType::get({lanes}, elementOf(l, p.shape));
-  Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(type));
   overPanels(l, p.shape, l.constant(0), columns, [&](Value panel, int64_t valid, int64_t vectors) {
     Value from = l.add(p.base, l.mul(panel, p.shape.width()));
     Value to = l.mul(panel, p.shape.depth * p.shape.width());
     l.loop(l.constant(0), depth, 1, [&](Value k) {
       for (int64_t j = 0; j < vectors; ++j) {
-        Value source = l.add(l.add(from, l.mul(k, p.strideK)), j * lanes), row;
-        if (int64_t exists = valid - j * lanes; exists >= lanes) {
-          row = l.loadVector(p.b, source, lanes);
-        } else {
-          Value mask = vector::ConstantMaskOp::create(l.b, VectorType::get({lanes}, l.b.getI1Type()),
-                                                      ArrayRef<int64_t>{exists});
-          row = vector::MaskedLoadOp::create(l.b, type, p.b, ValueRange(source), mask, zero);
-        }
+        Value source = l.add(l.add(from, l.mul(k, p.strideK)), j * lanes);
+        Value row = l.loadVector(p.b, source, lanes, valid - j * lanes);
         l.store(row, p.panels, l.add(l.add(to, l.mul(k, vectors * lanes)), j * lanes));
       }
     });

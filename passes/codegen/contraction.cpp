@@ -137,7 +137,7 @@ private:
   Value a, b; // memrefs, by role
   VectorType vectorType;
   Value rowLo, rowHi, columnLo, columnHi;
-  Value sumsView, panelAView, panelBView, sharedAView, sharedBView;
+  Value sumsView, panelAView, panelBView; // panels: in the workspace where they are shared
   TilePoint point; // outer coordinates are set
 };
 
@@ -157,26 +157,21 @@ void PieceEmitter::emit(Value piece) {
   point.position.assign(plan.dims.size(), {Value(), 0});
 
   if (plan.panelBAt >= 0)
-    panelBView = view(scratch, scratchOffset + plan.panelBAt, plan.kPanel * plan.columns());
+    panelBView = view(scratch, scratchOffset + plan.panelBAt, plan.panelBElements());
   if (plan.panelAAt >= 0)
-    panelAView =
-        view(scratch, scratchOffset + plan.panelAAt, plan.rowBlock / plan.rows * plan.tileElements());
-  sumsView =
-      view(scratch, scratchOffset + plan.sumsAt,
-           plan.kBlocked ? plan.rowBlock * plan.columnBlock : plan.rows * plan.columns(), /*panel=*/false);
+    panelAView = view(scratch, scratchOffset + plan.panelAAt, plan.panelAElements());
+  sumsView = view(scratch, scratchOffset + plan.sumsAt, plan.sumsElements(), /*panel=*/false);
   if (!plan.shared)
     return emitProducts(piece);
 
   // piece = packing pieces of B, then of A, then products
   Value piecesB = l.constant(0), pieces = piecesB;
   if (plan.sharedBAt >= 0) {
-    sharedBView = view(workspace, plan.sharedBAt,
-                       llvm::divideCeil(plan.nSize(), plan.columns()) * plan.kTotal * plan.columns());
+    panelBView = view(workspace, plan.sharedBAt, plan.panelBElements());
     piecesB = l.ceilDiv(extent(plan.dims[plan.n]), plan.columns() * plan.panelsPerPiece);
   }
   if (plan.sharedAAt >= 0) {
-    sharedAView =
-        view(workspace, plan.sharedAAt, llvm::divideCeil(plan.mSize(), plan.rows) * plan.tileElements());
+    panelAView = view(workspace, plan.sharedAAt, plan.panelAElements());
     pieces = l.ceilDiv(extent(plan.dims[*plan.m]), plan.rows * plan.tilesPerPiece);
   }
   pieces = l.add(piecesB, pieces);
@@ -196,14 +191,14 @@ void PieceEmitter::emitPacking(Value piece, Value piecesB) {
     columnHi = l.min(l.add(columnLo, step), extent(plan.dims[plan.n]));
     overColumns([&](const Columns &columns) {
       Value from = l.add(baseB, l.mul(columns.start, plan.dims[plan.n].strideB));
-      packPanelB(l, plan, depth, b, from, columns.valid, columns.vectors, sharedBView,
+      packPanelB(l, plan, depth, b, from, columns.valid, columns.vectors, panelBView,
                  l.mul(columns.start, plan.kTotal));
     });
   };
   auto packA = [&] {
     Value tile = l.mul(l.sub(piece, piecesB), plan.tilesPerPiece), lo = l.mul(tile, plan.rows);
     Value hi = l.min(l.add(lo, plan.rows * plan.tilesPerPiece), extent(plan.dims[*plan.m]));
-    packPanelA(l, plan, depth, a, baseA, lo, hi, sharedAView, l.mul(tile, plan.tileElements()));
+    packPanelA(l, plan, depth, a, baseA, lo, hi, panelAView, l.mul(tile, plan.tileElements()));
   };
   if (plan.sharedBAt < 0)
     return packA();
@@ -370,7 +365,7 @@ void PieceEmitter::emitPanels(ArrayRef<DepthRange> depth, Value baseA, Value bas
     int64_t width = columns.vectors * spec.lanes;
     if (plan.sharedBAt >= 0) {
       Value at = l.add(l.mul(columns.start, plan.kTotal), l.mul(flat, width));
-      sourceB = {sharedBView, at, true, width};
+      sourceB = {panelBView, at, true, width};
     } else if (plan.packsB() || columns.valid % spec.lanes != 0) {
       packPanelB(l, plan, depth, b, sourceB.base, columns.valid, columns.vectors, panelBView, l.constant(0));
       sourceB = {panelBView, l.constant(0), true, width};
@@ -379,13 +374,13 @@ void PieceEmitter::emitPanels(ArrayRef<DepthRange> depth, Value baseA, Value bas
       OperandSource sourceA{a, l.add(baseA, l.mul(rows.start, strideM)), false, 0, strideM};
       if (plan.packsA()) {
         bool byRows = plan.panelA == RowsKind::Rows;
-        Value tile = rows.tile, panel = plan.shared ? sharedAView : panelAView;
+        Value tile = rows.tile;
         if (plan.shared)
           tile = l.add(l.div(rowLo, l.constant(plan.rows)), tile);
         Value at = l.mul(tile, plan.tileElements());
         if (plan.shared)
           at = l.add(at, l.mul(flat, byRows ? 1 : plan.rows));
-        sourceA = {panel, at, true, byRows ? 1 : plan.rows, byRows ? plan.pitchA() : 1};
+        sourceA = {panelAView, at, true, byRows ? 1 : plan.rows, byRows ? plan.pitchA() : 1};
       }
       if (prefetch && !plan.kBlocked)
         prefetchTile(rows, columns);

@@ -100,6 +100,21 @@ Value LoopBuilder::loadVector(Value memref, Value index, int64_t lanes) {
   return vector::LoadOp::create(b, VectorType::get({lanes}, element), memref, ValueRange(index));
 }
 
+Value LoopBuilder::loadVector(Value memref, Value index, int64_t lanes, int64_t valid) {
+  if (valid >= lanes)
+    return loadVector(memref, index, lanes);
+  auto type = VectorType::get({lanes}, cast<MemRefType>(memref.getType()).getElementType());
+  Value mask =
+      vector::ConstantMaskOp::create(b, VectorType::get({lanes}, b.getI1Type()), ArrayRef<int64_t>{valid});
+  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
+  return vector::MaskedLoadOp::create(b, type, memref, ValueRange(index), mask, zero);
+}
+
+void LoopBuilder::prefetch(Value memref, Value index) {
+  memref::PrefetchOp::create(b, memref, ValueRange(index), /*isWrite=*/false, /*localityHint=*/3,
+                             /*isDataCache=*/true);
+}
+
 Value LoopBuilder::loadScalar(Value memref, Value index) {
   return memref::LoadOp::create(b, memref, ValueRange(index));
 }
@@ -314,26 +329,16 @@ void packPanelB(LoopBuilder &l, const ContractionPlan &plan, ArrayRef<DepthRange
   int64_t lanes = plan.spec->lanes, width = vectors * lanes;
   const gpt::Length &strideN = plan.dims[plan.n].strideB, &strideK = depth.back().strideB;
   const gpt::Length &half = depth.back().halfB;
-  Type element = cast<MemRefType>(b.getType()).getElementType();
   PanelElements elements(l, plan);
   constexpr int64_t ahead = 16; // rows
 
   auto copyRow = [&](Value from, Value to, bool single) {
     for (int64_t j = 0; j < vectors; ++j) {
       int64_t valid = std::min(lanes, columns - j * lanes);
-      auto load = [&](Value source) -> Value {
-        if (valid == lanes)
-          return l.loadVector(b, source, lanes);
-        auto type = VectorType::get({lanes}, element);
-        Value mask = vector::ConstantMaskOp::create(l.b, VectorType::get({lanes}, l.b.getI1Type()),
-                                                    ArrayRef<int64_t>{valid});
-        Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(type));
-        return vector::MaskedLoadOp::create(l.b, type, b, ValueRange(source), mask, zero);
-      };
+      auto load = [&](Value source) { return l.loadVector(b, source, lanes, valid); };
       // Rows lie far apart: no stream that the hardware would see.
       if (plan.shared)
-        memref::PrefetchOp::create(l.b, b, ValueRange(l.add(l.add(from, j * lanes), ahead * strideK)),
-                                   /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+        l.prefetch(b, l.add(l.add(from, j * lanes), ahead * strideK));
       l.store(elements.at(l.add(from, j * lanes), half, single, load), panel, l.add(to, j * lanes));
     }
   };

@@ -43,8 +43,12 @@ public:
   void branch(mlir::Value condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise);
 
   mlir::Value loadVector(mlir::Value memref, mlir::Value index, int64_t lanes);
+  /// The first `valid` lanes, then zeros.
+  mlir::Value loadVector(mlir::Value memref, mlir::Value index, int64_t lanes, int64_t valid);
   mlir::Value loadScalar(mlir::Value memref, mlir::Value index);
   void store(mlir::Value vectorOrScalar, mlir::Value memref, mlir::Value index);
+  /// Asks for the line there, to read it soon.
+  void prefetch(mlir::Value memref, mlir::Value index);
 
   mlir::ImplicitLocOpBuilder b;
   Extents &extents;

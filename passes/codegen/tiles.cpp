@@ -90,7 +90,6 @@ constexpr int64_t packingBytes = 128 * 1024;
 /// reads twice comes from near caches), a 64th of it where it is large.
 double pieceFlops(double whole) { return std::max(std::clamp(whole / 16, 5e5, 8e6), std::min(whole / 64, 1e8)); }
 
-
 /// Decides what is packed; returns how many k a panel may have. Where panels are shared, packing costs little and no
 /// depth is cut for what is read in place.
 int64_t choosePacking(ContractionPlan &plan) {
@@ -180,11 +179,9 @@ void chooseTile(ContractionPlan &plan) {
 
 /// Cuts the space into pieces.
 void choosePieces(ContractionPlan &plan) {
-  double outer = 1, depth = 1;
+  double outer = 1, depth = plan.kTotal;
   for (unsigned i : plan.outer)
     outer *= plan.dims[i].size;
-  for (unsigned i : plan.k)
-    depth *= plan.dims[i].size;
   int64_t rows = plan.mSize(), columns = plan.nSize();
   double inner = 2.0 * rows * columns * depth;
   double target = pieceFlops(inner * outer);
@@ -240,23 +237,21 @@ void placeScratch(ContractionPlan &plan) {
       return std::max<int64_t>(1, packingBytes / (elements * plan.elementBytes()));
     };
     if (plan.packsB()) {
-      int64_t elements = plan.kTotal * plan.columns();
-      plan.panelsPerPiece = perPiece(elements);
-      plan.sharedBAt = take(plan.workspaceBytes, llvm::divideCeil(plan.nSize(), plan.columns()) * elements);
+      plan.panelsPerPiece = perPiece(plan.kTotal * plan.columns());
+      plan.sharedBAt = take(plan.workspaceBytes, plan.panelBElements());
     }
     if (plan.packsA()) {
       plan.tilesPerPiece = perPiece(plan.tileElements());
-      plan.sharedAAt =
-          take(plan.workspaceBytes, llvm::divideCeil(plan.mSize(), plan.rows) * plan.tileElements());
+      plan.sharedAAt = take(plan.workspaceBytes, plan.panelAElements());
     }
   }
   // Rows of B that are read in place end in a part of a vector.
   bool tail = !plan.packsB() && plan.tailColumns() % plan.spec->lanes;
   if ((plan.packsB() && !plan.shared) || tail)
-    plan.panelBAt = take(plan.scratchBytes, plan.kPanel * plan.columns());
+    plan.panelBAt = take(plan.scratchBytes, plan.panelBElements());
   if (plan.packsA() && !plan.shared)
-    plan.panelAAt = take(plan.scratchBytes, plan.rowBlock / plan.rows * plan.tileElements());
-  plan.sumsAt = take(plan.scratchBytes, plan.kBlocked ? plan.rowBlock * plan.columnBlock : plan.rows * plan.columns());
+    plan.panelAAt = take(plan.scratchBytes, plan.panelAElements());
+  plan.sumsAt = take(plan.scratchBytes, plan.sumsElements());
 }
 
 /// Packing, depth and pieces, with or without shared panels.

@@ -87,6 +87,16 @@ struct ContractionPlan {
   /// Elements of A's panel that a tile has.
   int64_t tileElements() const { return rows * (panelA == RowsKind::Rows ? pitchA() : panelDepth()); }
   int64_t lineElements() const { return 64 / elementBytes(); }
+  /// Elements of A's panels: of a piece, or of all of A.
+  int64_t panelAElements() const {
+    return (shared ? llvm::divideCeil(mSize(), rows) : rowBlock / rows) * tileElements();
+  }
+  /// And of B's: of the one at work, or of all.
+  int64_t panelBElements() const {
+    return (shared && packsB() ? llvm::divideCeil(nSize(), columns()) * kTotal : kPanel) * columns();
+  }
+  /// Of the sums that rest in scratch: a piece's between panels along k, else a tile's on its way to the epilogue.
+  int64_t sumsElements() const { return kBlocked ? rowBlock * columnBlock : rows * columns(); }
   int64_t mSize() const { return m ? dims[*m].size : 1; }
   int64_t nSize() const { return dims[n].size; }
   int64_t columns() const;   ///< of a full panel
