@@ -54,6 +54,9 @@ static const Stage table[] = {
        return {options.gradientNorms ? "gpt-optimizer{gradient-norms=true}" : "gpt-optimizer", clean, merge};
      },
      Stage::Training},
+    // While each step from logits to their gradients is an op of its own.
+    {"tokens", "logits over a vocabulary in blocks of tokens", Stage::Module,
+     [](const PipelineOptions &) -> Passes { return {"gpt-block-tokens"}; }},
     // Before inlining, which then sees the pieces as producers like any other.
     {"split", "long reductions to few results cut into fixed pieces", Stage::Module,
      [](const PipelineOptions &) -> Passes { return {"gpt-split-reductions"}; }},

@@ -149,12 +149,48 @@ def OptimizerPass : Pass<"gpt-optimizer", "::mlir::ModuleOp"> {
   let options = [Option<"gradientNorms", "gradient-norms", "bool", "false",
                         "also return the norm of each parameter's gradient">];
 }
+def BlockTokensPass : Pass<"gpt-block-tokens", "::mlir::ModuleOp"> {
+  let summary = "logits over a vocabulary, and all that becomes of them, in blocks of tokens";
+  let description = [{
+    Pre-condition: no kernels yet. A product of rows and weights that has more
+    than `bytes` and at least eight columns for each term of its sums is computed, used and
+    forgotten one block of rows after the other, if nothing needs it whole: its
+    ops, and all between it and the last that reads a matrix of its shape, stand in a
+    `gpt.repeat` over blocks. What a row gives (its loss, the cotangent of what it was
+    made from) is collected, sums over rows (the gradient of the weights) are
+    carried; a sum of all rows' losses is made of each row's afterwards.
+    Nothing is computed twice. Blocks are as large as `bytes` allows, but have 64 rows at
+    least. Only static dimensions are cut. Sums over rows are added in another
+    order than before.
+
+    Before, with `bytes=65536`:
+    ```
+    %y = gpt.generic sum [t=128, w=256 | c=4] inputs(%x[t, c] : ..., %w[w, c] : ...) -> (...) {...}
+    %m = gpt.generic max [t=128 | w=256] inputs(%y[t, w] : ...) -> (tensor<128xf32, #t>) {...}
+    %d = gpt.generic sum [w=256, c=4 | t=128] inputs(%y[t, w] : ..., %x[t, c] : ...) -> (...) {...}
+    ```
+    After:
+    ```
+    %xs = gpt.reshape %x : tensor<128x4xf32, #t_c> to tensor<2x64x4xf32, #t_piece_t_in_c>
+    %d, %ms = gpt.repeat 2 carried(%zeros : ...) stacked(%xs : ...) -> (...) stacks (...) {
+    ^bb0(%i: ..., %sum: ..., %x: ...):
+      %y = gpt.generic sum [t_in=64, w=256 | c=4] inputs(%x[t_in, c] : ..., %w[w, c] : ...) -> (...) {...}
+      %m = gpt.generic max [t_in=64 | w=256] inputs(%y[t_in, w] : ...) -> (...) {...}
+      %p = gpt.generic sum [w=256, c=4 | t_in=64] inputs(%y[t_in, w] : ..., %x[t_in, c] : ...) -> (...) {...}
+      %s = gpt.generic [w=256, c=4] inputs(%sum[w, c] : ..., %p[w, c] : ...) -> (...) {addf}
+      gpt.yield %s, %m : ...
+    }
+    %m = gpt.reshape %ms : ...
+    ```
+  }];
+  let options = [Option<"bytes", "bytes", "int64_t", "33554432", "the most that a block of the product takes">];
+}
 def SplitReductionsPass : Pass<"gpt-split-reductions", "::mlir::ModuleOp"> {
   let summary = "cuts long reductions to few results into fixed pieces";
   let description = [{
     Pre-condition: no kernels yet. Ensures: a reduction of more than 16384 terms
-    to fewer than 4096 results (no contraction of 256 results or more) has become
-    two: the first keeps the leading reduced dimensions as parallel ones, the
+    to fewer than 4096 results (no contraction of 256 results or more, no 64 rows of
+    at most 131072 terms) has become two: the first keeps the leading reduced dimensions as parallel ones, the
     second reduces these. The number of partial results is a function of the
     shape: some dozens to 4096 with at least 512 terms each. A static dimension
     k is cut in two, `k_piece * n + k_in`, where no whole dimension fits. Before
@@ -217,7 +253,7 @@ def FormKernelsPass : Pass<"gpt-form-kernels", "::mlir::ModuleOp"> {
     - a row group: generics that share their first `gpt.rows` dimensions (an
       attribute of the kernel) and use each other's values by identity on
       these. Reductions have exactly these parallel dimensions; of every value
-      a row has at most 16384 elements. Operands other than values of the
+      a row has at most 131072 elements. Operands other than values of the
       kernel may be read in any way. (Some are sums of products, too:
       `gpt.rows` decides.);
     - one generic or scatter alone. Maps over one space that use each other have

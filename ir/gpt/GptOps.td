@@ -157,6 +157,7 @@ def ScatterOp : GptOp<"scatter", [Pure, AttrSizedOperandSegments, SingleBlock, I
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
+  let hasCanonicalizer = 1;
   let extraClassDeclaration = [{
     ::mlir::Block *getBlock() { return &getBody().front(); }
     unsigned getNumDims() { return getDims().size(); }

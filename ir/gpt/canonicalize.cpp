@@ -1,6 +1,7 @@
 // Folds and canonicalization. Scalar bodies are folded by arith and math.
 #include "ir/gpt/maps.h"
 
+#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
 
@@ -162,6 +163,71 @@ struct DropCopies : OpRewritePattern<GenericOp> {
   }
 };
 
+/// A scatter that gives each point of the result at most one scalar, as the vjp of
+/// `logits[t, target[t]]` does, asks each point whether it is the one.
+struct ScatterToMap : OpRewritePattern<ScatterOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(ScatterOp op, PatternRewriter &rewriter) const override {
+    DimsAttr dims = op.getDims(), target = dimsOf(op.getResult());
+    unsigned numIndices = op.getIndices().size();
+    // Every dimension of the scatter is one of the result; the result's others are elements of index operands.
+    SmallVector<int64_t> place(dims.size(), -1);
+    SmallVector<std::pair<unsigned, unsigned>> chosen; // dimension of the result, index operand
+    for (auto [i, index] : llvm::enumerate(op.getResultMap().getResults())) {
+      if (auto dim = dyn_cast<AffineDimExpr>(index)) {
+        unsigned d = dim.getPosition();
+        if (place[d] != -1 || dims[d].getSize() != target[i].getSize() ||
+            dims[d].getExtent() != target[i].getExtent())
+          return failure();
+        place[d] = i;
+      } else if (auto symbol = dyn_cast<AffineSymbolExpr>(index)) {
+        chosen.push_back({unsigned(i), symbol.getPosition()});
+      } else {
+        return failure();
+      }
+    }
+    if (chosen.empty() || llvm::is_contained(place, -1))
+      return failure();
+    SmallVector<AffineExpr> moved;
+    for (int64_t d : place)
+      moved.push_back(rewriter.getAffineDimExpr(d));
+    // Index operands that only say where are inputs now; those that inputs go by stay what they are, too.
+    SmallVector<Value> inputs(op.getInputs());
+    SmallVector<AffineMap> maps;
+    for (unsigned i = 0; i < op->getNumOperands(); ++i)
+      maps.push_back(op.getMap(i).replaceDimsAndSymbols(moved, {}, target.size(), op.getMap(i).getNumSymbols()));
+    unsigned numOperands = op->getNumOperands();
+    for (auto [dim, index] : chosen) {
+      inputs.push_back(op.getIndices()[index]);
+      maps.push_back(AffineMap::get(target.size(), numIndices, maps[index].getResults(), op.getContext()));
+    }
+    auto map = GenericOp::create(
+        rewriter, op.getLoc(), target, target.size(), std::nullopt, op.getIndices(), inputs, maps,
+        [&](OpBuilder &b, Location loc, ValueRange arguments) -> SmallVector<Value> {
+          IRMapping mapping;
+          mapping.map(op.getBlock()->getArguments(), arguments.take_front(numOperands));
+          for (Operation &part : op.getBlock()->without_terminator()) {
+            Operation *copy = b.clone(part, mapping);
+            if (auto index = dyn_cast<IndexOp>(copy))
+              index.setDim(place[index.getDim()]);
+            else if (auto extent = dyn_cast<ExtentOp>(copy))
+              extent.setDim(place[extent.getDim()]);
+          }
+          Value value = mapping.lookupOrDefault(op.getBlock()->getTerminator()->getOperand(0)), here;
+          for (auto [i, which] : llvm::enumerate(chosen)) {
+            Value at = IndexOp::create(b, loc, b.getI32Type(), which.first);
+            Value same = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, at, arguments[numOperands + i]);
+            here = here ? arith::AndIOp::create(b, loc, here, same).getResult() : same;
+          }
+          Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(value.getType()));
+          return {arith::SelectOp::create(b, loc, here, value, zero)};
+        });
+    rewriter.replaceOp(op, map);
+    return success();
+  }
+};
+
 /// The dimension `dim` of the body that `op` stands in; null outside of one.
 DimAttr dimOf(Operation *op, int64_t dim) {
   DimsAttr dims;
@@ -183,6 +249,10 @@ Operation *GptDialect::materializeConstant(OpBuilder &builder, Attribute value, 
 
 void GenericOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
   patterns.add<SimplifyOperands, DropUnusedResults, DropCopies>(context);
+}
+
+void ScatterOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<ScatterToMap>(context);
 }
 
 OpFoldResult ConstantOp::fold(FoldAdaptor) {

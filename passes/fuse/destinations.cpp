@@ -33,12 +33,8 @@ void forEachReader(Value value, llvm::function_ref<void(OpOperand &)> fn) {
 }
 
 /// The kernel reads each element of this argument only to compute the same
-/// element of this result, within one op.
+/// element of this result, within one op (of maps behind a contraction, too: they see each element once).
 bool readsElementwise(func::FuncOp kernel, unsigned argument, unsigned result) {
-  // A contraction's tiles come and go in an order of their own.
-  for (auto op : kernel.getOps<GenericOp>())
-    if (op.isContraction() && !kernel->hasAttr("gpt.rows"))
-      return false;
   Value yielded = kernel.front().getTerminator()->getOperand(result);
   auto map = yielded.getDefiningOp<GenericOp>();
   Value input = kernel.getArgument(argument);

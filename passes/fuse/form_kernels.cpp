@@ -21,7 +21,7 @@ namespace gptc {
 
 namespace {
 
-constexpr int64_t longestRow = 16384; // elements of one value in a row; rows live in the first caches
+constexpr int64_t longestRow = 131072; // elements of one value in a row, which should lie in the second cache
 constexpr unsigned mostMembers = 24;  // ops of a row group
 
 /// The kernels of one block: first which ops belong together, then the ops.

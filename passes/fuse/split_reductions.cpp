@@ -20,6 +20,7 @@ constexpr int64_t longReduction = 16384; // terms a result from which a split pa
 constexpr int64_t fewestTerms = 512;    // a partial result sums at least this many
 constexpr int64_t mostPartials = 4096;
 constexpr int64_t enoughPartials = 64;
+constexpr int64_t longestRow = 131072;  // enoughPartials rows of at most so many terms are parallel enough
 constexpr int64_t contractionResults = 256; // contractions of more have parallelism of their own
 
 /// The reduced dimensions that become parallel: `whole` leading ones, then
@@ -37,6 +38,8 @@ Split chooseSplit(GenericOp op) {
   if (results >= fewResults || terms <= longReduction)
     return {};
   if (op.isContraction() && results >= contractionResults)
+    return {};
+  if (results >= enoughPartials && terms <= longestRow && fuse::readsRows(op))
     return {};
 
   Split split;

@@ -154,3 +154,30 @@ func.func @scalars() -> tensor<1x4xi32, #gpt.dims<o=1, b upto 4>> {
   }
   return %z : tensor<1x4xi32, #gpt.dims<o=1, b upto 4>>
 }
+
+// Each row gets one number, at the place that its target names: a question of every place.
+// CHECK-LABEL: func.func @one_place_a_row
+// CHECK-SAME: %[[TARGET:.*]]: tensor<4xi32, #t>, %[[X:.*]]: tensor<4xf32, #t>
+// CHECK: gpt.generic [t=4, c=8] inputs(%[[X]][t] : tensor<4xf32, #t>, %[[TARGET]][t] : tensor<4xi32, #t>) ->
+// CHECK-NEXT: ^bb0(%[[A:.*]]: f32, %[[I:.*]]: i32):
+// CHECK: %[[AT:.*]] = gpt.index 1 : i32
+// CHECK: %[[HERE:.*]] = arith.cmpi eq, %[[AT]], %[[I]]
+// CHECK: arith.select %[[HERE]], %[[A]], %{{.*}} : f32
+func.func @one_place_a_row(%target: tensor<4xi32, #t>, %x: tensor<4xf32, #t>) -> tensor<4x8xf32, #t_c> {
+  %y = gpt.scatter [t=4] indices(%target[t] : tensor<4xi32, #t>) inputs(%x[t] : tensor<4xf32, #t>) at [t, s0] -> tensor<4x8xf32, #t_c> {
+  ^bb0(%i: i32, %a: f32):
+    gpt.yield %a : f32
+  }
+  return %y : tensor<4x8xf32, #t_c>
+}
+
+// Rows that may meet stay a scatter.
+// CHECK-LABEL: func.func @rows_may_meet
+// CHECK: gpt.scatter
+func.func @rows_may_meet(%token: tensor<4xi32, #t>, %x: tensor<4x8xf32, #t_c>) -> tensor<65x8xf32, #v_c> {
+  %y = gpt.scatter [t=4, c=8] indices(%token[t] : tensor<4xi32, #t>) inputs(%x[t, c] : tensor<4x8xf32, #t_c>) at [s0, c] -> tensor<65x8xf32, #v_c> {
+  ^bb0(%i: i32, %a: f32):
+    gpt.yield %a : f32
+  }
+  return %y : tensor<65x8xf32, #v_c>
+}

@@ -12,6 +12,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
 
 #include <gtest/gtest.h>
 
@@ -67,8 +68,11 @@ const char *const learningRate = R"(
     return %rate : tensor<f64, #gpt.dims<>>
   })";
 
-/// Runs the program as it is, then after each pass, with equal results and variables.
-void check(const std::string &text, bool train, std::map<std::string, int64_t> extents = {}) {
+constexpr int64_t smallBlock = 32768; // bytes of a product from which it is computed in blocks
+
+/// Runs the program as it is, then after each pass, with equal results and variables. `loops`: repeats there
+/// are after the first pass.
+void check(const std::string &text, bool train, std::map<std::string, int64_t> extents = {}, int loops = -1) {
   DialectRegistry registry;
   registry.insert<gpt::GptDialect, rt::RtDialect, func::FuncDialect, arith::ArithDialect, math::MathDialect,
                   scf::SCFDialect, memref::MemRefDialect>();
@@ -87,6 +91,7 @@ void check(const std::string &text, bool train, std::map<std::string, int64_t> e
     module->push_back(rate->getBody()->front().clone());
     ASSERT_TRUE(apply(createAutodiffPass()));
     ASSERT_TRUE(apply(createOptimizerPass()));
+    ASSERT_TRUE(apply(createCanonicalizerPass()));
   }
 
   State state = draw(*module, 7);
@@ -106,10 +111,16 @@ void check(const std::string &text, bool train, std::map<std::string, int64_t> e
   };
 
   std::pair<const char *, std::unique_ptr<Pass> (*)()> passes[] = {
+      {"tokens", [] { return createBlockTokensPass(BlockTokensPassOptions{smallBlock}); }},
       {"split", [] { return createSplitReductionsPass(); }},   {"inline", [] { return createInlineMapsPass(); }},
       {"form", [] { return createFormKernelsPass(); }},        {"outline", [] { return createOutlineKernelsPass(); }}};
   for (auto &[name, create] : passes) {
     ASSERT_TRUE(apply(create())) << name;
+    if (loops >= 0) {
+      module->walk([&](gpt::RepeatOp) { --loops; });
+      ASSERT_EQ(loops, 0) << name;
+      loops = -1;
+    }
     gpt::Interpreter interpreter;
     interpreter.variables = state.variables;
     interpreter.extents = extents;
@@ -213,6 +224,36 @@ TEST(FusionEquivalence, Repeat) {
     check(residualNetwork(copies), false);
     check(residualNetwork(copies), true);
   }
+}
+
+// Logits, softmax and the logarithm at the target, with gradients of rows, weights and bias; the mean is
+// weighted by what is known of an example only. 128 rows of 40 numbers are two blocks.
+TEST(FusionEquivalence, BlocksOfTokens) {
+  const std::string w = "tensor<40x3xf64, #gpt.dims<v=40, c=3>>", bias = "tensor<40xf64, #gpt.dims<v=40>>";
+  const std::string x = "tensor<4x32x3xf64, #gpt.dims<b=4, t=32, c=3>>", scalar = "tensor<f64, #gpt.dims<>>";
+  const std::string rows = "b=4, t=32", matrix = rows + ", w=40", target = "tensor<4x32xi32, #gpt.dims<b=4, t=32>>";
+  std::string text =
+      "module {\n gpt.variable parameter @w : " + w + " path [\"w\"]\n gpt.variable parameter @bias : " + bias +
+      " path [\"bias\"]\n func.func @main(%x: " + x + ", %target: " + target +
+      ", %share: tensor<4xf64, #gpt.dims<b=4>>) -> (" + scalar + " {gpt.output = \"loss\"}) {\n%w = gpt.get @w : " + w +
+      "\n%bias = gpt.get @bias : " + bias + "\n" +
+      define("hidden", "sum [b=4, t=32, d=3 | c=3]", {"x[b, t, c] : b=4, t=32, c=3", "w[d + 3, c] : v=40, c=3"},
+             "b=4, t=32, d=3", product) +
+      define("score", "sum [" + matrix + " | c=3]", {"hidden[b, t, c] : b=4, t=32, d=3", "w[w, c] : v=40, c=3"}, matrix,
+             product) +
+      define("logit", "[" + matrix + "]", {"score[b, t, w] : " + matrix, "bias[w] : v=40"}, matrix,
+             "%r = arith.addf %a, %b : f64\n") +
+      define("top", "max [" + rows + " | w=40]", {"logit[b, t, w] : " + matrix}, rows, identity) +
+      define("total", "sum [" + rows + " | w=40]", {"logit[b, t, w] : " + matrix, "top[b, t] : " + rows}, rows,
+             "%d = arith.subf %a, %b : f64\n%r = math.exp %d : f64\n") +
+      "%each = gpt.generic sum [b=4 | t=32] indices(%target[b, t] : " + target + ") inputs(%total[b, t] : tensor<4x32xf64, "
+      "#gpt.dims<b=4, t=32>>, %top[b, t] : tensor<4x32xf64, #gpt.dims<b=4, t=32>>, %logit[b, t, s0] : tensor<4x32x40xf64, "
+      "#gpt.dims<b=4, t=32, w=40>>) -> (tensor<4xf64, #gpt.dims<b=4>>) {\n^bb0(%i: i32, %s: f64, %h: f64, %l: f64):\n"
+      "%log = math.log %s : f64\n%sum = arith.addf %log, %h : f64\n%r = arith.subf %sum, %l : f64\ngpt.yield %r : f64\n}\n" +
+      define("loss", "sum [| b=4]", {"each[b] : b=4", "share[b] : b=4"}, "", product) + "return %loss : " + scalar +
+      "\n}\n}\n";
+  check(text, false, {}, /*loops=*/1);
+  check(text, true, {}, /*loops=*/1);
 }
 
 // What a repeat may yield without computing it, values used at odd places, and
