@@ -313,6 +313,8 @@ def PlacePass : Pass<"gpt-place", "::mlir::ModuleOp"> {
     it. A variable's new value is written in its place if nothing reads the old
     one afterwards and, in the same launch, only the op that computes the
     element does: then an input and a result of one launch are the same memory.
+    So are an input that ends with a launch and a result of its size, if only
+    the op that computes an element reads that element.
 
     Before:
     ```

@@ -58,6 +58,9 @@ public:
     main.walk<WalkOrder::PreOrder>([&](RepeatOp repeat) { repeats.push_back(repeat); });
     for (RepeatOp repeat : repeats)
       planRepeat(repeat);
+    planInPlace(main.front());
+    for (RepeatOp repeat : repeats)
+      planInPlace(*repeat.getBlock());
     return std::move(destinations);
   }
 
@@ -123,7 +126,7 @@ private:
     for (SetOp set : sets) {
       Value result = free(set.getValue(), block);
       if (result && llvm::all_of(gets[set.getVariableAttr()], [&](Value old) { return mayReplace(old, result); }))
-        destinations.results[result] = {Destination::Variable, set.getVariableAttr(), {}, 0};
+        destinations.results[result] = {Destination::Variable, set.getVariableAttr(), {}, 0, {}};
       else
         copied.push_back(set);
     }
@@ -143,7 +146,7 @@ private:
       builder.setInsertionPoint(set);
       Value copy = kernels.copy(builder, set.getLoc(), set.getValue());
       set.getValueMutable().set(copy);
-      destinations.results[copy] = {Destination::Variable, set.getVariableAttr(), {}, 0};
+      destinations.results[copy] = {Destination::Variable, set.getVariableAttr(), {}, 0, {}};
     }
   }
 
@@ -185,12 +188,12 @@ private:
       Value result = free(yield.getValues()[k], body);
       if (result && plan.carried[k] == RepeatPlan::Turns && mayReplace(repeat.getCarriedArguments()[k], result))
         plan.carried[k] = RepeatPlan::InPlace;
-      direct(atEnd, yield.getValuesMutable()[k], result, {Destination::Carried, {}, repeat, k});
+      direct(atEnd, yield.getValuesMutable()[k], result, {Destination::Carried, {}, repeat, k, {}});
     }
     for (unsigned j = 0; j < numStacks; ++j)
       if (plan.stacks[j].carried < 0)
         direct(atEnd, yield.getValuesMutable()[numCarried + j], free(yield.getValues()[numCarried + j], body),
-               {Destination::Stack, {}, repeat, j});
+               {Destination::Stack, {}, repeat, j, {}});
 
     OpBuilder before(repeat);
     for (unsigned k = 0; k < numCarried; ++k) {
@@ -205,7 +208,7 @@ private:
           if (&use != &init && !isa<ReshapeOp>(use.getOwner()) && !here->isBeforeInBlock(repeat))
             result = {};
         });
-      direct(before, init, result, {Destination::Initial, {}, repeat, k});
+      direct(before, init, result, {Destination::Initial, {}, repeat, k, {}});
     }
     // Inputs and constants can be seen as a whole only.
     for (OpOperand &stacked : repeat.getStackedMutable()) {
@@ -215,6 +218,42 @@ private:
         stacked.set(kernels.copy(before, repeat.getLoc(), stacked.get()));
     }
     destinations.repeats[repeat] = std::move(plan);
+  }
+
+  /// A result takes the place of an operand that ends with the launch: one stream of
+  /// memory less, and less memory.
+  void planInPlace(Block &block) {
+    llvm::DenseSet<Value> taken;
+    for (auto launch : block.getOps<LaunchOp>())
+      for (OpResult result : launch->getResults()) {
+        if (destinations.results.count(result))
+          continue;
+        for (Value operand : launch.getInputs()) {
+          Value old = storageOf(operand);
+          if (old.getParentBlock() == &block && ownsMemory(old) && !taken.contains(old) &&
+              bytesOf(old.getType(), limits) == bytesOf(result.getType(), limits) && mayReplace(old, result)) {
+            taken.insert(old);
+            destinations.results[result] = {Destination::Operand, {}, {}, 0, old};
+            break;
+          }
+        }
+      }
+  }
+
+  /// The value has memory that is nothing else's.
+  bool ownsMemory(Value value) {
+    if (value.getDefiningOp<LaunchOp>()) {
+      auto known = destinations.results.find(value);
+      return known == destinations.results.end() || known->second.kind == Destination::Operand;
+    }
+    auto repeat = value.getDefiningOp<RepeatOp>();
+    if (!repeat)
+      return false;
+    const RepeatPlan &plan = destinations.repeats.at(repeat);
+    unsigned number = cast<OpResult>(value).getResultNumber(), numCarried = plan.carried.size();
+    if (number >= numCarried)
+      return plan.stacks[number - numCarried].carried < 0;
+    return plan.carried[number] == RepeatPlan::InPlace || plan.carried[number] == RepeatPlan::Turns;
   }
 
   func::FuncOp main;

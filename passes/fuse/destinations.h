@@ -15,10 +15,12 @@ struct Destination {
     Initial,  ///< what carried value `position` of `repeat` is in the first copy
     Carried,  ///< what it is in the next copy
     Stack,    ///< this copy's slice of stack `position` of `repeat`
+    Operand,  ///< the memory of `operand`, which nothing needs after the launch
   } kind;
   mlir::FlatSymbolRefAttr variable;
   gpt::RepeatOp repeat;
   unsigned position = 0;
+  mlir::Value operand;
 };
 
 /// The memory of what one repeat carries and collects.

@@ -162,6 +162,8 @@ private:
       place.variable = destination.variable;
       return place;
     }
+    case Destination::Operand:
+      return places.values.at(destination.operand);
     case Destination::Initial:
       return carriedPlaces(destination.repeat, destination.position, result.getOwner()).initial;
     case Destination::Carried:

@@ -1,4 +1,4 @@
-// RUN: gptc-opt %s --gpt-place | FileCheck %s
+// RUN: gptc-opt %s --gpt-place --split-input-file | FileCheck %s
 
 #scalar = #gpt.dims<>
 #c = #gpt.dims<c=64>
@@ -93,4 +93,55 @@ func.func private @shift(%n: tensor<i32, #scalar>, %x: tensor<64xf32, #c>, %v: t
     gpt.yield %r : f32
   }
   return %y : tensor<64xf32, #c>
+}
+
+// -----
+
+#t_c = #gpt.dims<t=16, c=64>
+#c_j = #gpt.dims<c=64, j=64>
+
+// What a contraction adds to ends with it: the result takes its place. The second reads
+// it as a factor, too, and the third's is a result of the program.
+// CHECK-LABEL: func.func @main() {
+func.func @main(%x: tensor<16x64xf32, #t_c>, %w: tensor<64x64xf32, #c_j>)
+    -> (tensor<16x64xf32, #t_c>, tensor<16x64xf32, #t_c>) {
+  // CHECK: rt.launch @exp
+  %a = gpt.launch @exp(%x) : (tensor<16x64xf32, #t_c>) -> tensor<16x64xf32, #t_c>
+  // CHECK: %[[AT:.*]] = arith.constant [[PLACE:[0-9]+]] : index
+  // CHECK-NEXT: %[[A:.*]] = rt.arena %[[AT]]
+  // CHECK: %[[AT:.*]] = arith.constant [[PLACE]] : index
+  // CHECK-NEXT: %[[B:.*]] = rt.arena %[[AT]]
+  // CHECK: rt.launch @onto(%{{.*}}, %{{.*}}, %[[A]], %[[B]])
+  %b = gpt.launch @onto(%x, %w, %a) : (tensor<16x64xf32, #t_c>, tensor<64x64xf32, #c_j>, tensor<16x64xf32, #t_c>) -> tensor<16x64xf32, #t_c>
+  // CHECK: %[[AT:.*]] = arith.constant [[PLACE]] : index
+  // CHECK-NEXT: %[[B:.*]] = rt.arena %[[AT]]
+  // CHECK: %[[AT:.*]] = arith.constant [[PLACE]] : index
+  // CHECK-NEXT: %[[SAME:.*]] = rt.arena %[[AT]]
+  // CHECK-NOT: arith.constant [[PLACE]] : index
+  // CHECK: rt.launch @onto(%[[B]], %{{.*}}, %[[SAME]], %[[C:.*]])
+  %c = gpt.launch @onto(%b, %w, %b) : (tensor<16x64xf32, #t_c>, tensor<64x64xf32, #c_j>, tensor<16x64xf32, #t_c>) -> tensor<16x64xf32, #t_c>
+  %d = gpt.launch @onto(%x, %w, %c) : (tensor<16x64xf32, #t_c>, tensor<64x64xf32, #c_j>, tensor<16x64xf32, #t_c>) -> tensor<16x64xf32, #t_c>
+  return %c, %d : tensor<16x64xf32, #t_c>, tensor<16x64xf32, #t_c>
+}
+func.func private @exp(%x: tensor<16x64xf32, #t_c>) -> tensor<16x64xf32, #t_c> attributes {gpt.kernel} {
+  %y = gpt.generic [t=16, c=64] inputs(%x[t, c] : tensor<16x64xf32, #t_c>) -> (tensor<16x64xf32, #t_c>) {
+  ^bb0(%a: f32):
+    %r = math.exp %a : f32
+    gpt.yield %r : f32
+  }
+  return %y : tensor<16x64xf32, #t_c>
+}
+func.func private @onto(%x: tensor<16x64xf32, #t_c>, %w: tensor<64x64xf32, #c_j>, %a: tensor<16x64xf32, #t_c>)
+    -> tensor<16x64xf32, #t_c> attributes {gpt.kernel} {
+  %p = gpt.generic sum [t=16, j=64 | c=64] inputs(%x[t, c] : tensor<16x64xf32, #t_c>, %w[c, j] : tensor<64x64xf32, #c_j>) -> (tensor<16x64xf32, #gpt.dims<t=16, j=64>>) {
+  ^bb0(%f: f32, %g: f32):
+    %r = arith.mulf %f, %g : f32
+    gpt.yield %r : f32
+  }
+  %y = gpt.generic [t=16, c=64] inputs(%p[t, c] : tensor<16x64xf32, #gpt.dims<t=16, j=64>>, %a[t, c] : tensor<16x64xf32, #t_c>) -> (tensor<16x64xf32, #t_c>) {
+  ^bb0(%f: f32, %g: f32):
+    %r = arith.addf %f, %g : f32
+    gpt.yield %r : f32
+  }
+  return %y : tensor<16x64xf32, #t_c>
 }
