@@ -256,6 +256,8 @@ def FormKernelsPass : Pass<"gpt-form-kernels", "::mlir::ModuleOp"> {
       a row has at most 131072 elements. Operands other than values of the
       kernel may be read in any way. (Some are sums of products, too:
       `gpt.rows` decides.);
+    - a scatter, then the generic that adds another tensor to it: the scatter begins
+      with that instead of zeros, in its memory where that is the result's;
     - one generic or scatter alone. Maps over one space that use each other have
       become one generic with several results.
     Results are the values used outside; inputs are in order of first use.

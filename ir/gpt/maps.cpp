@@ -72,4 +72,16 @@ bool neverOutside(AffineMap map, DimsAttr space, DimsAttr target) {
   return true;
 }
 
+bool isSum(GenericOp op) {
+  if (op.isReduction() || !op.getIndices().empty() || op.getInputs().size() != 2 || op->getNumResults() != 1)
+    return false;
+  auto sum = op.getYield().getValues()[0].getDefiningOp<arith::AddFOp>();
+  if (!sum || &op.getBlock()->front() != sum || !isa<BlockArgument>(sum.getLhs()) ||
+      !isa<BlockArgument>(sum.getRhs()) || sum.getLhs() == sum.getRhs())
+    return false;
+  return llvm::all_of(llvm::seq(0u, 2u), [&](unsigned i) {
+    return op.getMap(i).isIdentity() && neverOutside(op.getMap(i), op.getDims(), dimsOf(op.getInputs()[i]));
+  });
+}
+
 } // namespace gptc::gpt

@@ -21,4 +21,7 @@ std::optional<LinearIndex> linearize(mlir::AffineExpr expr, unsigned numDims, un
 bool neverOutside(mlir::AffineExpr index, DimsAttr space, DimAttr target);
 /// The same for every result of an operand's map.
 bool neverOutside(mlir::AffineMap map, DimsAttr space, DimsAttr target);
+
+/// Element by element, the sum of two tensors of one shape.
+bool isSum(GenericOp op);
 } // namespace gptc::gpt

@@ -53,7 +53,8 @@ public:
 mlir::LogicalResult lowerSingle(KernelBuilder &kernel, mlir::Operation *op);
 mlir::LogicalResult lowerRows(KernelBuilder &kernel, unsigned rows);
 mlir::LogicalResult lowerRowBlocks(KernelBuilder &kernel, unsigned rows);
-mlir::LogicalResult lowerScatter(KernelBuilder &kernel, gpt::ScatterOp op);
+/// `sum`: empty, or what adds the scattered to another tensor, which then is what the scatter begins with.
+mlir::LogicalResult lowerScatter(KernelBuilder &kernel, gpt::ScatterOp op, llvm::ArrayRef<mlir::Operation *> sum);
 /// False where the first op is no contraction that `contraction.h` serves.
 bool canLowerContractionKernel(KernelBuilder &kernel);
 mlir::LogicalResult lowerContractionKernel(KernelBuilder &kernel);

@@ -58,11 +58,10 @@ LogicalResult lowerKernel(KernelBuilder &kernel) {
     return lowerRowBlocks(kernel, rows.getInt());
   if (canLowerContractionKernel(kernel))
     return lowerContractionKernel(kernel);
-  if (ops.size() == 1) {
-    if (auto scatter = dyn_cast<gpt::ScatterOp>(ops.front()))
-      return lowerScatter(kernel, scatter);
+  if (auto scatter = dyn_cast<gpt::ScatterOp>(ops.front()))
+    return lowerScatter(kernel, scatter, ArrayRef(ops).drop_front());
+  if (ops.size() == 1)
     return lowerSingle(kernel, ops.front());
-  }
   // Several ops that share their parallel dimensions: rows of one element.
   auto first = dyn_cast<gpt::GenericOp>(ops.front());
   if (!first)

@@ -36,6 +36,9 @@ public:
       if (auto op = dyn_cast<GenericOp>(groups.operation(id));
           op && !taken.test(id) && fuse::isContraction(op))
         addEpilogue(op);
+    for (unsigned id = groups.size(); id-- > 0;)
+      if (auto op = dyn_cast<ScatterOp>(groups.operation(id)))
+        addSum(op);
     formRowGroups();
     // What looks like a contraction but reads by rows, and found no company there.
     for (unsigned id = groups.size(); id-- > 0;)
@@ -65,6 +68,18 @@ private:
       if (uses && straight && groups.merge(group, id))
         taken.set(id);
     }
+  }
+
+  /// The sum of what is scattered and another tensor, which the scatter can begin with instead of zeros.
+  void addSum(ScatterOp scatter) {
+    if (!scatter->hasOneUse())
+      return;
+    auto map = dyn_cast<GenericOp>(*scatter->user_begin());
+    if (!map || map->getBlock() != &block || !isSum(map) || taken.test(groups.idOf(map)) ||
+        !groups.merge(groups.groupOf(scatter), groups.idOf(map)))
+      return;
+    taken.set(groups.idOf(scatter));
+    taken.set(groups.idOf(map));
   }
 
   bool isMember(Value value, unsigned group) {

@@ -302,3 +302,30 @@ func.func @short(%q: tensor<2x8x3x4xf32, #b_t_h_e>, %k: tensor<2x8x3x4xf32, #b_t
   }
   return %y : tensor<2x8x3x4xf32, #b_t_h_e>
 }
+
+// -----
+
+#t = #gpt.dims<t=4>
+#t_c = #gpt.dims<t=4, c=8>
+#v_c = #gpt.dims<v=65, c=8>
+
+// The scatter begins with what it is added to.
+// CHECK-LABEL: func.func @scatter_onto
+// CHECK: gpt.kernel
+// CHECK: gpt.scatter
+// CHECK: gpt.generic [v=65, c=8]
+// CHECK: gpt.yield
+// CHECK-NOT: gpt.kernel
+// CHECK: return
+func.func @scatter_onto(%token: tensor<4xi32, #t>, %d: tensor<4x8xf32, #t_c>, %w: tensor<65x8xf32, #v_c>) -> tensor<65x8xf32, #v_c> {
+  %y = gpt.scatter [t=4, c=8] indices(%token[t] : tensor<4xi32, #t>) inputs(%d[t, c] : tensor<4x8xf32, #t_c>) at [s0, c] -> tensor<65x8xf32, #v_c> {
+  ^bb0(%i: i32, %a: f32):
+    gpt.yield %a : f32
+  }
+  %z = gpt.generic [v=65, c=8] inputs(%w[v, c] : tensor<65x8xf32, #v_c>, %y[v, c] : tensor<65x8xf32, #v_c>) -> (tensor<65x8xf32, #v_c>) {
+  ^bb0(%a: f32, %b: f32):
+    %s = arith.addf %a, %b : f32
+    gpt.yield %s : f32
+  }
+  return %z : tensor<65x8xf32, #v_c>
+}

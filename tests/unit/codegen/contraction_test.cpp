@@ -9,8 +9,8 @@ using namespace gptc::testing;
 namespace {
 
 /// y[b, t, j] = sum over k of x * w, with a bias: b up to 3 of 4. `x` and `w` are index lists, so an operand may lie in
-/// any order; `t`, `k`, `j` are sizes.
-std::string product(const std::string &x, const std::string &w, int t, int k, int j) {
+/// any order, and so is `c`, what is added; `t`, `k`, `j` are sizes.
+std::string product(const std::string &x, const std::string &w, int t, int k, int j, const std::string &c = "j") {
   auto dims = [&](const std::string &names) {
     std::string shape, list;
     for (char name : names) {
@@ -26,7 +26,7 @@ std::string product(const std::string &x, const std::string &w, int t, int k, in
       list += (list.empty() ? "" : ", ") + std::string(1, name);
     return list;
   };
-  std::string xt = dims(x).first, wt = dims(w).first, yt = dims("btj").first, ct = dims("j").first;
+  std::string xt = dims(x).first, wt = dims(w).first, yt = dims("btj").first, ct = dims(c).first;
   return R"(module attributes {gpt.extents = ["b"], gpt.bounds = [4]} {
     func.func private @k(%x: )" + xt + ", %w: " + wt + ", %c: " + ct + ") -> " + yt + R"( attributes {gpt.kernel} {
       %h = gpt.generic sum [)" + dims("btj").second + " | k=" + std::to_string(k) + "] inputs(%x[" + indices(x) + "] : " +
@@ -35,7 +35,7 @@ std::string product(const std::string &x, const std::string &w, int t, int k, in
         %0 = arith.mulf %a, %b : f32
         gpt.yield %0 : f32
       }
-      %y = gpt.generic [)" + dims("btj").second + "] inputs(%h[b, t, j] : " + yt + ", %c[j] : " + ct + ") -> (" + yt +
+      %y = gpt.generic [)" + dims("btj").second + "] inputs(%h[b, t, j] : " + yt + ", %c[" + indices(c) + "] : " + ct + ") -> (" + yt +
          R"() {
       ^bb0(%a: f32, %b: f32):
         %0 = arith.addf %a, %b : f32
@@ -62,6 +62,14 @@ TEST_P(Contraction, AsInterpreted) {
   }
 }
 
+// Each element is read before it is written, and once, however tiles end.
+TEST_P(Contraction, OntoItsAddend) {
+  const Form &form = GetParam();
+  RunOptions options{512, true, {{"b", 3}}};
+  options.inPlace = 2;
+  expectSame(product(form.x, form.w, form.t, form.k, form.j, "btj"), 2e-6 * std::max(form.k, 10), options);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Forms, Contraction,
     ::testing::Values(Form{"AB", "btk", "kj", 19, 41, 50}, Form{"ABt", "btk", "jk", 19, 41, 50},
@@ -69,6 +77,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Form{"OneRow", "bk", "kj", 1, 70, 33},
                       // Rows that meet in the first cache's sets, columns that are transposed.
                       Form{"FarRows", "btk", "jk", 40, 1024, 40},
+                      // Sums that wait between panels.
+                      Form{"LongSums", "btk", "kj", 9, 1300, 40},
                       // Rows of B in more pages than are at hand.
                       Form{"FarColumns", "btk", "kj", 20, 75, 1032},
                       Form{"FarBoth", "kbt", "kj", 300, 75, 130}, Form{"Small", "btk", "jk", 2, 3, 5}),

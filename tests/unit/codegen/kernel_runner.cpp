@@ -280,15 +280,6 @@ llvm::Expected<std::vector<Tensor>> KernelRunner::run(ArrayRef<Tensor> inputs, c
     offsets.push_back(results.add(cast<RankedTensorType>(result)));
   for (Type input : type.getInputs())
     places.push_back(arguments.add(cast<RankedTensorType>(input)));
-  std::vector<const char *> pointers;
-  for (auto [input, place, tensor] : llvm::zip(type.getInputs(), places, inputs)) {
-    auto ranked = cast<RankedTensorType>(input);
-    pointers.push_back(arguments.base() + place);
-    // What lies beyond the extents stays noise: reading it would show.
-    for (size_t i = 0; i < tensor.data.size(); ++i)
-      if (int64_t at = placeOf(i, ranked, options.extents, limits); at >= 0)
-        store(arguments.base() + place + at * sizeOf(ranked.getElementType()), ranked.getElementType(), tensor.data[i]);
-  }
   std::vector<int64_t> extents;
   auto names = (*state->module)->getAttrOfType<ArrayAttr>("gpt.extents");
   auto bounds = (*state->module)->getAttrOfType<ArrayAttr>("gpt.bounds");
@@ -313,6 +304,16 @@ llvm::Expected<std::vector<Tensor>> KernelRunner::run(ArrayRef<Tensor> inputs, c
     return entry.takeError();
   // Behind the results and the noise: what pieces share.
   results.extend((*module)->getAttrOfType<IntegerAttr>("rt.arena_bytes").getInt());
+  std::vector<const char *> pointers;
+  for (auto [number, input, place, tensor] : llvm::enumerate(type.getInputs(), places, inputs)) {
+    auto ranked = cast<RankedTensorType>(input);
+    char *begin = int(number) == options.inPlace ? results.base() + offsets.front() : arguments.base() + place;
+    pointers.push_back(begin);
+    // What lies beyond the extents stays noise: reading it would show.
+    for (size_t i = 0; i < tensor.data.size(); ++i)
+      if (int64_t at = placeOf(i, ranked, options.extents, limits); at >= 0)
+        store(begin + at * sizeOf(ranked.getElementType()), ranked.getElementType(), tensor.data[i]);
+  }
   gptc_context context = {results.base(), nullptr, pointers.data(), extents.data(), nullptr};
   entry->toPtr<gptc_program>()(&context);
   lastPieces = piecesRun;

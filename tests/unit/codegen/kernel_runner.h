@@ -17,6 +17,7 @@ struct RunOptions {
   /// Contractions multiply in bf16. Floats of the inputs are such numbers then, so that products are exact. At 512
   /// bits by VDPBF16PS, where this CPU has it.
   bool bf16 = false;
+  int inPlace = -1; ///< the first result lies in the memory of this input
 };
 
 /// A module whose kernel `@k` (a func.func with `gpt.kernel`) takes and gives tensors.

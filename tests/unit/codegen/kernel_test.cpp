@@ -118,6 +118,33 @@ TEST(Kernel, ScatterColumns) {
     })", 1e-5);
 }
 
+// What is added to is copied first, if it is not there already.
+TEST(Kernel, ScatterOntoATensor) {
+  for (int inPlace : {-1, 2}) {
+    RunOptions options;
+    options.inPlace = inPlace;
+    expectSame(R"(
+      #t = #gpt.dims<b=3, t=40>
+      #t_c = #gpt.dims<b=3, t=40, c=150>
+      #v_c = #gpt.dims<v=7, c=150>
+      func.func private @k(%token: tensor<3x40xi32, #t>, %d: tensor<3x40x150xf32, #t_c>, %x: tensor<7x150xf32, #v_c>)
+          -> tensor<7x150xf32, #v_c> attributes {gpt.kernel} {
+        %y = gpt.scatter [b=3, t=40, c=150] indices(%token[b, t] : tensor<3x40xi32, #t>)
+            inputs(%d[b, t, c] : tensor<3x40x150xf32, #t_c>) at [s0, c] -> tensor<7x150xf32, #v_c> {
+        ^bb0(%i: i32, %a: f32):
+          gpt.yield %a : f32
+        }
+        %z = gpt.generic [v=7, c=150] inputs(%x[v, c] : tensor<7x150xf32, #v_c>, %y[v, c] : tensor<7x150xf32, #v_c>)
+            -> (tensor<7x150xf32, #v_c>) {
+        ^bb0(%a: f32, %b: f32):
+          %s = arith.addf %a, %b : f32
+          gpt.yield %s : f32
+        }
+        return %z : tensor<7x150xf32, #v_c>
+      })", 1e-5, options);
+  }
+}
+
 TEST(Kernel, ScatterSerial) {
   expectSame(R"(
     #t = #gpt.dims<t=60>
