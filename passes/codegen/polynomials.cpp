@@ -3,6 +3,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 
@@ -59,8 +60,12 @@ Value Polynomials::equal(Value x, Value y) {
 
 Value Polynomials::clamp(Value x, double low, double high) {
   // As comparisons: one instruction each, and NaN passes.
-  Value bottom = constant(low), top = constant(high);
-  x = select(arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, bottom, x), bottom, x);
+  Value bottom = constant(low);
+  return atMost(select(arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, bottom, x), bottom, x), high);
+}
+
+Value Polynomials::atMost(Value x, double high) {
+  Value top = constant(high);
   return select(arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, top, x), top, x);
 }
 
@@ -72,9 +77,9 @@ Value Polynomials::asFloat(Value x) { return arith::BitcastOp::create(b, type, x
 /// A float plus this has its nearest whole number in the low bits: 1.5 * 2^23.
 static constexpr double magicNumber = 12582912.0;
 
-bool Polynomials::isSixteen(Type type) {
+int64_t Polynomials::lanesOf(Type type) {
   auto vec = dyn_cast<VectorType>(type);
-  return vec && vec.getShape() == ArrayRef<int64_t>{16};
+  return vec ? vec.getNumElements() : 1;
 }
 
 Value Polynomials::exponentOf(Value shifted) {
@@ -119,6 +124,8 @@ Value Polynomials::expm1Near(Value r) {
 }
 
 Value Polynomials::exp(Value x) {
+  if (useTables)
+    return expByTable(x);
   // Beyond these bounds the result is 0 and infinity all the same.
   auto [n, r] = reduceByLn2(clamp(x, -105, 89));
   return scale(add(expm1Near(r), constant(1)), exponentOf(n));
@@ -154,6 +161,8 @@ Value Polynomials::tanh(Value x) {
 }
 
 Value Polynomials::erf(Value x) {
+  if (useTables)
+    return erfByTable(x);
   Value t = absolute(x), s = mul(x, x);
   // |x| > 0.927: 1 - exp(a polynomial in |x|).
   Value far = clamp(t, 0, 4);
@@ -171,6 +180,86 @@ Value Polynomials::erf(Value x) {
                           1.28379166e-1});
   near = fma(near, x, x);
   return select(arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, t, constant(0.927734375)), r, near);
+}
+
+//===-- By table ---------------------------------------------------------------===//
+
+Value Polynomials::lookUp(Value index, ArrayRef<float> table) {
+  auto floats = VectorType::get(tableSize, b.getF32Type());
+  Value entries = arith::ConstantOp::create(b, DenseElementsAttr::get(floats, table));
+  int64_t lanes = lanesOf(type);
+  if (!isa<VectorType>(type)) {
+    index = vector::BroadcastOp::create(b, VectorType::get(tableSize, b.getI32Type()), index);
+  } else if (lanes < tableSize) {
+    SmallVector<int64_t> order;
+    for (int64_t i = 0; i < tableSize; ++i)
+      order.push_back(i % lanes);
+    index = vector::ShuffleOp::create(b, index, index, order);
+  }
+  Value found = LLVM::CallIntrinsicOp::create(b, floats, b.getStringAttr("llvm.x86.avx512.permvar.sf.512"),
+                                              ValueRange{entries, index})
+                    .getResults();
+  if (!isa<VectorType>(type))
+    return vector::ExtractOp::create(b, found, ArrayRef<int64_t>{0});
+  if (lanes < tableSize)
+    return vector::ExtractStridedSliceOp::create(b, found, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{lanes},
+                                                 ArrayRef<int64_t>{1});
+  return found;
+}
+
+Value Polynomials::expByTable(Value x) {
+  // x = k ln 2 / 16 + r, and the result is 2^(k / 16) (1 + r + r^2 p(r)), with k modulo 16 from the table.
+  static const float powers[] = {
+      1.0f, 1.04427373f, 1.09050775f, 1.13878858f, 1.18920708f, 1.24185777f, 1.29683959f, 1.35425556f, 1.41421354f,
+      1.47682619f, 1.54221082f, 1.61049032f, 1.68179286f, 1.75625217f, 1.8340081f, 1.91520655f};
+  // A float plus this is rounded to a sixteenth and has k in the low bits: 1.5 * 2^19.
+  Value magic = constant(786432.0);
+  x = clamp(x, -105, 89);
+  Value shifted = fma(x, constant(1.44269504088896341), magic);
+  Value n = sub(shifted, magic);
+  Value r = fma(n, constant(-0.693359375), x);
+  r = fma(n, constant(2.12194440054690583e-4), r);
+  Value p = fma(horner(r, {0.166670584471, 0.500009794555}), mul(r, r), r);
+  Value power = lookUp(asInteger(shifted), powers);
+  Value value = fma(power, p, power);
+  if (useScalef) // it rounds exponents down
+    return scale(value, n);
+  Value k = arith::SubIOp::create(b, asInteger(shifted), integer(0x49400000));
+  return scale(value, arith::ShRSIOp::create(b, k, integer(4)));
+}
+
+Value Polynomials::erfByTable(Value x) {
+  // Intervals of |x|, 33/128 wide, the first around 0. Each has a middle at which erf is almost a float, and a
+  // polynomial of the distance to it, minimax relative to erf.
+  static const float middles[] = {
+      0.0f, 0.257744312f, 0.515514851f, 0.773578167f, 1.03113222f, 1.28912544f, 1.54678249f, 1.80457067f,
+      2.06256104f, 2.32053852f, 2.5780983f, 2.83594036f, 3.09414768f, 3.35111427f, 3.59933686f, 3.8325069f};
+  static const float coefficients[][tableSize] = {
+      {0.110979199f, 0.0790709704f, 0.00359391468f, -0.0560241751f, -0.0676047504f, -0.0420745313f, -0.00985394232f,
+       0.0090091601f, 0.0129228532f, 0.00937540084f, 0.00490177749f, 0.00201609032f, 0.000676908705f,
+       0.000189217259f, 4.45679107e-05f, 8.92393837e-06f},
+      {0.000282233086f, 0.129094362f, 0.182329565f, 0.143644825f, 0.0586756803f, -0.0143853473f, -0.0470519662f,
+       -0.045772329f, -0.030369807f, -0.0156194186f, -0.00653704768f, -0.00227349065f, -0.000665239f,
+       -0.00016658043f, -3.76591634e-05f, -8.04712909e-06f},
+      {-0.37614122f, -0.305213422f, -0.135103852f, 0.0406881459f, 0.146313816f, 0.165875822f, 0.13012141f,
+       0.0798835978f, 0.0401168801f, 0.0168495048f, 0.00600353302f, 0.00182391168f, 0.00047448909f, 0.000107088024f,
+       2.2178463e-05f, 4.48518176e-06f},
+      {2.59905136e-07f, -0.272135586f, -0.445937902f, -0.479805052f, -0.401803672f, -0.276073366f, -0.159523547f,
+       -0.0784447938f, -0.0330600329f, -0.0120060081f, -0.00377696613f, -0.00102860515f, -0.000242694237f,
+       -5.01603718e-05f, -9.59554109e-06f, -1.80691893e-06f},
+      {1.12837923f, 1.05585432f, 0.865045428f, 0.620244861f, 0.389671415f, 0.214153513f, 0.103131138f,
+       0.0434696116f, 0.0160286762f, 0.0051739607f, 0.00146513444f, 0.000362758059f, 7.84566364e-05f,
+       1.49742154e-05f, 2.66721872e-06f, 4.7144303e-07f},
+      {0.0f, 0.284519434f, 0.534027755f, 0.726047099f, 0.855225921f, 0.931711555f, 0.971292555f, 0.989290833f,
+       0.996464729f, 0.998968303f, 0.999733627f, 0.999939442f, 0.9999879f, 0.999997854f, 0.999999642f, 0.99999994f},
+  };
+  Value t = atMost(absolute(x), 3.98); // from there on the result is 1
+  Value interval = asInteger(fma(t, constant(128.0 / 33), constant(magicNumber)));
+  Value d = sub(t, lookUp(interval, middles));
+  Value sum = lookUp(interval, coefficients[0]);
+  for (const auto &coefficient : ArrayRef(coefficients).drop_front())
+    sum = fma(sum, d, lookUp(interval, coefficient));
+  return copySign(sum, x);
 }
 
 //===-- Logarithms -------------------------------------------------------------===//

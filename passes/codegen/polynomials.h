@@ -11,9 +11,10 @@ namespace gptc {
 class Polynomials {
 public:
   /// `type`: f32 or a vector of it. Without `fma` multiplies and adds are two ops; with `avx512`
-  /// vectors of 16 are scaled by one instruction. Bits do not depend on `avx512`.
+  /// exp and erf look their coefficients up, and vectors of 16 are scaled by one instruction.
   Polynomials(mlir::ImplicitLocOpBuilder &b, mlir::Type type, bool fma, bool avx512)
-      : b(b), type(type), useFma(fma), useScalef(avx512 && isSixteen(type)) {}
+      : b(b), type(type), useFma(fma), useTables(avx512 && lanesOf(type) <= tableSize),
+        useScalef(avx512 && lanesOf(type) == tableSize) {}
 
   using Value = mlir::Value;
   Value exp(Value x);
@@ -46,11 +47,19 @@ private:
   Value equal(Value a, Value b);
   /// The bounds; NaN stays NaN.
   Value clamp(Value x, double low, double high);
+  Value atMost(Value x, double high);
   Value absolute(Value x);
   Value copySign(Value magnitude, Value sign);
   Value asInteger(Value x);
   Value asFloat(Value x);
-  static bool isSixteen(mlir::Type type);
+  /// Entries of a table: the lanes of a register, so that one instruction permutes them.
+  static constexpr int64_t tableSize = 16;
+  /// 1 for a scalar.
+  static int64_t lanesOf(mlir::Type type);
+  /// table[index % 16].
+  Value lookUp(Value index, llvm::ArrayRef<float> table);
+  Value expByTable(Value x);
+  Value erfByTable(Value x);
   /// A whole number, as i32 or as f32, whichever scale() takes on this machine.
   Value exponentOf(Value shifted);
   /// value * 2^exponent, rounded once, denormal results too.
@@ -63,7 +72,7 @@ private:
 
   mlir::ImplicitLocOpBuilder &b;
   mlir::Type type;
-  bool useFma, useScalef;
+  bool useFma, useTables, useScalef;
 };
 
 } // namespace gptc

@@ -1,5 +1,6 @@
 // RUN: gptc-opt %s --pass-pipeline='builtin.module(func.func(gpt-expand-math))' | FileCheck %s
 // RUN: gptc-opt %s --pass-pipeline='builtin.module(func.func(gpt-expand-math{fma=false}))' | FileCheck %s --check-prefix=NOFMA
+// RUN: gptc-opt %s --pass-pipeline='builtin.module(func.func(gpt-expand-math{avx512=true}))' | FileCheck %s --check-prefix=TABLE
 
 // f32: polynomials, on vectors and scalars alike, so that a remainder has the bits of a whole vector.
 // CHECK-LABEL: func.func @exp
@@ -9,6 +10,11 @@
 // NOFMA-LABEL: func.func @exp
 // NOFMA-NOT: math.fma
 // NOFMA: return
+// With AVX-512 coefficients come from tables, the same for vectors of any width.
+// TABLE-LABEL: func.func @exp(
+// TABLE: %[[WIDE:.*]] = vector.shuffle {{.*}} : vector<8xi32>, vector<8xi32>
+// TABLE: %[[FOUND:.*]] = llvm.call_intrinsic "llvm.x86.avx512.permvar.sf.512"(%{{.*}}, %[[WIDE]])
+// TABLE: vector.extract_strided_slice %[[FOUND]] {offsets = [0], sizes = [8], strides = [1]}
 func.func @exp(%x: vector<8xf32>) -> vector<8xf32> {
   %y = math.exp %x : vector<8xf32>
   return %y : vector<8xf32>
@@ -17,6 +23,10 @@ func.func @exp(%x: vector<8xf32>) -> vector<8xf32> {
 // CHECK-NOT: math.exp
 // CHECK: math.fma {{.*}} : f32
 // CHECK: return
+// TABLE-LABEL: func.func @exp_scalar(
+// TABLE: %[[WIDE:.*]] = vector.broadcast {{.*}} : i32 to vector<16xi32>
+// TABLE: %[[FOUND:.*]] = llvm.call_intrinsic "llvm.x86.avx512.permvar.sf.512"(%{{.*}}, %[[WIDE]])
+// TABLE: vector.extract %[[FOUND]][0]
 func.func @exp_scalar(%x: f32) -> f32 {
   %y = math.exp %x : f32
   return %y : f32
@@ -24,6 +34,11 @@ func.func @exp_scalar(%x: f32) -> f32 {
 // CHECK-LABEL: func.func @others
 // CHECK-NOT: math.{{log|tanh|erf|sin|cos|rsqrt}}
 // CHECK: return
+// TABLE-LABEL: func.func @others(
+// erf: the middle of an interval and six coefficients.
+// TABLE-COUNT-7: "llvm.x86.avx512.permvar.sf.512"
+// TABLE-NOT: permvar
+// TABLE-LABEL: func.func @exp64
 func.func @others(%x: vector<16xf32>) -> vector<16xf32> {
   %a = math.log %x : vector<16xf32>
   %b = math.tanh %a : vector<16xf32>

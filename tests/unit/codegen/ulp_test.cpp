@@ -59,11 +59,11 @@ double errorOf(float actual, double expected, double scale) {
   return std::abs(double(actual) - expected) / ulp(expected, scale);
 }
 
-/// y = f(x) and dy/dx for a block of numbers, as generated code.
+/// y = f(x) and dy/dx for some numbers, as generated code.
 class Kernel {
 public:
-  Kernel(const char *body, int64_t vectorBits) {
-    std::string size = std::to_string(block);
+  Kernel(const char *body, int64_t vectorBits, size_t count = block) : count(count) {
+    std::string size = std::to_string(count);
     std::string vec = "tensor<" + size + "xf32, #gpt.dims<i=" + size + ">>", one = "tensor<f32, #gpt.dims<>>";
     std::string text =
         "gpt.variable parameter @x : " + vec +
@@ -93,12 +93,13 @@ public:
   };
   Result run(const std::vector<double> &x) {
     RunState state;
-    state.variables["x"] = Tensor::of({int64_t(block)}, x);
+    state.variables["x"] = Tensor::of({int64_t(count)}, x);
     std::vector<Tensor> results = compiled->run(state);
     return {results[1].data, results[2].data};
   }
 
 private:
+  size_t count;
   std::unique_ptr<CompiledModule> compiled;
 };
 
@@ -236,17 +237,30 @@ TEST_P(Ulp, LimitsAreThoseOfTheFunction) {
   }
 }
 
-/// A value has the same bits however wide the vectors are.
+/// A value has the same bits however wide the vectors are: few numbers are in narrow ones, one is alone.
 TEST_P(Ulp, BitsDoNotDependOnTheVector) {
   const Function &f = GetParam();
-  std::vector<double> xs(block);
-  for (size_t i = 0; i < block; ++i)
-    xs[i] = float(f.low + (f.high - f.low) * double(i) / double(block));
-  Kernel narrow(f.body, 128), wide(f.body, 0);
-  ASSERT_TRUE(narrow.ok() && wide.ok());
-  Kernel::Result a = narrow.run(xs), b = wide.run(xs);
-  EXPECT_EQ(a.value, b.value);
-  EXPECT_EQ(a.derivative, b.derivative);
+  for (int64_t bits : {128, 256, 0}) {
+    const size_t all = 512;
+    Kernel wide(f.body, bits, all);
+    ASSERT_TRUE(wide.ok());
+    std::vector<double> xs(all);
+    for (size_t i = 0; i < all; ++i)
+      xs[i] = float(f.low + (f.high - f.low) * double(i) / double(all));
+    Kernel::Result expected = wide.run(xs);
+    for (size_t count : {1, 2, 4, 8}) {
+      Kernel narrow(f.body, bits, count);
+      ASSERT_TRUE(narrow.ok());
+      Kernel::Result found;
+      for (size_t i = 0; i < all; i += count) {
+        Kernel::Result some = narrow.run({xs.begin() + i, xs.begin() + i + count});
+        found.value.insert(found.value.end(), some.value.begin(), some.value.end());
+        found.derivative.insert(found.derivative.end(), some.derivative.begin(), some.derivative.end());
+      }
+      EXPECT_EQ(found.value, expected.value) << count << " numbers, " << bits << " bits";
+      EXPECT_EQ(found.derivative, expected.derivative) << count << " numbers, " << bits << " bits";
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Functions, Ulp, testing::ValuesIn(functions),
