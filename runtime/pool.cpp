@@ -137,7 +137,7 @@ template <typename Condition> bool Pool::spinUntil(Condition condition) {
 }
 
 void Pool::work(Slot &slot) {
-  auto haveWork = [&] { return uint32_t(open.load(std::memory_order_acquire)) != 0; };
+  auto haveWork = [&] { return Open(open.load(std::memory_order_acquire)).left() != 0; };
   for (;;) {
     uint32_t seen = signal.load();
     if (stopping.load())
@@ -159,15 +159,17 @@ bool Pool::runPieces(Slot &slot) {
   bool any = false;
   uint64_t word = open.load(std::memory_order_acquire);
   for (;;) {
-    uint32_t left = uint32_t(word);
-    if (left == 0)
+    Open now(word);
+    if (now.left() == 0)
       return any;
-    if (!open.compare_exchange_weak(word, word - 1, std::memory_order_acq_rel, std::memory_order_acquire))
+    bool atFront = slot.index % 2 == 0;
+    Open next = atFront ? Open(now.epoch, now.front + 1, now.back) : Open(now.epoch, now.front, now.back - 1);
+    if (!open.compare_exchange_weak(word, next.word(), std::memory_order_acq_rel, std::memory_order_acquire))
       continue;
     // A piece is ours, so the job stays as it is until we report it done.
     uint32_t pieces = job.pieces;
     setFloatControl(job.floatControl);
-    job.kernel(job.context, job.arguments, slot.scratch.data(), job.first + (pieces - left));
+    job.kernel(job.context, job.arguments, slot.scratch.data(), job.first + (atFront ? now.front : next.back));
     any = true;
     if (done.fetch_add(1) + 1 == pieces && callerSleeps.load())
       futexWake(done, 1);
@@ -210,7 +212,7 @@ void Pool::watchContention() {
 void Pool::runShared(uint32_t pieces) {
   job.pieces = pieces;
   done.store(0, std::memory_order_relaxed);
-  open.store(uint64_t(++epoch) << 32 | pieces, std::memory_order_seq_cst);
+  open.store(Open(++epoch, 0, pieces).word(), std::memory_order_seq_cst);
   wakeWorkers(pieces);
   runPieces(slots[0]);
   waitForPieces(pieces);
@@ -252,7 +254,7 @@ void Pool::launch(const gptc_context *context, gptc_kernel kernel, void *const *
     job.kernel = kernel;
     job.arguments = arguments;
     job.floatControl = floatControl();
-    const int64_t most = UINT32_MAX;
+    const int64_t most = Open::most;
     for (job.first = first; job.first < end; job.first += most)
       runShared(uint32_t(std::min(most, end - job.first)));
     watchContention();

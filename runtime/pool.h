@@ -12,9 +12,10 @@
 
 namespace gptc::runtime {
 
-/// N threads, the caller among them, started once. Pieces are taken one by one
-/// from a shared counter, and a launch waits only for pieces, never for
-/// threads: one that the system gives no core simply takes none.
+/// N threads, the caller among them, started once. Pieces are taken one by one,
+/// and a launch waits only for pieces, never for threads: one that the system
+/// gives no core simply takes none. Every other thread takes from the end, so
+/// that of two threads each finds in its cache what it wrote in the last kernel.
 class Pool {
 public:
   static constexpr unsigned mostThreads = 1024;
@@ -49,7 +50,7 @@ private:
     const gptc_context *context = nullptr;
     gptc_kernel kernel = nullptr;
     void *const *arguments = nullptr;
-    int64_t first = 0; // the piece that the counter calls 0
+    int64_t first = 0; // the piece that `open` calls 0
     uint32_t pieces = 0;
     uint32_t floatControl = 0;
   };
@@ -75,8 +76,17 @@ private:
   uint64_t launches = 0;
   int64_t lastSwitches = 0, lastCheck = 0;
 
-  // Epoch in the upper half, pieces not yet taken in the lower. The epoch
-  // keeps a thread that lost its core from taking a piece of another launch.
+  /// Pieces not yet taken are front .. back-1. The epoch keeps a thread that lost its core from
+  /// taking a piece of another launch.
+  struct Open {
+    static constexpr int bits = 20;
+    static constexpr uint64_t most = (uint64_t(1) << bits) - 1;
+    uint64_t epoch, front, back;
+    Open(uint64_t epoch, uint64_t front, uint64_t back) : epoch(epoch), front(front), back(back) {}
+    explicit Open(uint64_t word) : epoch(word >> 2 * bits), front(word & most), back(word >> bits & most) {}
+    uint64_t word() const { return epoch << 2 * bits | back << bits | front; }
+    uint64_t left() const { return back - front; }
+  };
   alignas(64) std::atomic<uint64_t> open{0};
   alignas(64) std::atomic<uint32_t> done{0};
   std::atomic<bool> callerSleeps{false};
