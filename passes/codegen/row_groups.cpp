@@ -22,6 +22,17 @@ bool canShare(gpt::GenericOp op, const OpGroup &group, unsigned rows) {
   return canShare(other, rows) && sameDims(op.getDims().getDims(), other.getDims().getDims());
 }
 
+bool isReturned(Operation *op) {
+  return llvm::any_of(op->getUsers(), [](Operation *user) { return user->hasTrait<OpTrait::IsTerminator>(); });
+}
+
+bool readsByElement(gpt::GenericOp op, Value value) {
+  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+    if (operand == value && !op.getMap(i).isIdentity())
+      return false;
+  return true;
+}
+
 } // namespace
 
 SmallVector<OpGroup> formGroups(ArrayRef<Operation *> ops, unsigned rows) {
@@ -40,6 +51,15 @@ SmallVector<OpGroup> formGroups(ArrayRef<Operation *> ops, unsigned rows) {
                     canShare(generic, groups[known->second], rows);
       earliest = std::max(earliest, known->second + (passes ? 0 : 1));
     }
+    if (shares && isReturned(op))
+      for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+        for (Operation *reader : operand.getUsers()) {
+          auto known = groupOf.find(reader);
+          if (!isa<BlockArgument>(operand) || known == groupOf.end())
+            continue;
+          bool passes = readsByElement(cast<gpt::GenericOp>(reader), operand) && canShare(generic, groups[known->second], rows);
+          earliest = std::max(earliest, known->second + (passes ? 0 : 1));
+        }
     unsigned place = groups.size();
     for (unsigned g = earliest; shares && g < groups.size() && place == groups.size(); ++g)
       if (canShare(generic, groups[g], rows))

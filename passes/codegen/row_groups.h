@@ -10,7 +10,8 @@ using OpGroup = llvm::SmallVector<mlir::Operation *, 4>;
 
 /// Puts ops with the same dimensions beyond the first `rows` into one loop where
 /// values between them pass element by element. Groups are in an order that
-/// respects what ops need of each other.
+/// respects what ops need of each other. A result may lie where an argument lies that it is
+/// computed from element by element: what stands before it and reads that argument comes before it.
 llvm::SmallVector<OpGroup> formGroups(llvm::ArrayRef<mlir::Operation *> ops, unsigned rows);
 
 /// Whether a value of the kernel is needed outside of the loop that computes it.

@@ -33,17 +33,23 @@ void forEachReader(Value value, llvm::function_ref<void(OpOperand &)> fn) {
 }
 
 /// The kernel reads each element of this argument only to compute the same
-/// element of this result, within one op (of maps behind a contraction, too: they see each element once).
+/// element of this result, within one op (of maps behind a contraction, too: they see each element once);
+/// in a kernel of rows, ops before that may read the same row.
 bool readsElementwise(func::FuncOp kernel, unsigned argument, unsigned result) {
   Value yielded = kernel.front().getTerminator()->getOperand(result);
   auto map = yielded.getDefiningOp<GenericOp>();
   Value input = kernel.getArgument(argument);
   if (!map || map.isReduction() || input.getType() != yielded.getType())
     return false;
+  auto rows = kernel->getAttrOfType<IntegerAttr>("gpt.rows");
   return llvm::all_of(input.getUses(), [&](OpOperand &use) {
     unsigned i = use.getOperandNumber();
-    return use.getOwner() == map && i >= map.getIndices().size() &&
-           isIdentity(map.getMap(i), map.getDims(), dimsOf(input));
+    auto op = dyn_cast<GenericOp>(use.getOwner());
+    if (!op || i < op.getIndices().size())
+      return false;
+    if (op == map)
+      return isIdentity(map.getMap(i), map.getDims(), dimsOf(input));
+    return rows && op->isBeforeInBlock(map) && isIdentityOn(op.getMap(i), op.getDims(), dimsOf(input), rows.getInt());
   });
 }
 

@@ -212,6 +212,41 @@ TEST(Kernel, RowSoftmaxBelowTheBound) {
   expectSame(withSize(softmax, 70), 1e-6, options);
 }
 
+TEST(Kernel, RowSoftmaxInPlace) {
+  RunOptions options;
+  options.inPlace = 0;
+  expectSame(withSize(softmax, 70), 1e-6, options);
+}
+
+// The new row lies where the old one lay: whatever reads that, in any way, must come first, though the
+// loop of the maximum has room for the map.
+TEST(Kernel, RowsReadBeforeTheyAreReplaced) {
+  RunOptions options;
+  options.inPlace = 0;
+  expectSame(R"(
+    #x = #gpt.dims<t=11, c=77>
+    #r = #gpt.dims<t=11>
+    func.func private @k(%x: tensor<11x77xf32, #x>, %z: tensor<11x77xf32, #x>, %i: tensor<11xi32, #r>)
+        -> (tensor<11x77xf32, #x>, tensor<11xf32, #r>) attributes {gpt.kernel, gpt.rows = 1 : i64} {
+      %m = gpt.generic max [t=11 | c=77] inputs(%z[t, c] : tensor<11x77xf32, #x>) -> (tensor<11xf32, #r>) {
+      ^bb0(%a: f32):
+        gpt.yield %a : f32
+      }
+      %q = gpt.generic [t=11] indices(%i[t] : tensor<11xi32, #r>)
+          inputs(%x[t, s0] : tensor<11x77xf32, #x>, %m[t] : tensor<11xf32, #r>) -> (tensor<11xf32, #r>) {
+      ^bb0(%n: i32, %a: f32, %b: f32):
+        %0 = arith.addf %a, %b : f32
+        gpt.yield %0 : f32
+      }
+      %y = gpt.generic [t=11, c=77] inputs(%x[t, c] : tensor<11x77xf32, #x>) -> (tensor<11x77xf32, #x>) {
+      ^bb0(%a: f32):
+        %0 = arith.addf %a, %a : f32
+        gpt.yield %0 : f32
+      }
+      return %y, %q : tensor<11x77xf32, #x>, tensor<11xf32, #r>
+    })", 1e-6, options, 0, 76);
+}
+
 TEST(Kernel, LayerNorm) {
   expectSame(R"(
     #x = #gpt.dims<t=11, c=77>
