@@ -1,9 +1,9 @@
 #include "passes/codegen/contraction.h"
 
 #include "passes/codegen/packing.h"
+#include "passes/codegen/panel_elements.h"
 #include "passes/codegen/tiles.h"
 
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -107,7 +107,6 @@ private:
   Value elements(const PlanDim &dim) { return l.value(dim.count); } ///< the extent before pairs are made
   Value extent(const PlanDim &dim) { return l.ceilDiv(elements(dim), dim.step); }
   Value view(Value memory, int64_t at, int64_t elements, bool panel = true);
-  Value product(Value row, Value column, Value sum);
   void emitPacking(Value piece, Value piecesB);
   void emitProducts(Value piece);
   void emitOuterPoint();
@@ -413,6 +412,7 @@ SmallVector<Value> PieceEmitter::multiply(ArrayRef<DepthRange> depth, const Oper
     const gpt::Length &strideA = sourceA.panel ? sourceA.strideK : inner.strideA;
     const gpt::Length &strideB = sourceB.panel ? sourceB.strideK : inner.strideB;
     constexpr int64_t unroll = 4;
+    PanelElements elements(l, plan.bf16());
     return unrolled(l, inner, unroll, carried, [&](Value k, int64_t u, ValueRange values) {
       Value indexA = l.add(beginA, l.mul(k, strideA)), indexB = l.add(beginB, l.mul(k, strideB));
       SmallVector<Value> columns, next(values);
@@ -424,26 +424,11 @@ SmallVector<Value> PieceEmitter::multiply(ArrayRef<DepthRange> depth, const Oper
         Value row = vector::BroadcastOp::create(l.b, VectorType::get({int64_t(spec.lanes)}, scalar.getType()),
                                                 scalar);
         for (int64_t j = 0; j < vectors; ++j)
-          next[r * vectors + j] = product(row, columns[j], next[r * vectors + j]);
+          next[r * vectors + j] = elements.multiplyAdd(row, columns[j], next[r * vectors + j], spec.fma);
       }
       return next;
     });
   });
-}
-
-/// sum + row * column.
-Value PieceEmitter::product(Value row, Value column, Value sum) {
-  if (plan.pairs) {
-    auto type = VectorType::get({2 * int64_t(spec.lanes)}, l.b.getBF16Type());
-    Value operands[] = {sum, vector::BitCastOp::create(l.b, type, row),
-                        vector::BitCastOp::create(l.b, type, column)};
-    return LLVM::CallIntrinsicOp::create(
-               l.b, vectorType, l.b.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512"), ValueRange(operands))
-        .getResult(0);
-  }
-  if (spec.fma)
-    return vector::FMAOp::create(l.b, row, column, sum);
-  return arith::AddFOp::create(l.b, sum, arith::MulFOp::create(l.b, row, column));
 }
 
 /// Where a tile's sums lie in scratch.

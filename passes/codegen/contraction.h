@@ -12,6 +12,10 @@
 
 namespace gptc {
 
+/// How contractions of f32 multiply: as they are; or operands rounded to bf16 (nearest, ties to even), in f32; or in
+/// pairs along k by VDPBF16PS. Sums are f32.
+enum class Bf16 { Off, Round, Dot };
+
 /// One dimension of the iteration space. Strides are in elements; 0 means that
 /// the operand does not have the dimension. batch: in A, B and out; m: in A and
 /// out; n: in B and out; k: in A and B only. A and B may be given in any order.

@@ -9,9 +9,6 @@
 
 namespace gptc {
 
-/// How contractions of f32 multiply: as they are, or operands rounded to bf16.
-enum class Bf16 { Off, Round, Dot };
-
 /// What the machine offers, and what is asked of it.
 struct Target {
   int64_t vectorBits = 512;

@@ -1,5 +1,7 @@
 #include "passes/codegen/packing.h"
 
+#include "passes/codegen/panel_elements.h"
+
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -248,66 +250,6 @@ SmallVector<Value> unrolled(LoopBuilder &l, const DepthRange &range, int64_t unr
 }
 
 namespace {
-/// What panels hold of operands' elements (scalars or vectors): as they are, rounded to bf16, or in pairs.
-class PanelElements {
-public:
-  PanelElements(LoopBuilder &l, const ContractionPlan &plan) : l(l), plan(plan) {}
-
-  /// `load(offset)`: the element (or vector) there; `half`: from a pair's first element to its second, which
-  /// is 0 where `single`.
-  Value at(Value from, const gpt::Length &half, bool single, function_ref<Value(Value)> load) {
-    Value first = load(from);
-    if (!plan.pairs)
-      return rounded(first);
-    Value second = single ? arith::ConstantOp::create(l.b, l.b.getZeroAttr(first.getType())).getResult()
-                          : load(l.add(from, half));
-    Value high = arith::ShLIOp::create(l.b, bits(second), constant(bits(second).getType(), 16));
-    return arith::OrIOp::create(l.b, bits(first), high);
-  }
-  /// Neighbours along k as half as many pairs.
-  Value pairsOf(Value vector) {
-    auto type = cast<VectorType>(vector.getType());
-    auto paired = VectorType::get({type.getNumElements() / 2}, l.b.getI32Type());
-    return vector::BitCastOp::create(l.b, paired, truncated(vector));
-  }
-  /// To bf16 and back, as integers: without instructions for it a conversion would be a call.
-  Value rounded(Value value) {
-    if (!plan.spec->bf16)
-      return value;
-    Type type = value.getType(), words = like(type, l.b.getI32Type());
-    Value all = arith::BitcastOp::create(l.b, words, value);
-    Value odd =
-        arith::AndIOp::create(l.b, arith::ShRUIOp::create(l.b, all, constant(words, 16)), constant(words, 1));
-    Value up = arith::AddIOp::create(l.b, all, arith::AddIOp::create(l.b, odd, constant(words, 0x7FFF)));
-    Value kept = arith::AndIOp::create(l.b, up, constant(words, -0x10000));
-    Value number = arith::CmpFOp::create(l.b, arith::CmpFPredicate::ORD, value, value);
-    return arith::SelectOp::create(l.b, number, arith::BitcastOp::create(l.b, type, kept), value);
-  }
-
-private:
-  Type like(Type type, Type element) {
-    auto vector = dyn_cast<VectorType>(type);
-    return vector ? Type(VectorType::get(vector.getShape(), element)) : element;
-  }
-  Value truncated(Value value) {
-    return arith::TruncFOp::create(l.b, like(value.getType(), l.b.getBF16Type()), value);
-  }
-  /// bf16 in the low half of 32 bits.
-  Value bits(Value value) {
-    Value narrow = arith::BitcastOp::create(l.b, like(value.getType(), l.b.getI16Type()), truncated(value));
-    return arith::ExtUIOp::create(l.b, like(value.getType(), l.b.getI32Type()), narrow);
-  }
-  Value constant(Type type, int64_t value) {
-    TypedAttr one = l.b.getI32IntegerAttr(value);
-    if (auto vector = dyn_cast<VectorType>(type))
-      one = DenseElementsAttr::get(vector, Attribute(one));
-    return arith::ConstantOp::create(l.b, one);
-  }
-
-  LoopBuilder &l;
-  const ContractionPlan &plan;
-};
-
 /// The part of a range in which every count has all its elements; after it, pairs of one.
 DepthRange wholePart(const ContractionPlan &plan, const DepthRange &range) {
   DepthRange whole = range;
@@ -329,7 +271,7 @@ void packPanelB(LoopBuilder &l, const ContractionPlan &plan, ArrayRef<DepthRange
   int64_t lanes = plan.spec->lanes, width = vectors * lanes;
   const gpt::Length &strideN = plan.dims[plan.n].strideB, &strideK = depth.back().strideB;
   const gpt::Length &half = depth.back().halfB;
-  PanelElements elements(l, plan);
+  PanelElements elements(l, plan.bf16());
   constexpr int64_t ahead = 16; // rows
 
   auto copyRow = [&](Value from, Value to, bool single) {
@@ -431,7 +373,7 @@ static void copyRows(LoopBuilder &l, const ContractionPlan &plan, ArrayRef<Depth
   gpt::Length strideM = plan.m ? plan.dims[*plan.m].strideA : gpt::Length();
   const gpt::Length &strideK = depth.back().strideA, &half = depth.back().halfA;
   int64_t step = plan.pairs ? 2 : 1, unit = lanes / step; // a register of elements: pairs, or elements
-  PanelElements elements(l, plan);
+  PanelElements elements(l, plan.bf16());
   l.loop(l.constant(0), tiles, 1, [&](Value tile) {
     Value first = tileStart(l, plan, l.add(lo, l.mul(tile, rows)));
     l.loop(l.constant(0), l.constant(rows), 1, [&](Value row) {
@@ -466,7 +408,7 @@ void packPanelA(LoopBuilder &l, const ContractionPlan &plan, ArrayRef<DepthRange
   Value tiles = l.ceilDiv(l.sub(hi, lo), rows);
   if (plan.panelA == RowsKind::Rows)
     return copyRows(l, plan, depth, a, base, lo, tiles, panel, start);
-  PanelElements elements(l, plan);
+  PanelElements elements(l, plan.bf16());
   // Some k of all tiles, then the next: each line that a load touches is used up at once.
   overDepth(l, depth, {}, [&](const DepthPoint &point, ValueRange) -> SmallVector<Value> {
     auto pack = [&](Value k, int64_t steps, bool single) {

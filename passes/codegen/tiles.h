@@ -77,6 +77,7 @@ struct ContractionPlan {
   /// Panels hold pairs of bf16 along the innermost k, as integers of 32 bits; that dim counts pairs and its strides are
   /// those of a pair. The last pair of an odd extent has a zero.
   bool pairs = false;
+  Bf16 bf16() const { return pairs ? Bf16::Dot : spec->bf16 ? Bf16::Round : Bf16::Off; }
 
   bool packsB() const { return panelB != PanelKind::Direct; }
   bool packsA() const { return panelA != RowsKind::Direct; }

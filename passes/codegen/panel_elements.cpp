@@ -1,0 +1,77 @@
+#include "passes/codegen/panel_elements.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace gptc {
+
+Value PanelElements::at(Value from, const gpt::Length &half, bool single, function_ref<Value(Value)> load) {
+  Value first = load(from);
+  if (mode != Bf16::Dot)
+    return rounded(first);
+  Value second = single ? arith::ConstantOp::create(l.b, l.b.getZeroAttr(first.getType())).getResult()
+                        : load(l.add(from, half));
+  Value high = arith::ShLIOp::create(l.b, bits(second), constant(bits(second).getType(), 16));
+  return arith::OrIOp::create(l.b, bits(first), high);
+}
+
+Value PanelElements::pairsOf(Value vector) {
+  auto type = cast<VectorType>(vector.getType());
+  auto paired = VectorType::get({type.getNumElements() / 2}, l.b.getI32Type());
+  return vector::BitCastOp::create(l.b, paired, truncated(vector));
+}
+
+Value PanelElements::rounded(Value value) {
+  if (mode == Bf16::Off)
+    return value;
+  Type type = value.getType(), words = like(type, l.b.getI32Type());
+  Value all = arith::BitcastOp::create(l.b, words, value);
+  Value odd =
+      arith::AndIOp::create(l.b, arith::ShRUIOp::create(l.b, all, constant(words, 16)), constant(words, 1));
+  Value up = arith::AddIOp::create(l.b, all, arith::AddIOp::create(l.b, odd, constant(words, 0x7FFF)));
+  Value kept = arith::AndIOp::create(l.b, up, constant(words, -0x10000));
+  Value number = arith::CmpFOp::create(l.b, arith::CmpFPredicate::ORD, value, value);
+  return arith::SelectOp::create(l.b, number, arith::BitcastOp::create(l.b, type, kept), value);
+}
+
+Value PanelElements::multiplyAdd(Value row, Value column, Value sum, bool fma) {
+  if (mode == Bf16::Dot) {
+    int64_t lanes = cast<VectorType>(sum.getType()).getNumElements();
+    auto type = VectorType::get({2 * lanes}, l.b.getBF16Type());
+    Value operands[] = {sum, vector::BitCastOp::create(l.b, type, row),
+                        vector::BitCastOp::create(l.b, type, column)};
+    return LLVM::CallIntrinsicOp::create(l.b, sum.getType(),
+                                         l.b.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512"),
+                                         ValueRange(operands))
+        .getResult(0);
+  }
+  if (fma)
+    return vector::FMAOp::create(l.b, row, column, sum);
+  return arith::AddFOp::create(l.b, sum, arith::MulFOp::create(l.b, row, column));
+}
+
+Type PanelElements::like(Type type, Type element) {
+  auto vector = dyn_cast<VectorType>(type);
+  return vector ? Type(VectorType::get(vector.getShape(), element)) : element;
+}
+
+Value PanelElements::truncated(Value value) {
+  return arith::TruncFOp::create(l.b, like(value.getType(), l.b.getBF16Type()), value);
+}
+
+/// bf16 in the low half of 32 bits.
+Value PanelElements::bits(Value value) {
+  Value narrow = arith::BitcastOp::create(l.b, like(value.getType(), l.b.getI16Type()), truncated(value));
+  return arith::ExtUIOp::create(l.b, like(value.getType(), l.b.getI32Type()), narrow);
+}
+
+Value PanelElements::constant(Type type, int64_t value) {
+  TypedAttr one = l.b.getI32IntegerAttr(value);
+  if (auto vector = dyn_cast<VectorType>(type))
+    one = DenseElementsAttr::get(vector, Attribute(one));
+  return arith::ConstantOp::create(l.b, one);
+}
+
+} // namespace gptc
