@@ -89,7 +89,7 @@ def AutodiffPass : Pass<"gpt-autodiff", "::mlir::ModuleOp"> {
     indices first: that of a contraction is a contraction, that of a gather a
     `gpt.scatter`, that of a repeat a repeat the other way, for which the forward
     one collects what is needed. What is cheap is computed again, and so is a
-    product that is at least twice as large as its operands (`isLargeProduct`),
+    product that is at least half as large as its operands (`isLargeProduct`),
     with what is computed from it point by point. Contributions
     are added in a fixed order. Derivatives stop at integers. Ties of a max
     reduction share evenly; of two numbers, half each, but a tie with a

@@ -62,7 +62,7 @@ bool isLargeProduct(GenericOp op) {
   if (!matrixProduct(op))
     return false;
   auto elements = [](Value value) { return cast<RankedTensorType>(value.getType()).getNumElements(); };
-  return elements(op.getResult(0)) >= 2 * (elements(op.getInputs()[0]) + elements(op.getInputs()[1]));
+  return 2 * elements(op.getResult(0)) >= elements(op.getInputs()[0]) + elements(op.getInputs()[1]);
 }
 
 bool isLargeMatrix(Value value) {

@@ -31,8 +31,8 @@ struct MatrixFold {
 /// The contraction as a fold of its input `matrix`; nothing where it has another form.
 std::optional<MatrixFold> matrixFold(GenericOp op, unsigned matrix);
 
-/// A matrix of products that is at least twice as large as its operands
-/// together, like the scores of long sequences. It, and what is computed from it
+/// A matrix of products that is at least half as large as its operands
+/// together: scores of sequences no shorter than a head is wide. It, and what is computed from it
 /// element by element, is computed again where it is needed rather than kept.
 bool isLargeProduct(GenericOp op);
 

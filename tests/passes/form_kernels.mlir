@@ -250,17 +250,17 @@ func.func @shown(%q: tensor<2x64x3x4xf32, #b_t_h_e>, %k: tensor<2x64x3x4xf32, #b
 
 // -----
 
-#b_t_h_e = #gpt.dims<b=2, t=8, h=3, e=4>
+#b_t_h_e = #gpt.dims<b=2, t=8, h=3, e=16>
 #b_h_t_s = #gpt.dims<b=2, h=3, t=8, s=8>
 #b_h_t = #gpt.dims<b=2, h=3, t=8>
 
-// A matrix of 8 x 8 is no larger than its operands of 8 x 4.
+// A matrix of 8 x 8 is small beside its operands of 8 x 16.
 // CHECK-LABEL: func.func @short
 // CHECK-NOT: gpt.row_blocks
 // CHECK: return
-func.func @short(%q: tensor<2x8x3x4xf32, #b_t_h_e>, %k: tensor<2x8x3x4xf32, #b_t_h_e>, %v: tensor<2x8x3x4xf32, #b_t_h_e>) -> tensor<2x8x3x4xf32, #b_t_h_e> {
-  %s = gpt.generic sum [b=2, h=3, t=8, s=8 | e=4]
-      inputs(%q[b, t, h, e] : tensor<2x8x3x4xf32, #b_t_h_e>, %k[b, s, h, e] : tensor<2x8x3x4xf32, #b_t_h_e>) -> (tensor<2x3x8x8xf32, #b_h_t_s>) {
+func.func @short(%q: tensor<2x8x3x16xf32, #b_t_h_e>, %k: tensor<2x8x3x16xf32, #b_t_h_e>, %v: tensor<2x8x3x16xf32, #b_t_h_e>) -> tensor<2x8x3x16xf32, #b_t_h_e> {
+  %s = gpt.generic sum [b=2, h=3, t=8, s=8 | e=16]
+      inputs(%q[b, t, h, e] : tensor<2x8x3x16xf32, #b_t_h_e>, %k[b, s, h, e] : tensor<2x8x3x16xf32, #b_t_h_e>) -> (tensor<2x3x8x8xf32, #b_h_t_s>) {
   ^bb0(%a: f32, %b: f32):
     %0 = arith.mulf %a, %b : f32
     gpt.yield %0 : f32
@@ -294,13 +294,13 @@ func.func @short(%q: tensor<2x8x3x4xf32, #b_t_h_e>, %k: tensor<2x8x3x4xf32, #b_t
     %0 = arith.divf %a, %b : f32
     gpt.yield %0 : f32
   }
-  %y = gpt.generic sum [b=2, t=8, h=3, e=4 | s=8]
-      inputs(%p[b, h, t, s] : tensor<2x3x8x8xf32, #b_h_t_s>, %v[b, s, h, e] : tensor<2x8x3x4xf32, #b_t_h_e>) -> (tensor<2x8x3x4xf32, #b_t_h_e>) {
+  %y = gpt.generic sum [b=2, t=8, h=3, e=16 | s=8]
+      inputs(%p[b, h, t, s] : tensor<2x3x8x8xf32, #b_h_t_s>, %v[b, s, h, e] : tensor<2x8x3x16xf32, #b_t_h_e>) -> (tensor<2x8x3x16xf32, #b_t_h_e>) {
   ^bb0(%a: f32, %b: f32):
     %0 = arith.mulf %a, %b : f32
     gpt.yield %0 : f32
   }
-  return %y : tensor<2x8x3x4xf32, #b_t_h_e>
+  return %y : tensor<2x8x3x16xf32, #b_t_h_e>
 }
 
 // -----
