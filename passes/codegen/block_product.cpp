@@ -1,8 +1,12 @@
 #include "passes/codegen/block_product.h"
 
+#include "passes/codegen/panel_elements.h"
+
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/Support/MathExtras.h"
+
+#include <numeric>
 
 using namespace mlir;
 
@@ -12,24 +16,27 @@ int64_t PanelShape::tailVectors() const {
   return llvm::divideCeil(tail(), lanes);
 }
 
-PanelShape panelShape(int64_t depth, int64_t columns, int64_t lanes, bool isDouble) {
+Type PanelShape::element(MLIRContext *context) const {
+  if (bf16 == Bf16::Dot)
+    return IntegerType::get(context, 32);
+  return isDouble ? Type(Float64Type::get(context)) : Float32Type::get(context);
+}
+
+PanelShape panelShape(int64_t depth, int64_t columns, int64_t lanes, bool isDouble, Bf16 bf16) {
   PanelShape shape;
   shape.depth = depth;
   shape.columns = columns;
   shape.lanes = lanes;
   shape.isDouble = isDouble;
+  shape.bf16 = bf16;
   shape.vectors = columns <= lanes ? 1 : 2;
   return shape;
 }
 
-static Type elementOf(LoopBuilder &l, const PanelShape &shape) {
-  return shape.isDouble ? Type(l.b.getF64Type()) : Type(l.b.getF32Type());
-}
-
-/// Elements of scratch from byte `offset` on.
-static Value viewAt(LoopBuilder &l, const PanelShape &shape, Value scratch, Value offset, int64_t elements) {
-  auto type = MemRefType::get({elements}, elementOf(l, shape));
-  return memref::ViewOp::create(l.b, type, scratch, offset, ValueRange());
+/// What panels hold, in scratch from byte `offset` on.
+static Value viewAt(LoopBuilder &l, const PanelShape &shape, Value scratch, int64_t offset, int64_t elements) {
+  auto type = MemRefType::get({elements}, shape.element(l.b.getContext()));
+  return memref::ViewOp::create(l.b, type, scratch, l.constant(offset), ValueRange());
 }
 
 /// Calls body(number of the panel, its columns, its vectors) for the panels that hold columns
@@ -50,6 +57,22 @@ static void overPanels(LoopBuilder &l, const PanelShape &shape, Value lower, Val
   l.branch(l.less(l.constant(whole * width), upper), tail, nullptr);
 }
 
+/// Calls body(step, whether it is a pair of one) for the steps of k = 0 ... depth - 1.
+static void overSteps(LoopBuilder &l, const PanelShape &shape, Value depth,
+                      function_ref<void(Value, bool)> body) {
+  Value whole = l.div(depth, l.constant(shape.step()));
+  l.loop(l.constant(0), whole, 1, [&](Value step) { body(step, false); });
+  if (shape.step() > 1)
+    l.loop(whole, l.ceilDiv(depth, shape.step()), 1, [&](Value step) { body(step, true); });
+}
+
+/// A vector of `lanes` out of two of half as many.
+static Value joined(LoopBuilder &l, Value low, Value high, int64_t lanes) {
+  SmallVector<int64_t> order(lanes);
+  std::iota(order.begin(), order.end(), 0);
+  return vector::ShuffleOp::create(l.b, low, high, order);
+}
+
 namespace {
 
 /// B where it lies, and the panels that it goes to.
@@ -57,50 +80,74 @@ struct Packing {
   const PanelShape &shape;
   Value b, base, panels; ///< B[k, n] at base + k * strideK + n * strideN; all panels
   gpt::Length strideK, strideN;
+  PanelElements elements;
+
+  Value vectorAt(LoopBuilder &l, Value from, bool single, int64_t valid) {
+    return elements.at(from, strideK, single,
+                       [&](Value at) { return l.loadVector(b, at, shape.lanes, valid); });
+  }
+  Value scalarAt(LoopBuilder &l, Value from, bool single) {
+    return elements.at(from, strideK, single, [&](Value at) { return l.loadScalar(b, at); });
+  }
 };
 
 /// Columns are contiguous and few: row by row, each into all panels, so that no line is left half read.
-void packRows(LoopBuilder &l, const Packing &p, Value depth) {
+void packRows(LoopBuilder &l, Packing &p, Value depth) {
   constexpr int64_t ahead = 12; // rows
-  int64_t lanes = p.shape.lanes;
-  l.loop(l.constant(0), depth, 1, [&](Value k) {
-    Value from = l.add(p.base, l.mul(k, p.strideK));
+  int64_t lanes = p.shape.lanes, step = p.shape.step();
+  overSteps(l, p.shape, depth, [&](Value k, bool single) {
+    Value from = l.add(p.base, l.mul(k, step * p.strideK));
     for (int64_t n = 0; n < p.shape.columns; n += lanes) {
       int64_t panel = n / p.shape.width(), valid = std::min(lanes, p.shape.columns - n);
       int64_t width = panel < p.shape.whole() ? p.shape.width() : p.shape.tailVectors() * lanes;
-      l.prefetch(p.b, l.add(l.add(from, n), ahead * p.strideK));
-      Value row = l.loadVector(p.b, l.add(from, n), lanes, valid);
-      int64_t start = panel * p.shape.depth * p.shape.width() + n % p.shape.width();
-      l.store(row, p.panels, l.add(l.mul(k, width), start));
+      for (int64_t i = 0; i < step; ++i)
+        l.prefetch(p.b, l.add(l.add(from, n), (ahead + i) * p.strideK));
+      int64_t start = panel * p.shape.steps() * p.shape.width() + n % p.shape.width();
+      l.store(p.vectorAt(l, l.add(from, n), single, valid), p.panels, l.add(l.mul(k, width), start));
     }
   });
 }
 
-/// k is contiguous: squares of whole vectors, then what is left of k one by one.
-void packColumns(LoopBuilder &l, const Packing &p, Value depth, Value columns) {
-  int64_t lanes = p.shape.lanes;
-  Value main = l.sub(depth, l.rem(depth, l.constant(lanes)));
+/// k is contiguous: squares of whole vectors, then what is left of k step by step.
+void packColumns(LoopBuilder &l, Packing &p, Value depth, Value columns) {
+  int64_t lanes = p.shape.lanes, step = p.shape.step();
+  auto multiple = [&](int64_t unit) { return l.sub(depth, l.rem(depth, l.constant(unit))); };
   overPanels(l, p.shape, l.constant(0), columns, [&](Value panel, int64_t valid, int64_t vectors) {
     int64_t width = vectors * lanes;
-    Value to = l.mul(panel, p.shape.depth * p.shape.width());
+    Value to = l.mul(panel, p.shape.steps() * p.shape.width());
     for (int64_t j = 0; j < vectors; ++j) {
       Value first = l.add(p.base, l.mul(l.add(l.mul(panel, p.shape.width()), j * lanes), p.strideN));
       int64_t last = std::min(lanes, valid - j * lanes) - 1; // columns past the end repeat the last one
-      l.loop(l.constant(0), main, lanes, [&](Value k) {
+      // In pairs, a register of steps is two of k; one of k is half a register.
+      auto squares = [&](Value k, int64_t registers) {
         SmallVector<Value> rows;
         for (int64_t i = 0; i < lanes; ++i) {
           Value from = l.add(l.add(first, std::min(i, last) * p.strideN), k);
           l.prefetch(p.b, l.add(from, lanes * p.strideN));
-          rows.push_back(l.loadVector(p.b, from, lanes));
+          Value row = l.loadVector(p.b, from, lanes);
+          if (step > 1) {
+            Value low = p.elements.pairsOf(row);
+            Value high = registers > 1 ? p.elements.pairsOf(l.loadVector(p.b, l.add(from, lanes), lanes)) : low;
+            row = joined(l, low, high, lanes);
+          } else {
+            row = p.elements.rounded(row);
+          }
+          rows.push_back(row);
         }
         rows = transposeSquare(l, rows, p.shape.isDouble ? 2 : 4);
-        for (int64_t i = 0; i < lanes; ++i)
-          l.store(rows[i], p.panels, l.add(l.add(to, l.mul(l.add(k, i), width)), j * lanes));
-      });
-      l.loop(main, depth, 1, [&](Value k) {
+        Value at = l.add(l.add(to, l.mul(l.div(k, l.constant(step)), width)), j * lanes);
+        for (int64_t i = 0; i < registers * lanes / step; ++i)
+          l.store(rows[i], p.panels, l.add(at, i * width));
+      };
+      Value main = multiple(step * lanes), end = multiple(lanes);
+      l.loop(l.constant(0), main, step * lanes, [&](Value k) { squares(k, step); });
+      if (step > 1)
+        l.loop(main, end, lanes, [&](Value k) { squares(k, 1); });
+      overSteps(l, p.shape, l.sub(depth, end), [&](Value k, bool single) {
+        Value from = l.add(l.add(first, end), l.mul(k, step));
+        Value at = l.add(l.add(to, l.mul(l.add(l.div(end, l.constant(step)), k), width)), j * lanes);
         l.loop(l.constant(0), l.constant(last + 1), 1, [&](Value i) {
-          Value element = l.loadScalar(p.b, l.add(l.add(first, l.mul(i, p.strideN)), k));
-          l.store(element, p.panels, l.add(l.add(l.add(to, l.mul(k, width)), j * lanes), i));
+          l.store(p.scalarAt(l, l.add(from, l.mul(i, p.strideN)), single), p.panels, l.add(at, i));
         });
       });
     }
@@ -108,30 +155,31 @@ void packColumns(LoopBuilder &l, const Packing &p, Value depth, Value columns) {
 }
 
 /// Whatever the strides are.
-void packElements(LoopBuilder &l, const Packing &p, Value depth, Value columns) {
+void packElements(LoopBuilder &l, Packing &p, Value depth, Value columns) {
   overPanels(l, p.shape, l.constant(0), columns, [&](Value panel, int64_t valid, int64_t vectors) {
     Value from = l.add(p.base, l.mul(panel, p.shape.width() * p.strideN));
-    Value to = l.mul(panel, p.shape.depth * p.shape.width());
-    l.loop(l.constant(0), depth, 1, [&](Value k) {
+    Value to = l.mul(panel, p.shape.steps() * p.shape.width());
+    overSteps(l, p.shape, depth, [&](Value k, bool single) {
       l.loop(l.constant(0), l.constant(valid), 1, [&](Value n) {
-        Value element = l.loadScalar(p.b, l.add(l.add(from, l.mul(k, p.strideK)), l.mul(n, p.strideN)));
-        l.store(element, p.panels, l.add(l.add(to, l.mul(k, vectors * p.shape.lanes)), n));
+        Value source = l.add(l.add(from, l.mul(k, p.shape.step() * p.strideK)), l.mul(n, p.strideN));
+        l.store(p.scalarAt(l, source, single), p.panels,
+                l.add(l.add(to, l.mul(k, vectors * p.shape.lanes)), n));
       });
     });
   });
 }
 
 /// Columns are contiguous, panel by panel.
-void packPanelRows(LoopBuilder &l, const Packing &p, Value depth, Value columns) {
+void packPanelRows(LoopBuilder &l, Packing &p, Value depth, Value columns) {
   int64_t lanes = p.shape.lanes;
   overPanels(l, p.shape, l.constant(0), columns, [&](Value panel, int64_t valid, int64_t vectors) {
     Value from = l.add(p.base, l.mul(panel, p.shape.width()));
-    Value to = l.mul(panel, p.shape.depth * p.shape.width());
-    l.loop(l.constant(0), depth, 1, [&](Value k) {
+    Value to = l.mul(panel, p.shape.steps() * p.shape.width());
+    overSteps(l, p.shape, depth, [&](Value k, bool single) {
       for (int64_t j = 0; j < vectors; ++j) {
-        Value source = l.add(l.add(from, l.mul(k, p.strideK)), j * lanes);
-        Value row = l.loadVector(p.b, source, lanes, valid - j * lanes);
-        l.store(row, p.panels, l.add(l.add(to, l.mul(k, vectors * lanes)), j * lanes));
+        Value source = l.add(l.add(from, l.mul(k, p.shape.step() * p.strideK)), j * lanes);
+        l.store(p.vectorAt(l, source, single, valid - j * lanes), p.panels,
+                l.add(l.add(to, l.mul(k, vectors * lanes)), j * lanes));
       }
     });
   });
@@ -141,8 +189,8 @@ void packPanelRows(LoopBuilder &l, const Packing &p, Value depth, Value columns)
 
 void packPanels(LoopBuilder &l, const PanelShape &shape, Value scratch, int64_t offset, Value b, Value base,
                 const gpt::Length &strideK, const gpt::Length &strideN, Value depth, Value columns) {
-  Packing p{shape,   b,      base, viewAt(l, shape, scratch, l.constant(offset), shape.elements()),
-            strideK, strideN};
+  Packing p{shape,   b,       base, viewAt(l, shape, scratch, offset, shape.elements()),
+            strideK, strideN, PanelElements(l, shape.bf16)};
   if (strideN == 1 && shape.columns <= 16 * shape.lanes)
     packRows(l, p, depth);
   else if (strideN == 1)
@@ -155,11 +203,62 @@ void packPanels(LoopBuilder &l, const PanelShape &shape, Value scratch, int64_t 
 
 namespace {
 
+/// Elements between two lines of A in scratch: whole lines of the cache, an odd number of them.
+int64_t linesPitch(const PanelShape &shape, int64_t mBound, bool rowsOfK) {
+  return (llvm::divideCeil(rowsOfK ? mBound : shape.steps(), shape.lanes) | 1) * shape.lanes;
+}
+
+/// The product with A in scratch, as panels have it: its strides are those of a step.
+BlockProduct withLines(LoopBuilder &l, const BlockProduct &p) {
+  int64_t lanes = p.shape.lanes, step = p.shape.step();
+  int64_t pitch = linesPitch(p.shape, p.mBound, p.rowsOfK);
+  BlockProduct lines = p;
+  lines.a = viewAt(l, p.shape, p.scratch, p.linesAt, linesBytes(p.shape, p.mBound, p.rowsOfK) / 4);
+  lines.baseA = l.constant(0);
+  lines.strideM = p.rowsOfK ? 1 : pitch;
+  lines.strideK = p.rowsOfK ? pitch : 1;
+  PanelElements elements(l, p.shape.bf16);
+  auto load = [&](int64_t width) {
+    return [&, width](Value at) { return width > 1 ? l.loadVector(p.a, at, width) : l.loadScalar(p.a, at); };
+  };
+  Value firstStep = l.div(p.kLower, l.constant(step)), depth = l.sub(p.kUpper, p.kLower);
+  if (p.rowsOfK) {
+    overSteps(l, p.shape, depth, [&](Value k, bool single) {
+      Value from = l.add(p.baseA, l.mul(l.add(p.kLower, l.mul(k, step)), p.strideK));
+      Value to = l.mul(l.add(firstStep, k), pitch);
+      l.loop(p.mLower, p.mUpper, lanes, [&](Value m) {
+        l.store(elements.at(l.add(from, m), p.strideK, single, load(lanes)), lines.a, l.add(to, m));
+      });
+    });
+    return lines;
+  }
+  l.loop(p.mLower, p.mUpper, 1, [&](Value m) {
+    Value from = l.add(l.add(p.baseA, l.mul(m, p.strideM)), l.mul(p.kLower, p.strideK));
+    Value to = l.add(l.mul(m, pitch), firstStep);
+    Value whole = l.constant(0);
+    if (p.strideK == 1) {
+      whole = l.sub(depth, l.rem(depth, l.constant(lanes)));
+      l.loop(l.constant(0), whole, lanes, [&](Value k) {
+        Value read = l.loadVector(p.a, l.add(from, k), lanes);
+        l.store(step > 1 ? elements.pairsOf(read) : elements.rounded(read), lines.a,
+                l.add(to, l.div(k, l.constant(step))));
+      });
+    }
+    overSteps(l, p.shape, l.sub(depth, whole), [&](Value k, bool single) {
+      Value at = l.add(from, l.mul(l.add(whole, l.mul(k, step)), p.strideK));
+      l.store(elements.at(at, p.strideK, single, load(1)), lines.a,
+              l.add(to, l.add(l.div(whole, l.constant(step)), k)));
+    });
+  });
+  return lines;
+}
+
 /// The register tile of `rows` x `vectors` whose first element is C[m, n].
 void emitTile(LoopBuilder &l, const BlockProduct &p, Value panels, Value panelBase, Value m, Value n,
               int64_t rows, int64_t valid, int64_t vectors) {
   int64_t lanes = p.shape.lanes, width = vectors * lanes;
-  auto type = VectorType::get({lanes}, elementOf(l, p.shape));
+  Type element = p.shape.isDouble ? Type(l.b.getF64Type()) : Type(l.b.getF32Type());
+  auto type = VectorType::get({lanes}, element);
   Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(type));
   Value place = l.add(l.add(p.baseC, l.mul(m, p.strideC)), n);
   auto maskOf = [&](int64_t j) -> Value {
@@ -181,12 +280,15 @@ void emitTile(LoopBuilder &l, const BlockProduct &p, Value panels, Value panelBa
       else
         sums.push_back(l.loadVector(p.c, placeOf(r, j), lanes));
     }
-  Value beginA = l.add(l.add(p.baseA, l.mul(m, p.strideM)), l.mul(p.kLower, p.strideK));
-  Value beginB = l.add(panelBase, l.mul(p.kLower, width));
+  Value firstStep = l.div(p.kLower, l.constant(p.shape.step()));
+  Value beginA = l.add(l.add(p.baseA, l.mul(m, p.strideM)), l.mul(firstStep, p.strideK));
+  Value beginB = l.add(panelBase, l.mul(firstStep, width));
   DepthRange depth;
-  depth.count = p.fixedDepth ? l.constant(p.shape.depth) : l.sub(p.kUpper, p.kLower);
+  depth.count = p.fixedDepth ? l.constant(p.shape.steps())
+                             : l.ceilDiv(l.sub(p.kUpper, p.kLower), p.shape.step());
   if (p.fixedDepth)
-    depth.fixed = p.shape.depth;
+    depth.fixed = p.shape.steps();
+  PanelElements elements(l, p.shape.bf16);
   sums = unrolled(l, depth, 4, sums, [&](Value k, int64_t u, ValueRange carried) {
     SmallVector<Value> columns, next(carried);
     Value indexA = l.add(beginA, l.mul(k, p.strideK)), indexB = l.add(beginB, l.mul(k, width));
@@ -194,13 +296,10 @@ void emitTile(LoopBuilder &l, const BlockProduct &p, Value panels, Value panelBa
       columns.push_back(l.loadVector(panels, l.add(indexB, u * width + j * lanes), lanes));
     for (int64_t r = 0; r < rows; ++r) {
       Value scalar = l.loadScalar(p.a, l.add(indexA, u * p.strideK + r * p.strideM));
-      Value row = vector::BroadcastOp::create(l.b, type, scalar);
+      Value row = vector::BroadcastOp::create(l.b, VectorType::get({lanes}, scalar.getType()), scalar);
       for (int64_t j = 0; j < vectors; ++j) {
         Value &sum = next[r * vectors + j];
-        if (p.fma)
-          sum = vector::FMAOp::create(l.b, row, columns[j], sum);
-        else
-          sum = arith::AddFOp::create(l.b, sum, arith::MulFOp::create(l.b, row, columns[j]));
+        sum = elements.multiplyAdd(row, columns[j], sum, p.fma);
       }
     }
     return next;
@@ -217,12 +316,27 @@ void emitTile(LoopBuilder &l, const BlockProduct &p, Value panels, Value panelBa
 
 } // namespace
 
-void emitBlockProduct(LoopBuilder &l, const BlockProduct &p) {
-  Value panels = viewAt(l, p.shape, p.scratch, l.constant(p.panelsAt), p.shape.elements());
+int64_t linesBytes(const PanelShape &shape, int64_t mBound, bool rowsOfK) {
+  if (shape.bf16 == Bf16::Off)
+    return 0;
+  return 4 * linesPitch(shape, mBound, rowsOfK) * (rowsOfK ? shape.steps() : mBound);
+}
+
+void emitBlockProduct(LoopBuilder &l, const BlockProduct &product) {
+  BlockProduct p = product.shape.bf16 == Bf16::Off ? product : withLines(l, product);
+  Value panels = viewAt(l, p.shape, p.scratch, p.panelsAt, p.shape.elements());
   overPanels(l, p.shape, p.nLower, p.nUpper, [&](Value panel, int64_t valid, int64_t vectors) {
-    Value base = l.mul(panel, p.shape.depth * p.shape.width()), n = l.mul(panel, p.shape.width());
+    Value base = l.mul(panel, p.shape.steps() * p.shape.width()), n = l.mul(panel, p.shape.width());
+    if (product.linesOf)
+      std::tie(p.mLower, p.mUpper) = product.linesOf(n);
     auto tiles = [&](Value from, Value to, int64_t rows) {
-      l.loop(from, to, rows, [&](Value m) { emitTile(l, p, panels, base, m, n, rows, valid, vectors); });
+      if (rows < p.rows && p.depthOf) // parts of one tile
+        std::tie(p.kLower, p.kUpper) = p.depthOf(from);
+      l.loop(from, to, rows, [&](Value m) {
+        if (rows == p.rows && p.depthOf)
+          std::tie(p.kLower, p.kUpper) = p.depthOf(m);
+        emitTile(l, p, panels, base, m, n, rows, valid, vectors);
+      });
     };
     if (p.wholeTiles)
       return tiles(p.mLower, p.mUpper, p.rows);

@@ -14,10 +14,10 @@ using namespace mlir;
 
 namespace gptc {
 
-// Rows at work at a time. More would use a panel more often while it is near, but also more columns in vain
-// where a mask cuts the block slantwise.
-constexpr int64_t mostRows = 32, fewestRows = 16;
-constexpr int64_t blockBytes = 2 * 1024 * 1024; // of all matrices' rows at work; beyond that, the fewest
+// Rows at work at a time: the more, the more often a panel is used while it is near. All matrices' rows at work
+// should leave the second cache room for panels.
+constexpr int64_t mostRows = 64, fewestRows = 16;
+constexpr int64_t blockBytes = 1024 * 1024;
 
 LoopDim loopDim(gpt::DimAttr dim) {
   return {dim.getSize(), gpt::Length::of(dim)};
@@ -56,11 +56,21 @@ LogicalResult RowBlockPlan::make() {
   for (Operation *op : kernel.ops())
     if (auto generic = cast<gpt::GenericOp>(op); generic.getNumDims() == rows + 1)
       shareReciprocals(generic, rows);
-  placeValues();
   bounds = findColumnBounds(kernel.ops(), rows);
-  for (RowBlockUnit &unit : units)
+  auto rowFactor = [&](const ColumnBound &bound) { return std::abs(bound.dims[rows - 1]); };
+  tilewise = lanes % tileRows == 0 &&
+             llvm::any_of(bounds, [&](const ColumnBound &bound) { return rowFactor(bound) == 1; }) &&
+             llvm::all_of(bounds, [&](const ColumnBound &bound) { return rowFactor(bound) <= 1; });
+  placeValues();
+  int64_t bytes = 0; // of lines: one contraction after the other uses them
+  for (RowBlockUnit &unit : units) {
     if (failed(plan(unit)))
       return failure();
+    if (const auto &c = unit.contraction)
+      bytes = std::max(bytes, linesBytes(c->shape, c->linesBound, c->overRows()));
+  }
+  linesAt = kernel.scratchBytes;
+  kernel.scratchBytes += llvm::alignTo(bytes, 64);
   findPieces();
   return success();
 }
@@ -82,6 +92,8 @@ LogicalResult RowBlockPlan::findSpace() {
   isDouble = element.isF64();
   elementBytes = isDouble ? 8 : 4;
   lanes = kernel.target.vectorBits / (8 * elementBytes);
+  if (element.isF32() && kernel.target.bf16 != Bf16::Off)
+    bf16 = kernel.target.bf16 == Bf16::Dot && lanes == 16 ? Bf16::Dot : Bf16::Round;
   tileRows = kernel.target.vectorBits >= 512 ? 8 : 4;
   return success();
 }
@@ -173,7 +185,9 @@ void RowBlockPlan::placeValues() {
         places.insert(places.begin(), buffer);
       }
   }
-  blockRows = mostRows * matrixBytes <= blockBytes ? mostRows : fewestRows;
+  blockRows = mostRows;
+  while (blockRows > fewestRows && blockRows * matrixBytes > blockBytes)
+    blockRows /= 2;
   blockRows = std::min<int64_t>(blockRows, llvm::alignTo(space[rows - 1].bound, tileRows));
   int64_t next = kernel.scratchBytes;
   for (RowBlockSlot &slot : slots) {
@@ -290,7 +304,8 @@ LogicalResult RowBlockPlan::planContraction(RowBlockContraction &c) {
     return failure();
   c.panels = std::move(*panels);
   int64_t columns = c.isFold ? op.getDims()[c.own].getSize() : space.back().bound;
-  c.shape = panelShape(depth, columns, lanes, isDouble);
+  c.shape = panelShape(depth, columns, lanes, isDouble, bf16);
+  c.linesBound = c.overRows() ? space.back().bound : blockRows;
   for (unsigned d = 0; d + 1 < rows; ++d)
     if (c.panels.offset.dims[c.place[d]] != 0)
       c.packLevel = d + 1;

@@ -19,8 +19,10 @@ struct RowBlockContraction {
   unsigned sideInput = 0;            ///< the input that is read in panels
   Access lines, panels, result;      ///< what is read line by line (a product's), in panels; a fold's result
   bool overColumns = false, accumulate = false;
+  bool overRows() const { return isFold && !overColumns; }
   PanelShape shape;
   int64_t panelsAt = 0;
+  int64_t linesBound = 1; ///< lines: of a block of the matrix, or its columns where the fold is over rows
   unsigned packLevel = 0; ///< outer dimensions that the panels depend on, up to the last one
 };
 
@@ -54,13 +56,17 @@ public:
   llvm::SmallVector<LoopDim> space; ///< these, and the column
   mlir::Type element;
   bool isDouble = false;
+  Bf16 bf16 = Bf16::Off; ///< how contractions multiply
   int64_t elementBytes = 4, lanes = 16;
   int64_t tileRows = 8;   ///< rows of a register tile
   int64_t blockRows = 8;  ///< rows at work at a time
+  int64_t linesAt = 0;    ///< in scratch, where contractions put their lines on the way to bf16
   unsigned pieceDims = 0; ///< outer dimensions that no fold sums over: each of their points is a piece
   std::vector<RowBlockUnit> units;
   std::vector<RowBlockSlot> slots;
   llvm::SmallVector<ColumnBound> bounds;
+  /// The bounds depend on the row: each tile of rows has columns of its own.
+  bool tilewise = false;
 
 private:
   mlir::LogicalResult findSpace();

@@ -7,6 +7,7 @@
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Matchers.h"
 
 #include <numeric>
 
@@ -92,7 +93,7 @@ private:
 
   void emitOuter(LoopBuilder &l, unsigned level) {
     for (RowBlockUnit &unit : units)
-      if (unit.contraction && !isPackedByBlock(*unit.contraction) &&
+      if (unit.contraction && !unit.contraction->overRows() &&
           std::max(unit.contraction->packLevel, pieceDims) == level)
         pack(l, *unit.contraction, l.constant(0), extent(l, space.back()));
     if (level + 1 == rows)
@@ -103,11 +104,9 @@ private:
     });
   }
 
-  static bool isPackedByBlock(const RowBlockContraction &c) { return c.isFold && !c.overColumns; }
-
   /// Panels of rows (a fold over rows) or columns `first` ... `first` + `count` - 1.
   void pack(LoopBuilder &l, RowBlockContraction &c, Value first, Value count) {
-    unsigned side = c.place[isPackedByBlock(c) ? rows - 1 : rows];
+    unsigned side = c.place[c.overRows() ? rows - 1 : rows];
     gpt::Length strideSide = strideOf(c.panels, side), strideOwn = strideOf(c.panels, c.own);
     Value base = l.add(outerOffset(l, c, c.panels), l.mul(first, strideSide));
     Value own = extent(l, loopDim(c.op.getDims()[c.own]));
@@ -123,6 +122,9 @@ private:
     const LoopDim &dim = space[rows - 1];
     Value size = extent(l, dim);
     bool whole = dim.isStatic() && dim.bound % blockRows == 0;
+    rests.clear();
+    for (ColumnBound &bound : bounds)
+      rests.push_back(restOf(l, bound));
     l.loop(l.constant(0), size, blockRows, [&](Value first) {
       Value count = whole ? l.constant(blockRows) : l.min(l.constant(blockRows), l.sub(size, first));
       Range columns = columnsOf(l, first, count);
@@ -140,26 +142,32 @@ private:
     });
   }
 
-  /// The columns that count for some row of a block, rounded to whole vectors.
+  /// What a bound adds to the row's and the column's part.
+  Value restOf(LoopBuilder &l, ColumnBound &bound) {
+    Value sum = l.constant(bound.constant);
+    for (unsigned d = 0; d + 1 < rows; ++d)
+      if (bound.dims[d] != 0)
+        sum = l.add(sum, l.mul(at[d], bound.dims[d]));
+    for (auto &[name, factor] : bound.extents)
+      sum = l.add(sum, l.mul(kernel.extents.get(name, l.b.getLoc()), factor));
+    for (ColumnBound::Read &read : bound.reads)
+      sum = l.add(sum, l.mul(readInteger(l, read), read.factor));
+    return sum;
+  }
+
+  /// The columns that count for some of the rows, rounded to whole vectors.
   Range columnsOf(LoopBuilder &l, Value first, Value count) {
     Range range = wholeRange(l.b, kernel.extents, space.back());
     if (bounds.empty())
       return range;
     Value size = range.upper, lower = range.lower, upper = size;
-    for (ColumnBound &bound : bounds) {
+    for (auto [bound, rest] : llvm::zip(bounds, rests)) {
       // column * factor + sum >= 0, for the row where the sum is highest
-      Value sum = l.constant(bound.constant);
-      for (unsigned d = 0; d + 1 < rows; ++d)
-        if (bound.dims[d] != 0)
-          sum = l.add(sum, l.mul(at[d], bound.dims[d]));
+      Value sum = rest;
       if (int64_t factor = bound.dims[rows - 1]) {
         Value row = factor > 0 ? l.sub(l.add(first, count), l.constant(1)) : first;
         sum = l.add(sum, l.mul(row, factor));
       }
-      for (auto &[name, factor] : bound.extents)
-        sum = l.add(sum, l.mul(kernel.extents.get(name, l.b.getLoc()), factor));
-      for (ColumnBound::Read &read : bound.reads)
-        sum = l.add(sum, l.mul(readInteger(l, read), read.factor));
       if (bound.dims[rows] < 0)
         upper = l.min(upper, l.add(sum, 1));
       else
@@ -172,6 +180,28 @@ private:
     range.trip = -1;
     range.multiple = std::gcd(range.multiple, lanes);
     return range;
+  }
+
+  /// Of `count` rows from `first` on, the whole tiles for which some of the columns from `column` on count. Where a
+  /// tile of rows is among these, `columnsOf` it has the vectors of these columns.
+  BlockProduct::Bounds rowsOf(LoopBuilder &l, Value first, Value count, Value column, int64_t columns) {
+    Value lower = l.constant(0), upper = count;
+    for (auto [bound, rest] : llvm::zip(bounds, rests)) {
+      int64_t factor = bound.dims[rows - 1];
+      if (factor == 0)
+        continue;
+      // row * factor + sum >= 0, for the column where the sum is highest; counted from `first` on
+      Value sum = bound.dims[rows] < 0 ? l.sub(rest, column) : l.add(rest, l.add(column, columns - 1));
+      sum = l.add(sum, l.mul(first, factor));
+      if (factor > 0)
+        lower = l.max(lower, l.sub(l.constant(0), sum));
+      else
+        upper = l.min(upper, l.add(sum, 1));
+    }
+    lower = l.mul(l.div(lower, l.constant(tileRows)), tileRows);
+    upper = l.mul(l.ceilDiv(l.max(upper, l.constant(0)), tileRows), tileRows);
+    lower = l.min(lower, count);
+    return {lower, l.max(l.min(upper, count), lower)};
   }
 
   Value readInteger(LoopBuilder &l, ColumnBound::Read &read) {
@@ -192,6 +222,9 @@ private:
     p.shape = c.shape;
     p.scratch = kernel.scratch();
     p.panelsAt = c.panelsAt;
+    p.linesAt = linesAt;
+    p.mBound = c.linesBound;
+    p.rowsOfK = c.overRows();
     p.rows = tileRows;
     p.fma = kernel.target.fma;
     Value zero = l.constant(0), own = extent(l, loopDim(c.op.getDims()[c.own]));
@@ -213,6 +246,8 @@ private:
       p.nLower = columns.lower, p.nUpper = columns.upper;
       p.kLower = zero, p.kUpper = own;
       p.fixedDepth = !c.op.getDims()[c.own].isDynamic();
+      if (tilewise)
+        p.linesOf = [&](Value n) { return rowsOf(l, first, count, n, c.shape.width()); };
       return emitBlockProduct(l, p);
     }
     p.a = matrix->memref;
@@ -229,6 +264,11 @@ private:
       p.mLower = zero, p.mUpper = count;
       p.wholeTiles = whole && blockRows % tileRows == 0;
       p.kLower = columns.lower, p.kUpper = columns.upper;
+      if (tilewise)
+        p.depthOf = [&](Value m) {
+          Range own = tileColumns(l, first, count, m);
+          return BlockProduct::Bounds(own.lower, own.upper);
+        };
     } else {
       pack(l, c, first, count);
       p.strideM = 1, p.strideK = matrix->stride;
@@ -236,15 +276,37 @@ private:
       p.mLower = columns.lower, p.mUpper = columns.upper;
       p.wholeTiles = columns.multiple % tileRows == 0;
       p.kLower = zero, p.kUpper = count;
-      p.fixedDepth = whole;
+      p.fixedDepth = whole && !tilewise;
+      if (tilewise)
+        p.depthOf = [&](Value m) { return rowsOf(l, first, count, m, tileRows); };
     }
     emitBlockProduct(l, p);
+  }
+
+  /// The columns of the tile of rows from `tile` on, counted within the block.
+  Range tileColumns(LoopBuilder &l, Value first, Value count, Value tile) {
+    return columnsOf(l, l.add(first, tile), l.sub(tileEnd(l, count, tile), tile));
+  }
+  Value tileEnd(LoopBuilder &l, Value count, Value tile) {
+    llvm::APInt known;
+    Value end = l.add(tile, tileRows);
+    bool whole = matchPattern(count, m_ConstantInt(&known)) && known.getSExtValue() % tileRows == 0;
+    return whole ? end : l.min(end, count);
   }
 
   /// All work on one row, then on the next.
   void emitRows(LoopBuilder &l, MutableArrayRef<RowBlockUnit> run, Value first, Value count,
                 const Range &columns) {
-    l.loop(l.constant(0), count, 1, [&](Value row) {
+    if (!tilewise)
+      return emitRows(l, run, first, l.constant(0), count, columns);
+    l.loop(l.constant(0), count, tileRows, [&](Value tile) {
+      emitRows(l, run, first, tile, tileEnd(l, count, tile), tileColumns(l, first, count, tile));
+    });
+  }
+
+  void emitRows(LoopBuilder &l, MutableArrayRef<RowBlockUnit> run, Value first, Value begin, Value end,
+                const Range &columns) {
+    l.loop(begin, end, 1, [&](Value row) {
       at[rows - 1] = l.add(first, row);
       SmallVector<Range> ranges;
       for (Value coordinate : at) {
@@ -286,7 +348,8 @@ private:
     });
   }
 
-  SmallVector<Value> at; // outer indices and the row, where the code stands
+  SmallVector<Value> at;    // outer indices and the row, where the code stands
+  SmallVector<Value> rests; // of the bounds there
 };
 
 } // namespace

@@ -1,6 +1,6 @@
 // Attention in its variants, written in the language: each becomes kernels of row
 // blocks, forward and backward, that compute what the interpreter does, with the
-// gradients of differences. Longer than a block of rows, with a rest.
+// gradients of differences. Several tiles of rows, with a rest (blocks of rows: unit/codegen/row_blocks_test.cpp).
 #include "unit/model/model_runner.h"
 
 #include "passes/passes.h"
