@@ -60,10 +60,13 @@ std::optional<ContractionRole> roleOf(const ContractionDim &dim, bool swapped) {
   return std::nullopt;
 }
 
+/// Larger operands come from memory each time they are read.
+constexpr double lastCache = 16e6;
+
 /// Cycles a vector of an operand costs each time it is read anew and, in panels,
 /// packed: what the multiplications, half a cycle a vector, do not hide.
 double readCost(PanelKind kind, double bytes) {
-  double far = bytes > 512 * 1024 ? 2.5 : 0; // not in the second cache
+  double far = bytes > lastCache ? 10 : bytes > 512 * 1024 ? 2.5 : 0; // not in the last cache, not in the second one
   switch (kind) {
   case PanelKind::Direct: return 1.5 + far;
   case PanelKind::Copy: return 3.5 + far;
@@ -88,7 +91,7 @@ constexpr int64_t packingBytes = 128 * 1024;
 
 /// A piece is worth its start and short beside the whole: up to 8e6 operations where the whole is small (what it
 /// reads twice comes from near caches), a 64th of it where it is large.
-double pieceFlops(double whole) { return std::max(std::clamp(whole / 16, 5e5, 8e6), std::min(whole / 64, 1e8)); }
+double pieceFlops(double whole) { return std::max(std::clamp(whole / 16, 5e5, 8e6), whole / 64); }
 
 /// Decides what is packed; returns how many k a panel may have. Where panels are shared, packing costs little and no
 /// depth is cut for what is read in place.
@@ -193,7 +196,10 @@ void choosePieces(ContractionPlan &plan) {
   }
   double costA = readCost(plan.packsA() && !plan.shared ? PanelKind::Copy : PanelKind::Direct,
                           rows * depth * plan.elementBytes());
-  double costB = readCost(plan.shared ? PanelKind::Direct : plan.panelB, columns * depth * plan.elementBytes());
+  double bytesB = columns * depth * plan.elementBytes();
+  double costB = readCost(plan.shared ? PanelKind::Direct : plan.panelB, bytesB);
+  // Rows that are read in place from memory: the hardware sees a stream in long parts of them only.
+  double shortRows = !plan.packsB() && bytesB > lastCache ? 192 : 0;
   double best = std::numeric_limits<double>::max();
   int64_t rowTiles = llvm::divideCeil(rows, plan.rows), columnTiles = llvm::divideCeil(columns, plan.columns());
   for (int64_t i = 1; i <= rowTiles; ++i) {
@@ -204,7 +210,7 @@ void choosePieces(ContractionPlan &plan) {
       // What is left when the blocks do not divide the shape makes pieces uneven.
       double padded = double(llvm::divideCeil(rows, rowBlock) * rowBlock) / rows *
                       double(llvm::divideCeil(columns, columnBlock) * columnBlock) / columns;
-      double cost = costB / (0.5 * rowBlock) + costA / (0.5 * columnBlock) + 0.5 * (padded - 1) +
+      double cost = costB * (1 + shortRows / columnBlock) / (0.5 * rowBlock) + costA / (0.5 * columnBlock) + 0.5 * (padded - 1) +
                     0.3 * std::max(0.0, flops / target - 1.3);
       if (cost < best) {
         best = cost;
