@@ -222,7 +222,8 @@ def InlineMapsPass : Pass<"gpt-inline-maps", "::mlir::ModuleOp"> {
       points). Divisions, roots, transcendental functions and random numbers
       are never computed twice.
     Elements of splat constants become scalar constants. Equal ops are one, ops
-    without use are gone.
+    without use are gone. What multiplies all terms of a sum over a row alike
+    multiplies the sum instead, in a map behind it (`factorSums`).
 
     Before:
     ```
@@ -255,7 +256,9 @@ def FormKernelsPass : Pass<"gpt-form-kernels", "::mlir::ModuleOp"> {
       these. Reductions have exactly these parallel dimensions; of every value
       a row has at most 131072 elements. Operands other than values of the
       kernel may be read in any way. (Some are sums of products, too:
-      `gpt.rows` decides.);
+      `gpt.rows` decides.) With the attribute `gpt.over_rows` a reduction is a sum
+      over the rows, of what the group reads or computes; its own dimensions are the
+      columns, then the rows;
     - a scatter, then the generic that adds another tensor to it: the scatter begins
       with that instead of zeros, in its memory where that is the result's;
     - one generic or scatter alone. Maps over one space that use each other have
@@ -381,6 +384,8 @@ def LowerKernelsPass : Pass<"gpt-lower-kernels", "::mlir::func::FuncOp"> {
     ```
   }];
   let options = [Option<"vectorBits", "vector-bits", "int64_t", "512", "width of a vector register">,
+                 Option<"pastBytes", "past-bytes", "int64_t", "33554432",
+                        "results of so many bytes are written past the caches, except by contractions">,
                  Option<"fma", "fma", "bool", "true", "the machine has fused multiply-add">,
                  Option<"bf16", "bf16", "bool", "false", "round operands of f32 contractions to bf16">,
                  Option<"bf16Dot", "bf16-dot", "bool", "false", "the same, by the machine's VDPBF16PS (512 bits)">,

@@ -243,6 +243,15 @@ Value toStorage(ImplicitLocOpBuilder &b, Value value) {
   return arith::ExtUIOp::create(b, type, value);
 }
 
+/// Vectors begin at multiples of their size: all memory does, and vector loops begin at multiples of their lanes.
+bool isAligned(const Access &access, const Point &point) {
+  auto isMultiple = [&](const gpt::Length &length) { return length == 0 || length.divisor() % point.lanes == 0; };
+  for (auto [d, stride] : llvm::enumerate(access.offset.dims))
+    if (int(d) != point.vectorDim && !isMultiple(stride))
+      return false;
+  return !point.linear && isMultiple(access.offset.constant);
+}
+
 bool needsWideOffsets(const Access &access) { return access.elements >= (int64_t(1) << 31); }
 
 } // namespace
@@ -291,6 +300,9 @@ void emitStore(ImplicitLocOpBuilder &b, Extents &extents, const Access &access, 
   if (index.stride == 1) {
     if (point.mask)
       vector::MaskedStoreOp::create(b, access.memref, index.base, point.mask, value);
+    else if (access.past && isAligned(access, point))
+      vector::StoreOp::create(b, value, access.memref, index.base, /*nontemporal=*/true,
+                              llvm::MaybeAlign(point.lanes * storageType(access.element).getIntOrFloatBitWidth() / 8));
     else
       vector::StoreOp::create(b, value, access.memref, index.base);
     return;

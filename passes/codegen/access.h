@@ -54,6 +54,7 @@ struct Access {
   int producer = -1;
   unsigned result = 0;
   mlir::Value tensor;        ///< the graph value that is read or written
+  bool past = false;         ///< whole vectors are written past the caches
 
   bool usesDim(unsigned dim) const;
   bool usesSymbols() const;

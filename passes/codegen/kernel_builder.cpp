@@ -1,5 +1,6 @@
 #include "passes/codegen/kernel_builder.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/Support/MathExtras.h"
@@ -35,10 +36,18 @@ KernelBuilder::KernelBuilder(func::FuncOp function, const Target &target)
   for (Value argument : source->getArguments())
     buffers[argument].push_back(Buffer::of(entry->getArgument(next++), argument, limits));
   for (Value result : source->getTerminator()->getOperands())
-    buffers[result].push_back(Buffer::of(entry->getArgument(next++), result, limits));
+    buffers[result].push_back(resultBuffer(entry->getArgument(next++), result));
   if (auto names = function->getParentOfType<ModuleOp>()->getAttrOfType<ArrayAttr>("gpt.extents"))
     for (Attribute name : names)
       extentNames.push_back(cast<StringAttr>(name));
+}
+
+Buffer KernelBuilder::resultBuffer(Value memref, Value result) {
+  Buffer buffer = Buffer::of(memref, result, limits);
+  // What no cache can hold until it is read would be fetched only to be overwritten.
+  buffer.past = buffer.elements * (storageType(buffer.element).getIntOrFloatBitWidth() / 8) >= target.pastBytes;
+  storesPast |= buffer.past;
+  return buffer;
 }
 
 SmallVector<Operation *> KernelBuilder::ops() const {
@@ -62,6 +71,8 @@ void KernelBuilder::placeRow(Value value, unsigned rows) {
 
 void KernelBuilder::finish(AffineMap pieces) {
   b.setInsertionPointToEnd(entry);
+  if (storesPast) // The others see it when the piece is done.
+    LLVM::CallIntrinsicOp::create(b, b.getStringAttr("llvm.x86.sse.sfence"), ValueRange());
   func::ReturnOp::create(b);
   source->dropAllReferences();
   source->dropAllDefinedValueUses();

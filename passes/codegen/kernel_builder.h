@@ -14,6 +14,7 @@ struct Target {
   int64_t vectorBits = 512;
   bool fma = true;
   Bf16 bf16 = Bf16::Off;
+  int64_t pastBytes = int64_t(1) << 25; ///< results of so many bytes are written past the caches
   TileChoice tile;
 };
 
@@ -34,6 +35,7 @@ public:
   Buffers buffers;
   llvm::SmallVector<mlir::StringAttr> extentNames;
   int64_t scratchBytes = 0;
+  bool storesPast = false;
 
   mlir::Value piece() const { return entry->getArgument(0); }
   mlir::Value scratch() const { return entry->getArgument(1); }
@@ -44,6 +46,9 @@ public:
 
   /// Gives the function its attributes and drops the ops on tensors.
   void finish(mlir::AffineMap pieces);
+
+private:
+  Buffer resultBuffer(mlir::Value memref, mlir::Value result);
 };
 
 /// Kernel forms. Each fails with an error at the op that does not fit.

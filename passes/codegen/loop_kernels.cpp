@@ -1,8 +1,7 @@
-// Kernels made of generic loops: one op, a scatter, or ops that share rows.
+// Kernels made of generic loops: one op, or a scatter.
 #include "ir/gpt/maps.h"
 #include "passes/codegen/kernel_builder.h"
 #include "passes/codegen/pieces.h"
-#include "passes/codegen/row_groups.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -27,66 +26,6 @@ LogicalResult lowerSingle(KernelBuilder &kernel, Operation *op) {
     emitGroup(kernel.b, kernel.extents, group, pieces.rows, ranges, choice, registers);
   });
   kernel.finish(pieceCount(op->getContext(), plan->dims, pieces, kernel.extentNames));
-  return success();
-}
-
-LogicalResult lowerRows(KernelBuilder &kernel, unsigned rows) {
-  SmallVector<Operation *> ops = kernel.ops();
-  SmallVector<OpGroup> groups = formGroups(ops, rows);
-  for (const OpGroup &group : groups)
-    for (Operation *op : group)
-      for (Value result : op->getResults()) {
-        if (kernel.buffers.contains(result))
-          continue;
-        if (leavesGroup(result, group))
-          kernel.placeRow(result, rows);
-        else // Seen by ops of the same loop only; a place on paper.
-          kernel.buffers[result].push_back(Buffer::of(Value(), result, kernel.limits, rows));
-      }
-  // Plans must not move: groups point to them.
-  std::vector<OpPlan> plans;
-  plans.reserve(ops.size());
-  SmallVector<OpPlan *> all;
-  SmallVector<SmallVector<OpPlan *>> planGroups;
-  for (const OpGroup &group : groups) {
-    auto &members = planGroups.emplace_back();
-    for (Operation *op : group) {
-      FailureOr<OpPlan> plan = makePlan(op, kernel.buffers, rows);
-      if (failed(plan))
-        return failure();
-      plans.push_back(std::move(*plan));
-      members.push_back(&plans.back());
-      all.push_back(&plans.back());
-    }
-    connect(members);
-  }
-  rows = mergeDims(all, 0, rows, kernel.limits);
-  int64_t work = 0;
-  SmallVector<VectorChoice> choices;
-  for (SmallVector<OpPlan *> &group : planGroups) {
-    mergeDims(group, rows, group.front()->dims.size(), kernel.limits);
-    choices.push_back(chooseVector(group, rows, kernel.target.vectorBits));
-    for (OpPlan *plan : group) {
-      int64_t cost = plan->cost();
-      for (const LoopDim &dim : llvm::drop_begin(plan->dims, rows))
-        cost *= dim.bound;
-      work += cost;
-    }
-  }
-  PiecePlan pieces = choosePieces(rows, work);
-  ArrayRef<LoopDim> rowDims = ArrayRef<LoopDim>(all.front()->dims).take_front(rows);
-  ImplicitLocOpBuilder &b = kernel.b;
-  emitPiece(b, kernel.extents, rowDims, pieces, kernel.piece(), [&](ArrayRef<Range> rowRanges) {
-    Registers registers;
-    for (auto [group, choice] : llvm::zip(planGroups, choices)) {
-      SmallVector<Range> ranges(rowRanges);
-      for (const LoopDim &dim : llvm::drop_begin(group.front()->dims, rows))
-        ranges.push_back(wholeRange(b, kernel.extents, dim));
-      b.setLoc(group.front()->op->getLoc());
-      emitGroup(b, kernel.extents, group, rows, ranges, choice, registers);
-    }
-  });
-  kernel.finish(pieceCount(b.getContext(), rowDims, pieces, kernel.extentNames));
   return success();
 }
 

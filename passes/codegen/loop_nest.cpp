@@ -368,6 +368,11 @@ private:
             emitAccumulate(b, extents, place, here, symbolsOf(p, u), yielded.back().front());
           continue;
         }
+        if (plan->accumulates) {
+          for (const Access &place : plan->writes.front())
+            emitAccumulate(b, extents, place, here, {}, yielded.back().front());
+          continue;
+        }
         if (plan->reduction) {
           accumulate(*plan, carried[reduction * active + u], yielded.back().front(), here);
           ++reduction;

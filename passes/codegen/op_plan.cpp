@@ -1,6 +1,7 @@
 #include "passes/codegen/op_plan.h"
 
 #include "passes/codegen/body_emitter.h"
+#include "passes/codegen/row_groups.h"
 
 #include "mlir/IR/TypeUtilities.h"
 
@@ -44,6 +45,7 @@ FailureOr<Access> makeAccess(AffineMap map, gpt::DimsAttr space, const Buffer &b
   access.element = buffer.element;
   access.tensor = tensor;
   access.elements = buffer.elements;
+  access.past = buffer.past;
   access.offset = Offset(map.getNumDims(), map.getNumSymbols());
   for (auto [r, expr] : llvm::enumerate(map.getResults())) {
     std::optional<gpt::LinearIndex> index = gpt::linearize(expr, map.getNumDims(), map.getNumSymbols());
@@ -63,10 +65,21 @@ FailureOr<Access> makeAccess(AffineMap map, gpt::DimsAttr space, const Buffer &b
   return access;
 }
 
+/// Dimension d becomes d + by, modulo their number.
+static void rotateDims(SmallVectorImpl<AffineMap> &maps, unsigned dims, unsigned by) {
+  for (AffineMap &map : maps) {
+    SmallVector<AffineExpr> moved;
+    for (unsigned d = 0; d < dims; ++d)
+      moved.push_back(getAffineDimExpr((d + by) % dims, map.getContext()));
+    map = map.replaceDimsAndSymbols(moved, {}, dims, map.getNumSymbols());
+  }
+}
+
 FailureOr<OpPlan> makePlan(Operation *op, const Buffers &buffers, unsigned rows) {
   OpPlan plan;
   plan.op = op;
   SmallVector<AffineMap> maps, resultMaps;
+  gpt::DimsAttr space;
   unsigned numParallel = 0;
   if (auto generic = dyn_cast<gpt::GenericOp>(op)) {
     plan.body = generic.getBlock();
@@ -80,6 +93,17 @@ FailureOr<OpPlan> makePlan(Operation *op, const Buffers &buffers, unsigned rows)
                                         AffineMap::getMultiDimIdentityMap(numParallel, op->getContext()).getResults(),
                                         op->getContext());
     resultMaps.assign(op->getNumResults(), identity);
+    if (isOverRows(op)) {
+      // Rows outside, columns inside: what is a reduction to the op adds to a place for each row here.
+      unsigned all = plan.opDims.size(), reduced = all - numParallel;
+      rotateDims(maps, all, reduced);
+      SmallVector<gpt::DimAttr> dims(plan.opDims.getDims());
+      std::rotate(dims.begin(), dims.begin() + numParallel, dims.end());
+      space = gpt::DimsAttr::get(op->getContext(), dims);
+      rotateDims(resultMaps, all, reduced);
+      plan.reduction.reset();
+      plan.accumulates = true;
+    }
   } else {
     auto scatter = cast<gpt::ScatterOp>(op);
     plan.body = scatter.getBlock();
@@ -89,19 +113,22 @@ FailureOr<OpPlan> makePlan(Operation *op, const Buffers &buffers, unsigned rows)
       maps.push_back(scatter.getMap(i));
     resultMaps.push_back(scatter.getResultMap());
   }
-  for (auto [i, dim] : llvm::enumerate(plan.opDims.getDims())) {
+  if (!space)
+    space = plan.opDims;
+  unsigned shift = plan.accumulates ? plan.opDims.size() - numParallel : 0;
+  for (auto [i, dim] : llvm::enumerate(space.getDims())) {
     plan.dims.push_back({dim.getSize(), gpt::Length::of(dim)});
     // What a scatter cannot run in parallel is, to the loops, a reduction.
-    plan.dims.back().reduction = isa<gpt::GenericOp>(op) ? i >= numParallel
+    plan.dims.back().reduction = isa<gpt::GenericOp>(op) ? !plan.accumulates && i >= numParallel
                                  : !llvm::is_contained(resultMaps[0].getResults(),
                                                        getAffineDimExpr(i, op->getContext()));
-    plan.dimOf.push_back(i);
+    plan.dimOf.push_back((i + shift) % space.size());
   }
   for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
     auto places = buffers.find(operand);
     if (places == buffers.end())
       return op->emitError() << "operand " << i << " has no place in the kernel";
-    FailureOr<Access> access = makeAccess(maps[i], plan.opDims, places->second.front(), operand);
+    FailureOr<Access> access = makeAccess(maps[i], space, places->second.front(), operand);
     if (failed(access))
       return op->emitError() << "operand " << i << " reads a value of the kernel at another row than its own ("
                              << rows << " shared dimensions)";
@@ -110,7 +137,7 @@ FailureOr<OpPlan> makePlan(Operation *op, const Buffers &buffers, unsigned rows)
   for (auto [i, result] : llvm::enumerate(op->getResults())) {
     auto &places = plan.writes.emplace_back();
     for (const Buffer &buffer : buffers.lookup(result)) {
-      FailureOr<Access> access = makeAccess(resultMaps[i], plan.opDims, buffer, result);
+      FailureOr<Access> access = makeAccess(resultMaps[i], space, buffer, result);
       if (failed(access))
         return op->emitError() << "result " << i << " cannot be placed";
       places.push_back(std::move(*access));

@@ -13,6 +13,7 @@ struct Buffer {
   unsigned dropped = 0;                        ///< leading dimensions that are not stored (the row's)
   llvm::SmallVector<gpt::Length> strides = {}; ///< of the dimensions that are stored
   int64_t elements = 1;                        ///< of the memref
+  bool past = false;                           ///< so large that it is written past the caches
 
   /// Strides as memory has them.
   static Buffer of(mlir::Value memref, mlir::Value value, const gpt::Limits &limits, unsigned dropped = 0);
@@ -31,6 +32,7 @@ struct OpPlan {
   std::vector<Access> reads;               ///< of index operands, then inputs
   std::vector<std::vector<Access>> writes; ///< of each result
   std::optional<gpt::ReductionKind> reduction;
+  bool accumulates = false;                ///< a sum over rows: each adds to what its places hold
 
   bool usesCoordinate(unsigned dim) const;
   /// Simple operations at one point.

@@ -1,6 +1,7 @@
 #include "passes/codegen/row_block_plan.h"
 
 #include "ir/gpt/products.h"
+#include "passes/codegen/row_groups.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -21,33 +22,6 @@ constexpr int64_t blockBytes = 1024 * 1024;
 
 LoopDim loopDim(gpt::DimAttr dim) {
   return {dim.getSize(), gpt::Length::of(dim)};
-}
-
-/// x / y, where y is the same for all columns, becomes x * (1 / y): one division a row.
-static void shareReciprocals(gpt::GenericOp op, unsigned column) {
-  llvm::DenseSet<Value> fixed; // the same for all columns
-  for (auto [i, argument] : llvm::enumerate(op.getBlock()->getArguments())) {
-    AffineMap map = op.getMap(i);
-    bool gathers = false;
-    map.walkExprs([&](AffineExpr part) { gathers |= isa<AffineSymbolExpr>(part); });
-    if (!gathers && !map.isFunctionOfDim(column))
-      fixed.insert(argument);
-  }
-  for (Operation &part : llvm::make_early_inc_range(op.getBlock()->without_terminator())) {
-    auto isFixed = [&](Value value) { return fixed.contains(value); };
-    auto index = dyn_cast<gpt::IndexOp>(part);
-    if (index ? index.getDim() != column : llvm::all_of(part.getOperands(), isFixed))
-      fixed.insert(part.result_begin(), part.result_end());
-    auto division = dyn_cast<arith::DivFOp>(part);
-    if (!division || isFixed(division.getLhs()) || !isFixed(division.getRhs()))
-      continue;
-    ImplicitLocOpBuilder b(division.getLoc(), division);
-    Value one = arith::ConstantOp::create(b, b.getFloatAttr(division.getType(), 1));
-    Value reciprocal = arith::DivFOp::create(b, one, division.getRhs());
-    Value product = arith::MulFOp::create(b, division.getLhs(), reciprocal);
-    division.replaceAllUsesWith(product);
-    division.erase();
-  }
 }
 
 LogicalResult RowBlockPlan::make() {

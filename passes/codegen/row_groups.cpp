@@ -1,5 +1,8 @@
 #include "passes/codegen/row_groups.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
 using namespace mlir;
 
 namespace gptc {
@@ -14,12 +17,31 @@ bool sameDims(ArrayRef<gpt::DimAttr> a, ArrayRef<gpt::DimAttr> b) {
 
 /// A loop over all dimensions beyond the rows, with other ops in it.
 bool canShare(gpt::GenericOp op, unsigned rows) {
-  return op.getNumDims() > rows && (!op.isReduction() || op.getNumParallel() == int64_t(rows));
+  return op.getNumDims() > rows && (!op.isReduction() || isOverRows(op) || op.getNumParallel() == int64_t(rows));
+}
+
+/// The rows first.
+SmallVector<gpt::DimAttr> dimsOf(gpt::GenericOp op, unsigned rows) {
+  SmallVector<gpt::DimAttr> dims(op.getDims().getDims());
+  if (isOverRows(op))
+    std::rotate(dims.begin(), dims.end() - rows, dims.end());
+  return dims;
+}
+
+/// Each point reads the element of the same place.
+bool readsStraight(gpt::GenericOp op, AffineMap map, unsigned rows) {
+  unsigned rank = map.getNumResults(), shift = isOverRows(op) ? rank - rows : 0;
+  if (rank != op.getNumDims())
+    return false;
+  for (unsigned i = 0; i < rank; ++i)
+    if (map.getResult(i) != getAffineDimExpr((i + shift) % rank, map.getContext()))
+      return false;
+  return true;
 }
 
 bool canShare(gpt::GenericOp op, const OpGroup &group, unsigned rows) {
   auto other = cast<gpt::GenericOp>(group.front());
-  return canShare(other, rows) && sameDims(op.getDims().getDims(), other.getDims().getDims());
+  return canShare(other, rows) && sameDims(dimsOf(op, rows), dimsOf(other, rows));
 }
 
 bool isReturned(Operation *op) {
@@ -35,6 +57,8 @@ bool readsByElement(gpt::GenericOp op, Value value) {
 
 } // namespace
 
+bool isOverRows(Operation *op) { return op->hasAttr("gpt.over_rows"); }
+
 SmallVector<OpGroup> formGroups(ArrayRef<Operation *> ops, unsigned rows) {
   SmallVector<OpGroup> groups;
   DenseMap<Operation *, unsigned> groupOf;
@@ -47,7 +71,7 @@ SmallVector<OpGroup> formGroups(ArrayRef<Operation *> ops, unsigned rows) {
       if (known == groupOf.end())
         continue;
       auto producer = dyn_cast<gpt::GenericOp>(known->first);
-      bool passes = shares && producer && !producer.isReduction() && generic.getMap(i).isIdentity() &&
+      bool passes = shares && producer && !producer.isReduction() && readsStraight(generic, generic.getMap(i), rows) &&
                     canShare(generic, groups[known->second], rows);
       earliest = std::max(earliest, known->second + (passes ? 0 : 1));
     }
@@ -74,6 +98,36 @@ SmallVector<OpGroup> formGroups(ArrayRef<Operation *> ops, unsigned rows) {
 
 bool leavesGroup(Value value, const OpGroup &group) {
   return llvm::any_of(value.getUsers(), [&](Operation *user) { return !llvm::is_contained(group, user); });
+}
+
+void shareReciprocals(gpt::GenericOp op, unsigned rows) {
+  llvm::DenseSet<Value> fixed; // the same for all of a row
+  auto isOfRow = [&](unsigned dim) { return isOverRows(op) ? int64_t(dim) >= op.getNumParallel() : dim < rows; };
+  for (auto [i, argument] : llvm::enumerate(op.getBlock()->getArguments())) {
+    AffineMap map = op.getMap(i);
+    bool varies = false;
+    map.walkExprs([&](AffineExpr part) {
+      auto dim = dyn_cast<AffineDimExpr>(part);
+      varies |= isa<AffineSymbolExpr>(part) || (dim && !isOfRow(dim.getPosition()));
+    });
+    if (!varies)
+      fixed.insert(argument);
+  }
+  for (Operation &part : llvm::make_early_inc_range(op.getBlock()->without_terminator())) {
+    auto isFixed = [&](Value value) { return fixed.contains(value); };
+    auto index = dyn_cast<gpt::IndexOp>(part);
+    if (index ? isOfRow(index.getDim()) : llvm::all_of(part.getOperands(), isFixed))
+      fixed.insert(part.result_begin(), part.result_end());
+    auto division = dyn_cast<arith::DivFOp>(part);
+    if (!division || isFixed(division.getLhs()) || !isFixed(division.getRhs()))
+      continue;
+    ImplicitLocOpBuilder b(division.getLoc(), division);
+    Value one = arith::ConstantOp::create(b, b.getFloatAttr(division.getType(), 1));
+    Value reciprocal = arith::DivFOp::create(b, one, division.getRhs());
+    Value product = arith::MulFOp::create(b, division.getLhs(), reciprocal);
+    division.replaceAllUsesWith(product);
+    division.erase();
+  }
 }
 
 void connect(ArrayRef<OpPlan *> group) {

@@ -8,6 +8,13 @@ namespace gptc {
 /// Ops of one loop, in order.
 using OpGroup = llvm::SmallVector<mlir::Operation *, 4>;
 
+/// A sum over the rows of a kernel (`gpt.form-kernels` says which): its dimensions are the columns, then the rows.
+bool isOverRows(mlir::Operation *op);
+
+/// x / y, where y is the same for all of a row, becomes x * (1 / y): one division a row. Rows have the first `rows`
+/// dimensions.
+void shareReciprocals(gpt::GenericOp op, unsigned rows);
+
 /// Puts ops with the same dimensions beyond the first `rows` into one loop where
 /// values between them pass element by element. Groups are in an order that
 /// respects what ops need of each other. A result may lie where an argument lies that it is

@@ -23,12 +23,14 @@ namespace {
 
 constexpr int64_t longestRow = 131072; // elements of one value in a row, which should lie in the second cache
 constexpr unsigned mostMembers = 24;  // ops of a row group
+constexpr int64_t fewestColumns = 8;  // of a sum over rows that joins one
 
 /// The kernels of one block: first which ops belong together, then the ops.
 class BlockKernels {
 public:
   explicit BlockKernels(Block &block)
-      : block(block), groups(block), rows(groups.size(), 0), blocks(groups.size(), 0), taken(groups.size()) {}
+      : block(block), groups(block), rows(groups.size(), 0), blocks(groups.size(), 0), taken(groups.size()),
+        overRows(groups.size()) {}
 
   void form() {
     fuse::formRowBlocks(block, groups, blocks, taken);
@@ -40,6 +42,7 @@ public:
       if (auto op = dyn_cast<ScatterOp>(groups.operation(id)))
         addSum(op);
     formRowGroups();
+    addRowSums();
     // What looks like a contraction but reads by rows, and found no company there.
     for (unsigned id = groups.size(); id-- > 0;)
       if (auto op = dyn_cast<GenericOp>(groups.operation(id)); op && !taken.test(id) && op.isContraction())
@@ -158,6 +161,59 @@ private:
         taken.set(id);
   }
 
+  /// Sums over the rows of what a row group has at hand (gradients of a gain): each piece adds up its own rows, while
+  /// they are in the first cache.
+  void addRowSums() {
+    for (unsigned id = 0; id < groups.size(); ++id) {
+      auto op = dyn_cast<GenericOp>(groups.operation(id));
+      if (!op || taken.test(id) || op.getReduction() != ReductionKind::sum || !op.getIndices().empty() ||
+          fuse::isContraction(op) || !isa<FloatType>(getElementTypeOrSelf(op->getResult(0).getType())))
+        continue;
+      ArrayRef<DimAttr> columns = op.getDims().getDims().take_front(op.getNumParallel());
+      int64_t count = fuse::points(columns);
+      if (count < fewestColumns || count > longestRow || llvm::any_of(columns, [](DimAttr d) { return d.isDynamic(); }))
+        continue;
+      for (unsigned group = 0; group < groups.size(); ++group)
+        if (rows[group] != 0 && hasAtHand(group, op) && groups.merge(group, id)) {
+          taken.set(id);
+          overRows.set(id);
+          break;
+        }
+    }
+  }
+
+  /// `op` sums over the rows of the group, from which it takes values of its rows, and shares a large operand with it.
+  bool hasAtHand(unsigned group, GenericOp op) {
+    unsigned rank = rows[group], columns = op.getNumParallel();
+    ArrayRef<unsigned> members = groups.members(group);
+    if (members.size() >= mostMembers || op.getNumDims() != columns + rank)
+      return false;
+    unsigned first = *llvm::find_if(members, [&](unsigned member) { return !overRows.test(member); });
+    auto seed = cast<GenericOp>(groups.operation(first));
+    if (!fuse::sameDims(seed.getDims().getDims().take_front(rank), op.getDims().getDims().take_back(rank)))
+      return false;
+    bool shares = false;
+    for (auto [i, value] : llvm::enumerate(op.getInputs())) {
+      AffineMap map = op.getInputMap(i);
+      bool large = fuse::points(value) * 2 > fuse::points(op.getDims().getDims());
+      if (isMember(value, group)) {
+        for (unsigned d = 0; d < map.getNumResults(); ++d)
+          if (d < rank ? map.getResult(d) != getAffineDimExpr(columns + d, map.getContext())
+                       : llvm::any_of(llvm::seq(columns, columns + rank),
+                                      [&](unsigned row) { return map.getResult(d).isFunctionOfDim(row); }))
+            return false;
+        shares |= large && map.getNumResults() >= rank;
+      } else if (large) {
+        shares |= llvm::any_of(value.getUsers(), [&](Operation *user) {
+          return user->getBlock() == &block && groups.groupOf(user) == group;
+        });
+      }
+    }
+    return shares && llvm::none_of(op->getUsers(), [&](Operation *user) {
+             return user->getBlock() == &block && groups.groupOf(user) == group;
+           });
+  }
+
   /// Maps that are left over and compute on the same points: one loop instead of several.
   void joinMaps() {
     for (unsigned id = 0; id < groups.size(); ++id) {
@@ -180,6 +236,8 @@ private:
   void build() {
     // The ops are replaced one by one; groups know only the old ones.
     llvm::MapVector<unsigned, SmallVector<Operation *>> kernels;
+    for (unsigned id : overRows.set_bits())
+      groups.operation(id)->setAttr("gpt.over_rows", UnitAttr::get(block.getParentOp()->getContext()));
     for (unsigned id = 0; id < groups.size(); ++id)
       if (isa<GenericOp, ScatterOp>(groups.operation(id)))
         kernels[groups.groupOf(groups.operation(id))].push_back(groups.operation(id));
@@ -236,6 +294,7 @@ private:
   SmallVector<unsigned> rows;   ///< of each group: shared leading dimensions, 0: no row group
   SmallVector<unsigned> blocks; ///< of each group: dimensions of rows that are worked on in blocks, 0: none
   llvm::BitVector taken;        ///< ops whose group is final
+  llvm::BitVector overRows;     ///< sums over the rows of their group
 };
 
 struct FormKernels : impl::FormKernelsPassBase<FormKernels> {

@@ -1,4 +1,5 @@
 // gpt-inline-maps: elementwise work goes into the bodies of its users.
+#include "passes/fuse/factor_sums.h"
 #include "passes/fuse/space.h"
 #include "passes/passes.h"
 
@@ -230,6 +231,12 @@ struct InlineMaps : impl::InlineMapsPassBase<InlineMaps> {
       // and is erased only behind this point.
       for (Operation *op : consumers)
         changed |= inlineInto(StructuredOp::get(op));
+    }
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      if (function.isExternal() || function->hasAttr("gpt.kernel"))
+        continue;
+      fuse::factorSums(function.front());
+      function.walk([](RepeatOp repeat) { fuse::factorSums(*repeat.getBlock()); });
     }
     eraseDead();
   }

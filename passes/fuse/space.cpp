@@ -83,7 +83,8 @@ bool readsRows(GenericOp op) {
 }
 
 bool isContraction(GenericOp op) {
-  if (!op.isContraction())
+  // Times one number is no product of matrices.
+  if (!op.isContraction() || llvm::any_of(op.getInputs(), [](Value input) { return points(input) == 1; }))
     return false;
   bool lacks[2] = {false, false};
   for (unsigned i = 0; i < 2; ++i)

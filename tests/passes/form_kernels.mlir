@@ -329,3 +329,34 @@ func.func @scatter_onto(%token: tensor<4xi32, #t>, %d: tensor<4x8xf32, #t_c>, %w
   }
   return %z : tensor<65x8xf32, #v_c>
 }
+
+// -----
+
+#t_c = #gpt.dims<t=64, c=128>
+#t = #gpt.dims<t=64>
+#c = #gpt.dims<c=128>
+
+// A sum over the rows reads what the rows of a group have at hand: it is done there.
+// CHECK-LABEL: func.func @gain
+// CHECK: %[[K:.*]]:2 = gpt.kernel(%arg0 : {{.*}}) -> (tensor<64x128xf32, {{.*}}>, tensor<128xf32, {{.*}}>) attributes {gpt.rows = 1 : i64}
+// CHECK: gpt.generic sum [c=128 | t=64] {{.*}} attributes {gpt.over_rows}
+// CHECK-NOT: gpt.kernel
+// CHECK: return %[[K]]#0, %[[K]]#1
+func.func @gain(%x: tensor<64x128xf32, #t_c>) -> (tensor<64x128xf32, #t_c>, tensor<128xf32, #c>) {
+  %m = gpt.generic sum [t=64 | c=128] inputs(%x[t, c] : tensor<64x128xf32, #t_c>) -> (tensor<64xf32, #t>) {
+  ^bb0(%a: f32):
+    gpt.yield %a : f32
+  }
+  %y = gpt.generic [t=64, c=128] inputs(%x[t, c] : tensor<64x128xf32, #t_c>, %m[t] : tensor<64xf32, #t>) -> (tensor<64x128xf32, #t_c>) {
+  ^bb0(%a: f32, %b: f32):
+    %r = arith.subf %a, %b : f32
+    gpt.yield %r : f32
+  }
+  %s = gpt.generic sum [c=128 | t=64] inputs(%x[t, c] : tensor<64x128xf32, #t_c>, %m[t] : tensor<64xf32, #t>) -> (tensor<128xf32, #c>) {
+  ^bb0(%a: f32, %b: f32):
+    %d = arith.subf %a, %b : f32
+    %r = arith.mulf %a, %d : f32
+    gpt.yield %r : f32
+  }
+  return %y, %s : tensor<64x128xf32, #t_c>, tensor<128xf32, #c>
+}

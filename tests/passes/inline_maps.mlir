@@ -180,3 +180,37 @@ func.func @gather(%token: tensor<64xi32, #t>, %e: tensor<65x128xf32, #v_c>) -> t
   }
   return %s : tensor<64xf32, #t>
 }
+
+// -----
+
+#t_c = #gpt.dims<t=64, c=128>
+#t = #gpt.dims<t=64>
+
+// Factors that all terms share leave the sum, a guard against infinite ones with them.
+// CHECK-LABEL: func.func @factors
+// CHECK-SAME: %[[X:.*]]: tensor<64x128xf32, {{.*}}>, %[[S:.*]]: tensor<64xf32, {{.*}}>
+// CHECK-NEXT: %[[SUM:.*]] = gpt.generic sum [t=64 | c=128] inputs(%[[X]][t, c] : {{.*}}) -> {{.*}} {
+// CHECK-NEXT: ^bb0(%[[A:.*]]: f32
+// CHECK-NEXT: %[[P:.*]] = arith.mulf %[[A]], %[[A]]
+// CHECK-NEXT: gpt.yield %[[P]]
+// CHECK: gpt.generic [t=64] inputs(%[[SUM]][t] : {{.*}}, %[[S]][t] : {{.*}}) -> {{.*}} {
+// CHECK-NEXT: ^bb0(%[[T:.*]]: f32, %[[F:.*]]: f32
+// CHECK: %[[ROOT:.*]] = math.rsqrt %[[F]]
+// CHECK: %[[M:.*]] = arith.mulf %[[T]], %[[ROOT]]
+// CHECK: arith.select %{{.*}}, %{{.*}}, %[[M]]
+// CHECK: arith.negf
+// CHECK: gpt.yield
+func.func @factors(%x: tensor<64x128xf32, #t_c>, %s: tensor<64xf32, #t>) -> tensor<64xf32, #t> {
+  %y = gpt.generic sum [t=64 | c=128] inputs(%x[t, c] : tensor<64x128xf32, #t_c>, %s[t] : tensor<64xf32, #t>) -> (tensor<64xf32, #t>) {
+  ^bb0(%a: f32, %b: f32):
+    %zero = arith.constant 0.0 : f32
+    %p = arith.mulf %a, %a : f32
+    %r = math.rsqrt %b : f32
+    %q = arith.mulf %p, %r : f32
+    %c = arith.cmpf oeq, %p, %zero : f32
+    %d = arith.select %c, %zero, %q : f32
+    %n = arith.negf %d : f32
+    gpt.yield %n : f32
+  }
+  return %y : tensor<64xf32, #t>
+}

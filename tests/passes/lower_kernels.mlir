@@ -1,4 +1,5 @@
 // RUN: gptc-opt %s --split-input-file --verify-diagnostics --pass-pipeline='builtin.module(func.func(gpt-lower-kernels{vector-bits=256}),canonicalize,cse)' | FileCheck %s
+// RUN: gptc-opt %s --split-input-file --verify-diagnostics --pass-pipeline='builtin.module(func.func(gpt-lower-kernels{vector-bits=256 past-bytes=256}),canonicalize,cse)' | FileCheck %s --check-prefix=PAST
 
 #c = #gpt.dims<c=64>
 #d = #gpt.dims<d=13>
@@ -14,6 +15,11 @@ module attributes {gpt.extents = ["b"], gpt.bounds = [8]} {
 // CHECK: %[[V:.*]] = vector.load %[[X]][%[[I]]] : memref<64xf32>, vector<8xf32>
 // CHECK: %[[S:.*]] = arith.mulf %[[V]], %[[V]] : vector<8xf32>
 // CHECK: vector.store %[[S]], %[[Y]][%[[I]]]
+// What is too large for the caches goes past them.
+// PAST-LABEL: func.func private @square
+// PAST: vector.store {{.*}}alignment = 32 : i64, nontemporal = true
+// PAST: llvm.call_intrinsic "llvm.x86.sse.sfence"()
+// PAST-NEXT: return
 func.func private @square(%x: tensor<64xf32, #c>) -> tensor<64xf32, #c> attributes {gpt.kernel} {
   %y = gpt.generic [c=64] inputs(%x[c] : tensor<64xf32, #c>) -> (tensor<64xf32, #c>) {
   ^bb0(%a: f32):

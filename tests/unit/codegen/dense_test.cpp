@@ -151,6 +151,40 @@ TEST(Dense, RowsOfScores) {
     })", 1e-5);
 }
 
+/// As the gradient of a layer norm's gain, beside work on the rows.
+TEST(Dense, SumsOverRows) {
+  expectSameDense(R"(
+    func.func private @k(%x: !btc, %g: !c) -> (!btc, !c, !c) attributes {gpt.kernel, gpt.rows = 2} {
+      %m = gpt.generic sum [b upto 40, t upto 24 | c=24] inputs(%x[b, t, c] : !btc, %g[c] : !c) -> (!bt) {
+      ^bb0(%a: f32, %b: f32):
+        %0 = arith.mulf %a, %b : f32
+        gpt.yield %0 : f32
+      }
+      %y = gpt.generic [b upto 40, t upto 24, c=24] inputs(%x[b, t, c] : !btc, %m[b, t] : !bt) -> (!btc) {
+      ^bb0(%a: f32, %b: f32):
+        %0 = arith.subf %a, %b : f32
+        gpt.yield %0 : f32
+      }
+      %s = gpt.generic sum [c=24 | b upto 40, t upto 24] inputs(%y[b, t, c] : !btc, %m[b, t] : !bt) -> (!c)
+          attributes {gpt.over_rows} {
+      ^bb0(%a: f32, %b: f32):
+        %0 = arith.mulf %a, %b : f32
+        gpt.yield %0 : f32
+      }
+      %z = gpt.generic sum [c=24 | b upto 40, t upto 24] inputs(%x[b, t, c] : !btc) -> (!c)
+          attributes {gpt.over_rows} {
+      ^bb0(%a: f32):
+        %i = gpt.index 0 : i32
+        %j = gpt.index 2 : i32
+        %k = arith.addi %i, %j : i32
+        %0 = arith.sitofp %k : i32 to f32
+        %1 = arith.mulf %a, %0 : f32
+        gpt.yield %1 : f32
+      }
+      return %y, %s, %z : !btc, !c, !c
+    })", 5e-5);
+}
+
 TEST(Dense, Neighbours) {
   expectSameDense(R"(
     func.func private @k(%x: !btc, %w: !c, %r: !b) -> !btc attributes {gpt.kernel} {

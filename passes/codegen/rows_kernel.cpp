@@ -1,0 +1,233 @@
+// Kernels of ops that share rows: all work on a row, then on the next; and sums over the rows.
+#include "ir/rt/rt.h"
+#include "passes/codegen/kernel_builder.h"
+#include "passes/codegen/pieces.h"
+#include "passes/codegen/reductions.h"
+#include "passes/codegen/row_groups.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace gptc {
+namespace {
+
+constexpr int64_t sumPieces = 32;     ///< of a kernel with sums over rows: each has its own sums
+constexpr int64_t totalColumns = 256; ///< of a piece that joins them
+
+/// A sum over the rows. Each piece adds up its own in the workspace; other pieces join these.
+struct RowSum {
+  gpt::GenericOp op;
+  SmallVector<Buffer, 1> results;
+  int64_t at = 0; ///< bytes from the start of a piece's sums
+};
+
+class RowsKernel {
+public:
+  RowsKernel(KernelBuilder &kernel, unsigned rows) : kernel(kernel), b(kernel.b), rows(rows) {}
+
+  LogicalResult lower() {
+    ops = kernel.ops();
+    for (Operation *op : ops)
+      shareReciprocals(cast<gpt::GenericOp>(op), rows);
+    groups = formGroups(ops, rows);
+    placeValues();
+    if (failed(makePlans()))
+      return failure();
+    PiecePlan pieces = choosePieces(rows, work);
+    ArrayRef<LoopDim> rowDims = ArrayRef<LoopDim>(plans.front().dims).take_front(rows);
+    gpt::Length allRows = 1;
+    for (const LoopDim &dim : rowDims)
+      allRows *= dim.count;
+    int64_t mostRows = kernel.limits.most(allRows);
+    if (!sums.empty())
+      pieces.rowsPerPiece = std::max(pieces.rowsPerPiece, int64_t(llvm::divideCeil(mostRows, sumPieces)));
+    AffineMap count = pieceCount(b.getContext(), rowDims, pieces, kernel.extentNames);
+    if (sums.empty()) {
+      emitWork(rowDims, pieces);
+      kernel.finish(count);
+      return success();
+    }
+    Value total = constantIndex(b, 1);
+    for (const LoopDim &dim : rowDims)
+      total = b.createOrFold<arith::MulIOp>(total, kernel.extents.value(b, dim.count));
+    Value first = b.createOrFold<arith::CeilDivUIOp>(total, constantIndex(b, pieces.rowsPerPiece));
+    Value isWork = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, kernel.piece(), first);
+    auto branch = scf::IfOp::create(b, isWork, /*withElseRegion=*/true);
+    b.setInsertionPointToStart(branch.thenBlock());
+    clearSums();
+    emitWork(rowDims, pieces);
+    b.setInsertionPointToStart(branch.elseBlock());
+    int64_t workspaceBytes = llvm::divideCeil(mostRows, pieces.rowsPerPiece) * pitch;
+    emitTotals(first, workspaceBytes);
+    kernel.function->setAttr("rt.workspace", b.getI64IntegerAttr(workspaceBytes));
+    kernel.function->setAttr("rt.first", AffineMapAttr::get(count));
+    kernel.finish(AffineMap::get(0, count.getNumSymbols(), count.getResult(0) + totalPieces));
+    return success();
+  }
+
+private:
+  KernelBuilder &kernel;
+  ImplicitLocOpBuilder &b;
+  unsigned rows;
+  SmallVector<Operation *> ops;
+  SmallVector<OpGroup> groups;
+  std::vector<OpPlan> plans; ///< of `ops`, in the order of groups
+  SmallVector<SmallVector<OpPlan *>> planGroups;
+  SmallVector<VectorChoice> choices;
+  int64_t work = 0; ///< of a row
+
+  SmallVector<RowSum> sums;
+  int64_t pitch = 0; ///< bytes from one piece's sums to the next one's
+  int64_t totalPieces = 0;
+  Value workspace;
+
+  void placeValues() {
+    for (const OpGroup &group : groups)
+      for (Operation *op : group) {
+        if (isOverRows(op)) {
+          placeSum(cast<gpt::GenericOp>(op));
+          continue;
+        }
+        for (Value result : op->getResults()) {
+          if (kernel.buffers.contains(result))
+            continue;
+          if (leavesGroup(result, group))
+            kernel.placeRow(result, rows);
+          else // Seen by ops of the same loop only; a place on paper.
+            kernel.buffers[result].push_back(Buffer::of(Value(), result, kernel.limits, rows));
+        }
+      }
+    // The views of a piece's sums, now that it is known how far apart they are.
+    if (sums.empty())
+      return;
+    workspace = rt::WorkspaceOp::create(b, kernel.scratch().getType());
+    Value start = mulIndex(b, kernel.piece(), pitch);
+    for (RowSum &sum : sums) {
+      Buffer &buffer = kernel.buffers[sum.op.getResult(0)].front();
+      buffer.memref = memref::ViewOp::create(b, MemRefType::get({buffer.elements}, buffer.element), workspace,
+                                             addIndex(b, start, constantIndex(b, sum.at)), ValueRange());
+    }
+  }
+
+  void placeSum(gpt::GenericOp op) {
+    Value result = op.getResult(0);
+    RowSum sum;
+    sum.op = op;
+    sum.at = pitch;
+    std::swap(sum.results, kernel.buffers[result]);
+    Buffer buffer = Buffer::of(Value(), result, kernel.limits);
+    int64_t bytes = buffer.element.getIntOrFloatBitWidth() / 8;
+    totalPieces = std::max(totalPieces, int64_t(llvm::divideCeil(buffer.elements, totalColumns)));
+    buffer.elements = llvm::alignTo(buffer.elements * bytes, 64) / bytes;
+    pitch += buffer.elements * bytes;
+    kernel.buffers[result].push_back(buffer);
+    sums.push_back(std::move(sum));
+  }
+
+  LogicalResult makePlans() {
+    plans.reserve(ops.size()); // Groups point to them.
+    SmallVector<OpPlan *> all;
+    for (const OpGroup &group : groups) {
+      auto &members = planGroups.emplace_back();
+      for (Operation *op : group) {
+        FailureOr<OpPlan> plan = makePlan(op, kernel.buffers, rows);
+        if (failed(plan))
+          return failure();
+        plans.push_back(std::move(*plan));
+        members.push_back(&plans.back());
+        all.push_back(&plans.back());
+      }
+      connect(members);
+    }
+    rows = mergeDims(all, 0, rows, kernel.limits);
+    for (SmallVector<OpPlan *> &group : planGroups) {
+      mergeDims(group, rows, group.front()->dims.size(), kernel.limits);
+      choices.push_back(chooseVector(group, rows, kernel.target.vectorBits));
+      for (OpPlan *plan : group) {
+        int64_t cost = plan->cost();
+        for (const LoopDim &dim : llvm::drop_begin(plan->dims, rows))
+          cost *= dim.bound;
+        work += cost;
+      }
+    }
+    return success();
+  }
+
+  void emitWork(ArrayRef<LoopDim> rowDims, const PiecePlan &pieces) {
+    emitPiece(b, kernel.extents, rowDims, pieces, kernel.piece(), [&](ArrayRef<Range> rowRanges) {
+      Registers registers;
+      for (auto [group, choice] : llvm::zip(planGroups, choices)) {
+        SmallVector<Range> ranges(rowRanges);
+        for (const LoopDim &dim : llvm::drop_begin(group.front()->dims, rows))
+          ranges.push_back(wholeRange(b, kernel.extents, dim));
+        b.setLoc(group.front()->op->getLoc());
+        emitGroup(b, kernel.extents, group, rows, ranges, choice, registers);
+      }
+    });
+  }
+
+  VectorType vectorOf(RowSum &sum) {
+    Type element = kernel.buffers[sum.op.getResult(0)].front().element;
+    return VectorType::get(kernel.target.vectorBits / element.getIntOrFloatBitWidth(), element);
+  }
+
+  void clearSums() {
+    for (RowSum &sum : sums) {
+      const Buffer &buffer = kernel.buffers[sum.op.getResult(0)].front();
+      VectorType type = vectorOf(sum);
+      int64_t lanes = type.getNumElements();
+      emitFor(b, constantIndex(b, 0), constantIndex(b, buffer.elements), lanes, buffer.elements == lanes, {},
+              [&](Value column, ValueRange) {
+                vector::StoreOp::create(b, zeroOf(b, type), buffer.memref, column);
+                return SmallVector<Value>();
+              });
+    }
+  }
+
+  /// The pieces' sums joined, in their order.
+  void emitTotals(Value first, int64_t workspaceBytes) {
+    Value chunk = arith::SubIOp::create(b, kernel.piece(), first);
+    for (RowSum &sum : sums) {
+      VectorType type = vectorOf(sum);
+      int64_t lanes = type.getNumElements(), bytes = type.getElementTypeBitWidth() / 8;
+      int64_t columns = gpt::elementsOf(sum.op.getResult(0).getType(), kernel.limits);
+      auto all = MemRefType::get({(workspaceBytes - sum.at) / bytes}, type.getElementType());
+      Value end = constantIndex(b, columns);
+      Value from = mulIndex(b, chunk, totalColumns);
+      Value to = arith::MinUIOp::create(b, addIndex(b, from, constantIndex(b, totalColumns)), end);
+      Value elements = constantIndex(b, pitch / bytes);
+      Value partial = memref::ViewOp::create(b, all, workspace, constantIndex(b, sum.at), ValueRange());
+      emitFor(b, from, to, lanes, false, {}, [&](Value column, ValueRange) {
+        Value total = emitFor(b, constantIndex(b, 0), first, 1, false, zeroOf(b, type),
+                              [&](Value piece, ValueRange carried) -> SmallVector<Value> {
+                                Value place = arith::MulIOp::create(b, piece, elements);
+                                place = addIndex(b, place, column);
+                                Value own = vector::LoadOp::create(b, type, partial, place);
+                                return {arith::AddFOp::create(b, carried.front(), own)};
+                              })
+                          .front();
+        for (const Buffer &result : sum.results) {
+          if (columns % lanes == 0) {
+            vector::StoreOp::create(b, total, result.memref, column);
+            continue;
+          }
+          Value rest = arith::SubIOp::create(b, end, column);
+          Value mask = vector::CreateMaskOp::create(b, VectorType::get(lanes, b.getI1Type()), rest);
+          vector::MaskedStoreOp::create(b, result.memref, column, mask, total);
+        }
+        return SmallVector<Value>();
+      });
+    }
+  }
+};
+
+} // namespace
+
+LogicalResult lowerRows(KernelBuilder &kernel, unsigned rows) { return RowsKernel(kernel, rows).lower(); }
+
+} // namespace gptc
