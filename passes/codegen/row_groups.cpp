@@ -48,9 +48,9 @@ bool isReturned(Operation *op) {
   return llvm::any_of(op->getUsers(), [](Operation *user) { return user->hasTrait<OpTrait::IsTerminator>(); });
 }
 
-bool readsByElement(gpt::GenericOp op, Value value) {
+bool readsByElement(gpt::GenericOp op, Value value, unsigned rows) {
   for (auto [i, operand] : llvm::enumerate(op->getOperands()))
-    if (operand == value && !op.getMap(i).isIdentity())
+    if (operand == value && !readsStraight(op, op.getMap(i), rows))
       return false;
   return true;
 }
@@ -81,7 +81,8 @@ SmallVector<OpGroup> formGroups(ArrayRef<Operation *> ops, unsigned rows) {
           auto known = groupOf.find(reader);
           if (!isa<BlockArgument>(operand) || known == groupOf.end())
             continue;
-          bool passes = readsByElement(cast<gpt::GenericOp>(reader), operand) && canShare(generic, groups[known->second], rows);
+          bool passes = readsByElement(cast<gpt::GenericOp>(reader), operand, rows) &&
+                        canShare(generic, groups[known->second], rows);
           earliest = std::max(earliest, known->second + (passes ? 0 : 1));
         }
     unsigned place = groups.size();
