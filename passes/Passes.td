@@ -221,6 +221,8 @@ def InlineMapsPass : Pass<"gpt-inline-maps", "::mlir::ModuleOp"> {
       most one tensor of full size (from small ones, where a user has more
       points). Divisions, roots, transcendental functions and random numbers
       are never computed twice.
+    Two such maps over a large matrix of products (`isLargeMatrix`) that compute the
+    same transcendental function or random number read it from a map of its own.
     Elements of splat constants become scalar constants. Equal ops are one, ops
     without use are gone. What multiplies all terms of a sum over a row alike
     multiplies the sum instead, in a map behind it (`factorSums`).

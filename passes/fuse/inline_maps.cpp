@@ -1,5 +1,6 @@
 // gpt-inline-maps: elementwise work goes into the bodies of its users.
 #include "passes/fuse/factor_sums.h"
+#include "passes/fuse/share_work.h"
 #include "passes/fuse/space.h"
 #include "passes/passes.h"
 
@@ -210,8 +211,25 @@ struct InlineMaps : impl::InlineMapsPassBase<InlineMaps> {
         op->erase();
   }
 
+  /// Blocks that hold structured ops, not their bodies.
+  void shareWork() {
+    getOperation()->walk<WalkOrder::PreOrder>([&](Operation *op) {
+      if (isa<GenericOp, ScatterOp, KernelOp>(op))
+        return WalkResult::skip();
+      for (Region &region : op->getRegions())
+        for (Block &block : region)
+          fuse::shareHeavyWork(block);
+      return WalkResult::advance();
+    });
+  }
+
   void runOnOperation() override {
     IRRewriter rewriter(&getContext());
+    {
+      DominanceInfo dominance(getOperation());
+      eliminateCommonSubExpressions(rewriter, dominance, getOperation());
+    }
+    shareWork();
     for (bool changed = true; changed;) {
       {
         DominanceInfo dominance(getOperation());

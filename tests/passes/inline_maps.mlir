@@ -214,3 +214,53 @@ func.func @factors(%x: tensor<64x128xf32, #t_c>, %s: tensor<64xf32, #t>) -> tens
   }
   return %y : tensor<64xf32, #t>
 }
+
+// -----
+
+#h_t_e = #gpt.dims<h=2, t=16, e=4>
+#h_t_s = #gpt.dims<h=2, t=16, s=16>
+
+// Two formulas over a matrix of products have the same tanh: computed once, though each has one user.
+// CHECK-LABEL: func.func @capped
+// CHECK: %[[P:.*]] = gpt.generic sum [h=2, t=16, s=16 | e=4]
+// CHECK: %[[H:.*]] = gpt.generic [h=2, t=16, s=16] inputs(%[[P]][h, t, s] : {{.*}}) ->
+// CHECK: arith.divf
+// CHECK: math.tanh
+// CHECK: gpt.generic [h=2, t=16, s=16] inputs(%[[H]][h, t, s] : {{.*}}) ->
+// CHECK-NOT: math.tanh
+// CHECK: math.exp
+// CHECK: gpt.generic [h=2, t=16, s=16] inputs(%{{.*}}[h, t, s] : {{.*}}, %[[H]][h, t, s] : {{.*}}) ->
+// CHECK-NOT: math.tanh
+// CHECK: return
+func.func @capped(%q: tensor<2x16x4xf32, #h_t_e>, %k: tensor<2x16x4xf32, #h_t_e>, %g: tensor<2x16x16xf32, #h_t_s>) -> (tensor<2x16x16xf32, #h_t_s>, tensor<2x16x16xf32, #h_t_s>) {
+  %p = gpt.generic sum [h=2, t=16, s=16 | e=4] inputs(%q[h, t, e] : tensor<2x16x4xf32, #h_t_e>, %k[h, s, e] : tensor<2x16x4xf32, #h_t_e>) -> (tensor<2x16x16xf32, #h_t_s>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.mulf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  %c = gpt.generic [h=2, t=16, s=16] inputs(%p[h, t, s] : tensor<2x16x16xf32, #h_t_s>) -> (tensor<2x16x16xf32, #h_t_s>) {
+  ^bb0(%a: f32):
+    %cap = arith.constant 3.0 : f32
+    %0 = arith.divf %a, %cap : f32
+    %1 = math.tanh %0 : f32
+    %2 = arith.mulf %1, %cap : f32
+    gpt.yield %2 : f32
+  }
+  %z = gpt.generic [h=2, t=16, s=16] inputs(%c[h, t, s] : tensor<2x16x16xf32, #h_t_s>) -> (tensor<2x16x16xf32, #h_t_s>) {
+  ^bb0(%a: f32):
+    %0 = math.exp %a : f32
+    gpt.yield %0 : f32
+  }
+  %d = gpt.generic [h=2, t=16, s=16] inputs(%p[h, t, s] : tensor<2x16x16xf32, #h_t_s>, %g[h, t, s] : tensor<2x16x16xf32, #h_t_s>) -> (tensor<2x16x16xf32, #h_t_s>) {
+  ^bb0(%a: f32, %b: f32):
+    %cap = arith.constant 3.0 : f32
+    %one = arith.constant 1.0 : f32
+    %0 = arith.divf %a, %cap : f32
+    %1 = math.tanh %0 : f32
+    %2 = arith.mulf %1, %1 : f32
+    %3 = arith.subf %one, %2 : f32
+    %4 = arith.mulf %b, %3 : f32
+    gpt.yield %4 : f32
+  }
+  return %z, %d : tensor<2x16x16xf32, #h_t_s>, tensor<2x16x16xf32, #h_t_s>
+}
