@@ -19,6 +19,8 @@ namespace gptc {
 // should leave the second cache room for panels.
 constexpr int64_t mostRows = 64, fewestRows = 16;
 constexpr int64_t blockBytes = 1024 * 1024;
+// Fewer would leave threads idle. Each packs the shared operands for itself.
+constexpr int64_t fewestPieces = 8;
 
 LoopDim loopDim(gpt::DimAttr dim) {
   return {dim.getSize(), gpt::Length::of(dim)};
@@ -288,14 +290,28 @@ LogicalResult RowBlockPlan::planContraction(RowBlockContraction &c) {
   return success();
 }
 
-/// The outer dimensions that no fold sums over: each of their points is a piece.
+/// The outer dimensions that no fold sums over: each of their points is a piece. Where these are few and nothing is
+/// added to across blocks of rows, several blocks are one.
 void RowBlockPlan::findPieces() {
   pieceDims = rows - 1;
-  for (RowBlockUnit &unit : units)
-    if (unit.contraction && unit.contraction->isFold)
-      for (unsigned d = 0; d < pieceDims; ++d)
-        if (unit.contraction->place[d] >= unit.contraction->op.getNumParallel())
-          pieceDims = d;
+  bool adds = false;
+  for (RowBlockUnit &unit : units) {
+    if (!unit.contraction || !unit.contraction->isFold)
+      continue;
+    adds |= unit.contraction->accumulate;
+    for (unsigned d = 0; d < pieceDims; ++d)
+      if (unit.contraction->place[d] >= unit.contraction->op.getNumParallel())
+        pieceDims = d;
+  }
+  int64_t points = 1;
+  for (const LoopDim &dim : ArrayRef(space).take_front(pieceDims))
+    points *= dim.bound;
+  if (adds || pieceDims + 1 < rows || points >= fewestPieces)
+    return;
+  int64_t blocks = llvm::divideCeil(space[rows - 1].bound, blockRows);
+  pieceRows = blockRows * llvm::divideCeil(blocks, llvm::divideCeil(fewestPieces, points));
+  if (pieceRows >= space[rows - 1].bound)
+    pieceRows = 0;
 }
 
 } // namespace gptc

@@ -61,7 +61,8 @@ public:
   int64_t tileRows = 8;   ///< rows of a register tile
   int64_t blockRows = 8;  ///< rows at work at a time
   int64_t linesAt = 0;    ///< in scratch, where contractions put their lines on the way to bf16
-  unsigned pieceDims = 0; ///< outer dimensions that no fold sums over: each of their points is a piece
+  unsigned pieceDims = 0; ///< outer dimensions that no fold sums over: each of their points is a piece,
+  int64_t pieceRows = 0;  ///< or, where these are too few, so many rows of one (0: all)
   std::vector<RowBlockUnit> units;
   std::vector<RowBlockSlot> slots;
   llvm::SmallVector<ColumnBound> bounds;

@@ -25,12 +25,16 @@ public:
       return failure();
     PiecePlan pieces;
     pieces.rows = pieceDims;
-    ArrayRef<LoopDim> dims = ArrayRef<LoopDim>(space).take_front(pieceDims);
+    pieces.chunk = pieceRows;
+    ArrayRef<LoopDim> dims = ArrayRef<LoopDim>(space).take_front(pieceDims + (pieceRows > 0));
     emitPiece(b, kernel.extents, dims, pieces, kernel.piece(), [&](ArrayRef<Range> ranges) {
       at.assign(rows, Value());
       for (unsigned d = 0; d < pieceDims; ++d)
         at[d] = ranges[d].lower;
       LoopBuilder l(b, b.getLoc(), kernel.extents);
+      const LoopDim &row = space[rows - 1];
+      pieceBegin = pieceRows > 0 ? ranges.back().lower : l.constant(0);
+      pieceEnd = pieceRows > 0 ? ranges.back().upper : extent(l, row);
       for (RowBlockUnit &unit : units)
         if (unit.contraction && unit.contraction->accumulate)
           emitZeros(l, *unit.contraction);
@@ -125,7 +129,7 @@ private:
     rests.clear();
     for (ColumnBound &bound : bounds)
       rests.push_back(restOf(l, bound));
-    l.loop(l.constant(0), size, blockRows, [&](Value first) {
+    l.loop(pieceBegin, pieceEnd, blockRows, [&](Value first) {
       Value count = whole ? l.constant(blockRows) : l.min(l.constant(blockRows), l.sub(size, first));
       Range columns = columnsOf(l, first, count);
       for (unsigned u = 0; u < units.size();) {
@@ -350,6 +354,7 @@ private:
 
   SmallVector<Value> at;    // outer indices and the row, where the code stands
   SmallVector<Value> rests; // of the bounds there
+  Value pieceBegin, pieceEnd; // rows of the piece
 };
 
 } // namespace

@@ -132,9 +132,9 @@ func.func private @empty(%x: tensor<f32, #gpt.dims<>>) -> tensor<f32, #gpt.dims<
 
 // -----
 
-#b_t_h_e = #gpt.dims<b=2, t=128, h=3, e=4>
-#b_h_t_s = #gpt.dims<b=2, h=3, t=128, s=128>
-#b_h_t = #gpt.dims<b=2, h=3, t=128>
+#b_t_h_e = #gpt.dims<b=2, t=128, h=4, e=4>
+#b_h_t_s = #gpt.dims<b=2, h=4, t=128, s=128>
+#b_h_t = #gpt.dims<b=2, h=4, t=128>
 module attributes {gpt.extents = [], gpt.bounds = []} {
 
 // Row blocks: a piece for each b and h; blocks of 64 rows; a causal mask ends the columns of a tile of 4 rows behind
@@ -152,14 +152,14 @@ module attributes {gpt.extents = [], gpt.bounds = []} {
 // CHECK: math.exp
 // CHECK: vector.fma
 // CHECK: return
-func.func private @blocks(%q: tensor<2x128x3x4xf32, #b_t_h_e>, %k: tensor<2x128x3x4xf32, #b_t_h_e>, %v: tensor<2x128x3x4xf32, #b_t_h_e>) -> tensor<2x128x3x4xf32, #b_t_h_e> attributes {gpt.kernel, gpt.row_blocks = 3 : i64} {
-  %s = gpt.generic sum [b=2, h=3, t=128, s=128 | e=4]
-      inputs(%q[b, t, h, e] : tensor<2x128x3x4xf32, #b_t_h_e>, %k[b, s, h, e] : tensor<2x128x3x4xf32, #b_t_h_e>) -> (tensor<2x3x128x128xf32, #b_h_t_s>) {
+func.func private @blocks(%q: tensor<2x128x4x4xf32, #b_t_h_e>, %k: tensor<2x128x4x4xf32, #b_t_h_e>, %v: tensor<2x128x4x4xf32, #b_t_h_e>) -> tensor<2x128x4x4xf32, #b_t_h_e> attributes {gpt.kernel, gpt.row_blocks = 3 : i64} {
+  %s = gpt.generic sum [b=2, h=4, t=128, s=128 | e=4]
+      inputs(%q[b, t, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>, %k[b, s, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>) -> (tensor<2x4x128x128xf32, #b_h_t_s>) {
   ^bb0(%a: f32, %b: f32):
     %0 = arith.mulf %a, %b : f32
     gpt.yield %0 : f32
   }
-  %top = gpt.generic max [b=2, h=3, t=128 | s=128] inputs(%s[b, h, t, s] : tensor<2x3x128x128xf32, #b_h_t_s>) -> (tensor<2x3x128xf32, #b_h_t>) {
+  %top = gpt.generic max [b=2, h=4, t=128 | s=128] inputs(%s[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>) -> (tensor<2x4x128xf32, #b_h_t>) {
   ^bb0(%a: f32):
     %j = gpt.index 3 : i32
     %i = gpt.index 2 : i32
@@ -168,7 +168,7 @@ func.func private @blocks(%q: tensor<2x128x3x4xf32, #b_t_h_e>, %k: tensor<2x128x
     %m0 = arith.select %see, %a, %low : f32
     gpt.yield %m0 : f32
   }
-  %z = gpt.generic [b=2, h=3, t=128, s=128] inputs(%s[b, h, t, s] : tensor<2x3x128x128xf32, #b_h_t_s>, %top[b, h, t] : tensor<2x3x128xf32, #b_h_t>) -> (tensor<2x3x128x128xf32, #b_h_t_s>) {
+  %z = gpt.generic [b=2, h=4, t=128, s=128] inputs(%s[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>, %top[b, h, t] : tensor<2x4x128xf32, #b_h_t>) -> (tensor<2x4x128x128xf32, #b_h_t_s>) {
   ^bb0(%a: f32, %b: f32):
     %j = gpt.index 3 : i32
     %i = gpt.index 2 : i32
@@ -179,30 +179,30 @@ func.func private @blocks(%q: tensor<2x128x3x4xf32, #b_t_h_e>, %k: tensor<2x128x
     %0 = math.exp %d : f32
     gpt.yield %0 : f32
   }
-  %n = gpt.generic sum [b=2, h=3, t=128 | s=128] inputs(%z[b, h, t, s] : tensor<2x3x128x128xf32, #b_h_t_s>) -> (tensor<2x3x128xf32, #b_h_t>) {
+  %n = gpt.generic sum [b=2, h=4, t=128 | s=128] inputs(%z[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>) -> (tensor<2x4x128xf32, #b_h_t>) {
   ^bb0(%a: f32):
     gpt.yield %a : f32
   }
-  %p = gpt.generic [b=2, h=3, t=128, s=128] inputs(%z[b, h, t, s] : tensor<2x3x128x128xf32, #b_h_t_s>, %n[b, h, t] : tensor<2x3x128xf32, #b_h_t>) -> (tensor<2x3x128x128xf32, #b_h_t_s>) {
+  %p = gpt.generic [b=2, h=4, t=128, s=128] inputs(%z[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>, %n[b, h, t] : tensor<2x4x128xf32, #b_h_t>) -> (tensor<2x4x128x128xf32, #b_h_t_s>) {
   ^bb0(%a: f32, %b: f32):
     %0 = arith.divf %a, %b : f32
     gpt.yield %0 : f32
   }
-  %y = gpt.generic sum [b=2, t=128, h=3, e=4 | s=128]
-      inputs(%p[b, h, t, s] : tensor<2x3x128x128xf32, #b_h_t_s>, %v[b, s, h, e] : tensor<2x128x3x4xf32, #b_t_h_e>) -> (tensor<2x128x3x4xf32, #b_t_h_e>) {
+  %y = gpt.generic sum [b=2, t=128, h=4, e=4 | s=128]
+      inputs(%p[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>, %v[b, s, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>) -> (tensor<2x128x4x4xf32, #b_t_h_e>) {
   ^bb0(%a: f32, %b: f32):
     %0 = arith.mulf %a, %b : f32
     gpt.yield %0 : f32
   }
-  return %y : tensor<2x128x3x4xf32, #b_t_h_e>
+  return %y : tensor<2x128x4x4xf32, #b_t_h_e>
 }
 }
 
 // -----
 
 #b = #gpt.dims<b=2>
-#b_t_h_e = #gpt.dims<b=2, t=128, h=3, e=4>
-#b_h_t_s = #gpt.dims<b=2, h=3, t=128, s=128>
+#b_t_h_e = #gpt.dims<b=2, t=128, h=4, e=4>
+#b_h_t_s = #gpt.dims<b=2, h=4, t=128, s=128>
 module attributes {gpt.extents = [], gpt.bounds = []} {
 
 // Columns from 5 before the block's first row on, and none behind the length of the example.
@@ -213,15 +213,15 @@ module attributes {gpt.extents = [], gpt.bounds = []} {
 // CHECK-DAG: arith.minsi %{{.*}}, %c128
 // CHECK-DAG: arith.maxsi
 // CHECK: vector.fma
-func.func private @window(%q: tensor<2x128x3x4xf32, #b_t_h_e>, %k: tensor<2x128x3x4xf32, #b_t_h_e>, %v: tensor<2x128x3x4xf32, #b_t_h_e>, %n: tensor<2xi32, #b>) -> tensor<2x128x3x4xf32, #b_t_h_e>
+func.func private @window(%q: tensor<2x128x4x4xf32, #b_t_h_e>, %k: tensor<2x128x4x4xf32, #b_t_h_e>, %v: tensor<2x128x4x4xf32, #b_t_h_e>, %n: tensor<2xi32, #b>) -> tensor<2x128x4x4xf32, #b_t_h_e>
     attributes {gpt.kernel, gpt.row_blocks = 3 : i64} {
-  %s = gpt.generic sum [b=2, h=3, t=128, s=128 | e=4]
-      inputs(%q[b, t, h, e] : tensor<2x128x3x4xf32, #b_t_h_e>, %k[b, s, h, e] : tensor<2x128x3x4xf32, #b_t_h_e>) -> (tensor<2x3x128x128xf32, #b_h_t_s>) {
+  %s = gpt.generic sum [b=2, h=4, t=128, s=128 | e=4]
+      inputs(%q[b, t, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>, %k[b, s, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>) -> (tensor<2x4x128x128xf32, #b_h_t_s>) {
   ^bb0(%a: f32, %b: f32):
     %0 = arith.mulf %a, %b : f32
     gpt.yield %0 : f32
   }
-  %z = gpt.generic [b=2, h=3, t=128, s=128] inputs(%s[b, h, t, s] : tensor<2x3x128x128xf32, #b_h_t_s>, %n[b] : tensor<2xi32, #b>) -> (tensor<2x3x128x128xf32, #b_h_t_s>) {
+  %z = gpt.generic [b=2, h=4, t=128, s=128] inputs(%s[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>, %n[b] : tensor<2xi32, #b>) -> (tensor<2x4x128x128xf32, #b_h_t_s>) {
   ^bb0(%a: f32, %length: i32):
     %i = gpt.index 2 : i32
     %j = gpt.index 3 : i32
@@ -235,12 +235,12 @@ func.func private @window(%q: tensor<2x128x3x4xf32, #b_t_h_e>, %k: tensor<2x128x
     %0 = math.exp %m : f32
     gpt.yield %0 : f32
   }
-  %y = gpt.generic sum [b=2, t=128, h=3, e=4 | s=128]
-      inputs(%z[b, h, t, s] : tensor<2x3x128x128xf32, #b_h_t_s>, %v[b, s, h, e] : tensor<2x128x3x4xf32, #b_t_h_e>) -> (tensor<2x128x3x4xf32, #b_t_h_e>) {
+  %y = gpt.generic sum [b=2, t=128, h=4, e=4 | s=128]
+      inputs(%z[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>, %v[b, s, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>) -> (tensor<2x128x4x4xf32, #b_t_h_e>) {
   ^bb0(%a: f32, %b: f32):
     %0 = arith.mulf %a, %b : f32
     gpt.yield %0 : f32
   }
-  return %y : tensor<2x128x3x4xf32, #b_t_h_e>
+  return %y : tensor<2x128x4x4xf32, #b_t_h_e>
 }
 }
