@@ -58,8 +58,8 @@ def memory(bench):
 
 def attention(bench):
     say("attention")
-    variants = {"window": "window of 256", "alibi": "ALiBi", "softcap": "soft-capped scores",
-                "cross": "cross-attention", "grouped": "grouped queries"}
+    variants = {"window": "window of 256", "padding": "padding mask of a quarter", "alibi": "ALiBi",
+                "softcap": "soft-capped scores", "cross": "cross-attention", "grouped": "grouped queries"}
     rows = {f"T{length}/{way}": Row("attention", f"T = {length}, {way.replace('-', ' and ')}", "f32", "GFLOP/s",
                                     headline=way != "forward")
             for length in (256, 1024, 4096) for way in ("forward", "forward-backward")}

@@ -200,6 +200,7 @@ void registerAttention(const Options &options) {
   add("attention_window.gpt", "window", 1024, causal(window) + (t - window) * window);
   add("attention_alibi.gpt", "alibi", 1024, causal(t));
   add("attention_softcap.gpt", "softcap", 1024, causal(t));
+  add("attention_padding.gpt", "padding", 1024, t * 768);
   add("attention_cross.gpt", "cross", 1024, t * t);
   add("attention_grouped.gpt", "grouped", 1024, causal(t));
 }
