@@ -101,6 +101,8 @@ llvm::Expected<runtime::Program> gptc::describe(mlir::ModuleOp module) {
   if (!arena)
     return failure("the module has no attribute rt.arena_bytes");
   program.arenaBytes = arena.getInt();
+  if (auto kept = module->getAttrOfType<mlir::IntegerAttr>("rt.kept_bytes"))
+    program.keptBytes = kept.getInt();
   auto variables = variablesOf(module);
   if (!variables)
     return variables.takeError();

@@ -35,6 +35,7 @@ std::string PipelineOptions::print() const {
          " fma=" + truth(fma) + (bf16 ? std::string(" bf16=true bf16-dot=") + truth(bf16Dot) : std::string()) +
          (tile.empty() ? "" : " tile=" + tile) + " line-tables=" + truth(lineTables) +
          " gradient-norms=" + truth(gradientNorms) +
+         (keep >= 0 ? " keep=" + std::to_string(keep) : "") +
          (batchTokens ? " batch-tokens=" + std::to_string(batchTokens) : "") +
          (growing.empty() ? "" : " growing=" + growing);
 }

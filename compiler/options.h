@@ -33,6 +33,7 @@ struct PipelineOptions {
   bool bf16 = false;          // contractions of f32 round their operands to bf16
   bool bf16Dot = false;       // the machine multiplies pairs of bf16
   std::string tile;           // --tile: of contractions; empty: what passes/codegen/tiles.cpp chooses
+  int64_t keep = -1;          // training: the most bytes kept for the backward pass; -1: what is fastest
   std::string growing;        // Prepare and Step: the input that grows
   bool lineTables = false;    // keep source lines in the generated code
   bool gradientNorms = false; // training: also return the norm of each parameter's gradient

@@ -30,6 +30,17 @@ void gptc::addTypeOption(Arguments &arguments, CommonOptions &options, const cha
   arguments.choice("--dtype", help, {"f32", "f64", "bf16"}, options.dtype);
 }
 
+void gptc::addMemoryOption(Arguments &arguments, CommonOptions &options) {
+  arguments.checked("--memory", "SIZE",
+                    "the most memory that a training step may take, as 800MiB or 1.5GiB: parameters, optimizer,\n"
+                    "                         batch and all values; what does not fit is computed again",
+                    [&options](llvm::StringRef text) -> std::string {
+                      std::optional<int64_t> size = parseSize(text);
+                      options.memory = size.value_or(0);
+                      return size ? "" : "is no size: 800MiB, 1.5GiB";
+                    });
+}
+
 void gptc::addCompileOptions(Arguments &arguments, CommonOptions &options, bool runs) {
   arguments.checked("--cpu", "NAME", "generate code for this CPU, as x86-64-v3 (default: the one we run on)",
                     [runs](llvm::StringRef name) { return chooseCpu(name, runs); });
@@ -445,6 +456,13 @@ PipelineOptions Session::pipeline(ProgramKind kind, int64_t batch, bool dynamicB
   if ((kind == ProgramKind::Train || kind == ProgramKind::Eval) && dynamicBatch && spec.kind == DataSpec::Pairs)
     result.batchTokens = batchTokens();
   return result;
+}
+
+llvm::Error Session::fitMemory(mlir::ModuleOp module, PipelineOptions &pipeline) {
+  if (options.memory == 0)
+    return llvm::Error::success();
+  auto memory = gptc::fitMemory(module, {}, options.memory, unsigned(options.threads), pipeline);
+  return memory ? llvm::Error::success() : memory.takeError();
 }
 
 llvm::Expected<runtime::Program> Session::compile(const PipelineOptions &pipeline,

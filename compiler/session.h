@@ -4,6 +4,7 @@
 
 #include "compiler/arguments.h"
 #include "compiler/compile.h"
+#include "compiler/memory.h"
 #include "frontend/model.h"
 #include "runtime/data/loader.h"
 #include "runtime/tokenizer.h"
@@ -24,12 +25,15 @@ struct CommonOptions {
   int64_t threads;
   std::string dumpIr, tile;
   bool timing = false, lineTables = false, profile = false;
+  int64_t memory = 0; // bytes that a training step may take; 0: as many as it likes
   CommonOptions();
 };
 void addSetOption(Arguments &arguments, CommonOptions &options);
 /// `--dtype f32|f64|bf16`; bf16: values are f32, contractions multiply in bf16.
 void addTypeOption(Arguments &arguments, CommonOptions &options,
                    const char *help = "the type of floating-point numbers; bf16: f32 multiplied in bf16");
+/// `--memory SIZE`.
+void addMemoryOption(Arguments &arguments, CommonOptions &options);
 /// `runs`: the command runs what it compiles.
 void addCompileOptions(Arguments &arguments, CommonOptions &options, bool runs = true);
 
@@ -87,6 +91,9 @@ public:
   /// Whether a training step takes exactly that many examples.
   bool wholeBatches() const;
   PipelineOptions pipeline(ProgramKind kind, int64_t batch, bool dynamicBatch) const;
+  /// Where `--memory` was given: chooses what is computed again, or fails. `module` is a training program before the
+  /// stage `grad`.
+  llvm::Error fitMemory(mlir::ModuleOp module, PipelineOptions &pipeline);
   /// Emits and compiles.
   llvm::Expected<runtime::Program> compile(const PipelineOptions &pipeline,
                                            std::vector<std::string> show = {});

@@ -67,7 +67,11 @@ static const Stage table[] = {
     {"kernels", "ops grouped into kernels, each one loop nest", Stage::Module,
      [](const PipelineOptions &) -> Passes { return {"gpt-form-kernels"}; }},
     {"outline", "kernels as functions, equal ones once", Stage::Module,
-     [](const PipelineOptions &) -> Passes { return {"gpt-outline-kernels"}; }},
+     [](const PipelineOptions &options) -> Passes {
+       if (options.keep < 0)
+         return {"gpt-outline-kernels"};
+       return {"gpt-outline-kernels", llvm::formatv("gpt-fit-memory{{keep={0}}", options.keep).str()};
+     }},
     {"place", "every value at its place in memory; the program as a list of launches", Stage::Module,
      [](const PipelineOptions &) -> Passes { return {"gpt-place"}; }},
     {"loops", "kernels as loops on vectors", Stage::Module,

@@ -301,6 +301,34 @@ def OutlineKernelsPass : Pass<"gpt-outline-kernels", "::mlir::ModuleOp"> {
     ```
   }];
 }
+def FitMemoryPass : Pass<"gpt-fit-memory", "::mlir::ModuleOp"> {
+  let summary = "computes values again instead of keeping them, until the rest fits";
+  let description = [{
+    Pre-condition: as `gpt-outline-kernels` leaves the program. Ensures: what is
+    computed on the way to the loss and read on the way back is at most `keep`
+    bytes, or as little as can be; `gpt.kept_bytes` of the module says how much.
+    Values that are no longer kept are computed once more, by the same launches,
+    where they are read first; those go first that cost least for each byte
+    that they free (passes/fuse/recompute_cost.h). What a repeat collected for the
+    one that runs the other way is computed in that one's body. The kernels are
+    the same, so results are, bit for bit.
+
+    Before:
+    ```
+    %y, %h:2 = gpt.repeat 4 inits(%x) stacked(%w) ... {
+      %a = gpt.launch @up(%in, %wi) ... gpt.yield %out, %in, %a }
+    %dx = gpt.repeat 4 reverse inits(%dy) stacked(%w, %h#0, %h#1) ... { %b = gpt.launch @back(%slice1, ...) ... }
+    ```
+    After, `keep=200000`:
+    ```
+    %y, %h = gpt.repeat 4 inits(%x) stacked(%w) ... {
+      %a = gpt.launch @up(%in, %wi) ... gpt.yield %out, %in }
+    %dx = gpt.repeat 4 reverse inits(%dy) stacked(%w, %h) ... {
+      %a = gpt.launch @up(%slice0, %wi) ... %b = gpt.launch @back(%a, ...) ... }
+    ```
+  }];
+  let options = [Option<"keep", "keep", "int64_t", "0", "bytes that may be kept">];
+}
 def PlacePass : Pass<"gpt-place", "::mlir::ModuleOp"> {
   let summary = "gives every value its place; the program becomes launches on memory";
   let description = [{

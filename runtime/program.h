@@ -59,6 +59,7 @@ struct KernelInfo {
 struct Program {
   gptc_program entry = nullptr;
   int64_t arenaBytes = 0;
+  int64_t keptBytes = 0;    // of the arena: what a training step keeps for its backward pass
   int64_t scratchBytes = 0; // the most that one thread needs in any kernel
   std::vector<VariableInfo> variables;
   std::vector<TensorInfo> inputs;  // names: "token", "next(token)", "step", "seed", "example"

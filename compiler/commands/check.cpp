@@ -1,5 +1,6 @@
 // gptc check: parse and type-check, and say what the model is.
 #include "compiler/commands/commands.h"
+#include "compiler/print.h"
 #include "compiler/session.h"
 
 #include "ir/gpt/gpt.h"
@@ -16,12 +17,6 @@ static std::string number(double value) {
   return fmt::format("{:g}", value);
 }
 
-static std::string bytes(int64_t count) {
-  if (count < 1 << 20)
-    return llvm::formatv("{0:f1} KiB", count / 1024.0);
-  return llvm::formatv("{0:f1} MiB", count / 1048576.0);
-}
-
 static std::string grouped(int64_t value) {
   std::string digits = std::to_string(value);
   for (int64_t i = int64_t(digits.size()) - 3; i > 0; i -= 3)
@@ -29,20 +24,43 @@ static std::string grouped(int64_t value) {
   return digits;
 }
 
-/// Arena bytes of a program, by the stages up to `place`.
-static llvm::Expected<int64_t> arenaBytes(Session &session, mlir::ModuleOp module, ProgramKind kind,
-                                          int64_t batch, bool dynamicBatch) {
+/// Lowers `module` as far as memory is settled.
+static llvm::Error lower(Session &session, mlir::ModuleOp module, const PipelineOptions &pipeline) {
   RunOptions run;
-  run.pipeline = session.pipeline(kind, batch, dynamicBatch);
-  run.until = findStage("place");
+  run.pipeline = pipeline;
+  run.until = findStage("loops");
   run.dumpDirectory = session.options.dumpIr;
   run.timing = session.options.timing ? &session.timing : nullptr;
   if (mlir::failed(runStages(module, run)))
     return runtime::failure("compiling {} failed", session.sources.name(session.file));
-  auto arena = module->getAttrOfType<mlir::IntegerAttr>("rt.arena_bytes");
-  if (!arena)
-    return runtime::failure("internal error: gpt-place left no rt.arena_bytes");
-  return arena.getInt();
+  return llvm::Error::success();
+}
+
+/// What waits for the backward pass, the largest first.
+static void printKept(mlir::ModuleOp module) {
+  auto kept = module->getAttrOfType<mlir::ArrayAttr>("rt.kept");
+  if (!kept)
+    return;
+  auto size = [](mlir::DictionaryAttr entry) { return entry.getAs<mlir::IntegerAttr>("bytes").getInt(); };
+  llvm::SmallVector<mlir::DictionaryAttr> entries(kept.getAsRange<mlir::DictionaryAttr>());
+  llvm::stable_sort(entries, [&](mlir::DictionaryAttr a, mlir::DictionaryAttr b) { return size(a) > size(b); });
+  for (mlir::DictionaryAttr entry : entries)
+    llvm::outs() << llvm::formatv("  {0,-34} {1,16}  {2}\n", entry.getAs<mlir::StringAttr>("name").getValue(),
+                                  printSize(size(entry)),
+                                  sourceLine(module, entry.getAs<mlir::LocationAttr>("at")));
+}
+
+static void printMemory(const StepMemory &memory, bool trains, int64_t batch) {
+  llvm::outs() << "arena       " << printSize(memory.arena) << " for "
+               << (trains ? "a training step of " + std::to_string(batch) + (batch == 1 ? " example" : " examples")
+                          : "one example")
+               << "\n";
+  if (!trains)
+    return;
+  llvm::outs() << "kept        " << printSize(memory.kept) << " of it for the backward pass\n"
+               << "memory      " << printSize(memory.total()) << ": arena, parameters "
+               << printSize(memory.parameters) << ", optimizer " << printSize(memory.states) << ", batch "
+               << printSize(memory.inputs) << ", threads " << printSize(memory.scratch) << "\n";
 }
 
 static void printParameters(mlir::ModuleOp module) {
@@ -100,6 +118,7 @@ int gptc::checkCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
   std::string path;
   std::vector<std::string> data;
+  bool kept = false;
   Arguments arguments("check MODEL [--data FILE] [--set NAME=VALUE]...",
                       "Reads a model, checks names and shapes, and prints its settings, its parameters and\n"
                       "the memory that a training step takes. Nothing is trained.");
@@ -107,6 +126,8 @@ int gptc::checkCommand(llvm::ArrayRef<const char *> words) {
   arguments.option("--data", "FILE", "read sizes that depend on the data (vocabulary) from here", data);
   addSetOption(arguments, options);
   addTypeOption(arguments, options);
+  addMemoryOption(arguments, options);
+  arguments.flag("--kept", "list what is kept for the backward pass, by line of the model", kept);
   addCompileOptions(arguments, options);
   if (std::optional<int> code = arguments.parse(words))
     return *code;
@@ -121,10 +142,15 @@ int gptc::checkCommand(llvm::ArrayRef<const char *> words) {
   if (!module)
     return Failure;
   mlir::OwningOpRef<mlir::ModuleOp> lowered = (*module).clone();
-  llvm::Expected<int64_t> arena =
-      arenaBytes(session, *lowered, kind, batch, trains ? !session.wholeBatches() : true);
-  if (!arena)
-    return reportError(arena.takeError());
+  PipelineOptions pipeline = session.pipeline(kind, batch, trains ? !session.wholeBatches() : true);
+  if (trains)
+    if (llvm::Error error = session.fitMemory(*lowered, pipeline))
+      return reportError(std::move(error));
+  if (llvm::Error error = lower(session, *lowered, pipeline))
+    return reportError(std::move(error));
+  llvm::Expected<StepMemory> memory = memoryOf(*lowered, unsigned(options.threads));
+  if (!memory)
+    return reportError(memory.takeError());
 
   std::vector<std::string> settings;
   for (const SettingValue &setting : session.model->settings())
@@ -133,10 +159,8 @@ int gptc::checkCommand(llvm::ArrayRef<const char *> words) {
                << (settings.empty() ? "none" : llvm::join(settings, ", ")) << "\n";
   printData(session, !data.empty());
   printParameters(*module);
-  llvm::outs() << "arena       " << bytes(*arena) << " for "
-               << (trains ? "a training step of " + std::to_string(batch) +
-                                (batch == 1 ? " example" : " examples")
-                          : "one example")
-               << "\n";
+  printMemory(*memory, trains, batch);
+  if (kept)
+    printKept(*lowered);
   return Success;
 }

@@ -59,6 +59,7 @@ int gptc::dumpCommand(llvm::ArrayRef<const char *> words) {
   arguments.option("-o", "FILE", "write to a file instead of standard output", output);
   addSetOption(arguments, options);
   addTypeOption(arguments, options);
+  addMemoryOption(arguments, options);
   addCompileOptions(arguments, options, /*runs=*/false);
   arguments.epilogue("Stages, in order:\n" + stageHelp());
   if (std::optional<int> code = arguments.parse(words))
@@ -99,6 +100,9 @@ int gptc::dumpCommand(llvm::ArrayRef<const char *> words) {
   RunOptions run;
   run.pipeline = session.pipeline(kind, batch ? batch : session.trainingBatch(), !exact);
   run.until = stage;
+  if (kind == ProgramKind::Train && options.memory && session.trains())
+    if (llvm::Error error = session.fitMemory(*module, run.pipeline))
+      return reportError(std::move(error));
   run.dumpDirectory = options.dumpIr;
   run.timing = options.timing ? &session.timing : nullptr;
   if (mlir::failed(runStages(*module, run)))

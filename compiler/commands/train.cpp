@@ -142,6 +142,8 @@ bool Training::openResumed() {
     return false;
   }
   request.seed = seed;
+  if (session.options.memory == 0)
+    session.options.memory = config->getInteger("memory").value_or(0);
   auto files = [&](const char *name, std::vector<std::string> &into) {
     const llvm::json::Array *saved = config->getArray(name);
     for (size_t i = 0; saved && i < saved->size(); ++i)
@@ -222,6 +224,7 @@ llvm::Error Training::writeConfig(int64_t batch) {
                                                    {"val_files", absolute(request.validation)},
                                                    {"init_file", init.str()},
                                                    {"dtype", session.options.dtype},
+                                                   {"memory", session.options.memory},
                                                    {"seed", request.seed},
                                                    {"batch", batch},
                                                    {"overrides", std::move(settings)},
@@ -233,9 +236,22 @@ llvm::Expected<runtime::Program> Training::compileStep() {
   PipelineOptions pipeline =
       session.pipeline(ProgramKind::Train, session.trainingBatch(), !session.wholeBatches());
   pipeline.gradientNorms = request.showGradients > 0;
-  if (module)
-    return session.compile(pipeline, *module, stage);
-  return session.compile(pipeline);
+  // A module behind that stage has made its choice; a program's own text serves as well.
+  if (module && session.options.memory && stage >= findStage("grad")) {
+    if (!request.fromIr.empty())
+      return runtime::failure("{} stands at the stage `{}`, where what is kept is settled: give --memory to `{} dump`",
+                              request.fromIr, stage->name, programName());
+    module = nullptr;
+  }
+  if (!module) {
+    module = session.emit(ProgramKind::Train);
+    stage = nullptr;
+  }
+  if (!module)
+    return runtime::failure("compiling {} failed", session.sources.name(session.file));
+  if (llvm::Error error = session.fitMemory(*module, pipeline))
+    return error;
+  return session.compile(pipeline, *module, stage);
 }
 
 int Training::run() {
@@ -332,10 +348,10 @@ int Training::train() {
     if (variable.parameter)
       parameters += variable.elements();
   llvm::errs() << llvm::formatv(
-      "{0}: {1} parameters, seed {2}, {3}, {4} threads, arena {5:f1} MiB, compiled in "
-      "{6:f2} s\n",
+      "{0}: {1} parameters, seed {2}, {3}, {4} threads, arena {5} ({6} kept for the backward pass), compiled in "
+      "{7:f2} s\n",
       programName(), parameters, request.seed, session.options.dtype, session.options.threads,
-      job.step.arenaBytes / 1048576.0, seconds);
+      printSize(job.step.arenaBytes), printSize(job.step.keptBytes), seconds);
   runtime::InterruptGuard guard; // until here Ctrl-C ends the process: nothing is lost
   runtime::Profile profile;
   if (session.options.profile)
@@ -384,6 +400,7 @@ int gptc::trainCommand(llvm::ArrayRef<const char *> words) {
                    "                         warning where one is below 1e-7 or above 1e3 of its weight's",
                    request.showGradients, 1, INT64_MAX / 2);
   addTypeOption(arguments, options);
+  addMemoryOption(arguments, options);
   arguments.option("--from-ir", "FILE", "go on from what `gptc dump --stage` printed", request.fromIr);
   arguments.option("--stage", "STAGE", "with --from-ir: the stage of FILE, where it is not what FILE says",
                    request.stage);

@@ -1,7 +1,9 @@
 // gpt-place: the program becomes launches on memory.
 #include "ir/rt/rt.h"
 #include "passes/fuse/destinations.h"
+#include "passes/fuse/kept.h"
 #include "passes/fuse/places.h"
+#include "passes/fuse/space.h"
 #include "passes/passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -159,6 +161,24 @@ struct PlaceProgram : impl::PlacePassBase<PlaceProgram> {
     return entry;
   }
 
+  /// `rt.kept`: {name, bytes, at} of what waits for the backward half; `rt.kept_bytes`: all of it.
+  void describeKept(Builder &builder, func::FuncOp main, const Places &places) {
+    SmallVector<Attribute> kept;
+    int64_t total = 0;
+    for (const fuse::Kept &buffer : fuse::keptBuffers(main, places)) {
+      total += buffer.bytes;
+      SmallVector<NamedAttribute> entry = {
+          builder.getNamedAttr("name", builder.getStringAttr(fuse::nameOf(buffer.loc))),
+          builder.getNamedAttr("bytes", builder.getI64IntegerAttr(buffer.bytes))};
+      entry.push_back(builder.getNamedAttr("at", LocationAttr(buffer.loc)));
+      kept.push_back(builder.getDictionaryAttr(entry));
+    }
+    if (kept.empty())
+      return;
+    getOperation()->setAttr("rt.kept", builder.getArrayAttr(kept));
+    getOperation()->setAttr("rt.kept_bytes", builder.getI64IntegerAttr(total));
+  }
+
   void runOnOperation() override {
     ModuleOp module = getOperation();
     auto main = module.lookupSymbol<func::FuncOp>("main");
@@ -197,6 +217,7 @@ struct PlaceProgram : impl::PlacePassBase<PlaceProgram> {
     module->setAttr("rt.inputs", builder.getArrayAttr(inputs));
     module->setAttr("rt.results", builder.getArrayAttr(results));
     module->setAttr("rt.arena_bytes", builder.getI64IntegerAttr(places->arenaBytes));
+    describeKept(builder, main, *places);
 
     // The old body stands beside the new one while that is written.
     Block *before = &main.front(), *after = new Block();

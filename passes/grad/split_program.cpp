@@ -141,7 +141,7 @@ private:
     OpBuilder builder(op);
     IRMapping mapping;
     auto early = cast<RepeatOp>(builder.clone(*op, mapping));
-    grad::RepeatChange change(early);
+    RepeatChange change(early);
     SmallVector<bool> keptCarried, keptStacks;
     for (auto [i, result] : llvm::enumerate(op.getCarried()))
       keptCarried.push_back(change.carried[i] = !late.contains(result));
@@ -149,7 +149,7 @@ private:
       keptStacks.push_back(change.stacks[i] = !late.contains(result));
     for (Value value : between)
       change.collect.push_back(mapping.lookup(value));
-    early = grad::changeRepeat(early, change);
+    early = changeRepeat(early, change);
     unsigned next = 0;
     for (auto [i, keep] : llvm::enumerate(keptCarried))
       if (keep)
@@ -170,12 +170,12 @@ private:
       });
     }
     op.getStackedMutable().assign(stacked);
-    grad::RepeatChange rest(op);
+    RepeatChange rest(op);
     for (auto [i, keep] : llvm::enumerate(keptCarried))
       rest.carried[i] = !keep;
     for (auto [i, keep] : llvm::enumerate(keptStacks))
       rest.stacks[i] = !keep;
-    grad::changeRepeat(op, rest);
+    changeRepeat(op, rest);
   }
 
   Block &main;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ir/gpt/gpt.h"
+#include "ir/gpt/repeat.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -22,21 +23,7 @@ mlir::Value sum(mlir::OpBuilder &builder, mlir::Location loc, mlir::ValueRange v
 /// The same elements under the dimension names of `type`.
 mlir::Value retype(mlir::OpBuilder &builder, mlir::Value value, mlir::Type type);
 
-/// What a new form of a repeat keeps of the old one, and adds.
-struct RepeatChange {
-  llvm::SmallVector<bool> carried, stacks, stacked; // which are kept
-  llvm::SmallVector<mlir::Value> collect;           // values of the body that new stacks collect
-  explicit RepeatChange(gpt::RepeatOp op);
-};
-/// Puts a changed repeat in the place of `op`, whose body moves into it. The
-/// new stacks come last. Nothing kept may depend on what is dropped.
-gpt::RepeatOp changeRepeat(gpt::RepeatOp op, const RepeatChange &change);
-/// A name for the dimension of copies that no dimension of `slice` has.
-std::string copiesName(mlir::RankedTensorType slice);
-
 /// Removes operations without effect or use, carried values, stacks and slices
 /// of repeats that nothing depends on; then what was computed twice.
 void cleanUp(mlir::Operation *root);
-/// Only the first part of it, for the operations of one block.
-void removeDead(mlir::Block &block);
 } // namespace gptc::grad

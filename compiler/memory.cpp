@@ -1,0 +1,99 @@
+#include "compiler/memory.h"
+#include "compiler/compile.h"
+#include "runtime/error.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace gptc;
+
+static constexpr int64_t alignment = 64; // of what lies behind the arena's values
+
+std::optional<int64_t> gptc::parseSize(llvm::StringRef text) {
+  llvm::StringRef number = text.take_while([](char c) { return llvm::isDigit(c) || c == '.'; });
+  std::string unit = text.drop_front(number.size()).trim().lower();
+  static constexpr struct {
+    const char *name;
+    double bytes;
+  } units[] = {{"", 1},       {"b", 1},          {"k", 1 << 10},   {"kib", 1 << 10}, {"m", 1 << 20},
+               {"mib", 1 << 20}, {"g", 1 << 30}, {"gib", 1 << 30}, {"kb", 1e3},      {"mb", 1e6},
+               {"gb", 1e9},      {"t", double(int64_t(1) << 40)},  {"tib", double(int64_t(1) << 40)}, {"tb", 1e12}};
+  double value = 0;
+  if (number.empty() || !llvm::to_float(number, value))
+    return std::nullopt;
+  for (const auto &known : units)
+    if (unit == known.name) {
+      double bytes = value * known.bytes;
+      if (bytes < 1 || bytes > double(int64_t(1) << 60))
+        return std::nullopt;
+      return int64_t(bytes);
+    }
+  return std::nullopt;
+}
+
+std::string gptc::printSize(int64_t bytes) {
+  if (bytes < 1 << 20)
+    return llvm::formatv("{0:f1} KiB", double(bytes) / 1024);
+  if (bytes < int64_t(10) << 30)
+    return llvm::formatv("{0:f1} MiB", double(bytes) / (1 << 20));
+  return llvm::formatv("{0:f1} GiB", double(bytes) / (1 << 30));
+}
+
+static int64_t number(mlir::Operation *op, const char *attribute) {
+  auto value = op->getAttrOfType<mlir::IntegerAttr>(attribute);
+  return value ? value.getInt() : 0;
+}
+
+llvm::Expected<StepMemory> gptc::memoryOf(mlir::ModuleOp module, unsigned threads) {
+  llvm::Expected<runtime::Program> program = describe(module);
+  if (!program)
+    return program.takeError();
+  StepMemory memory;
+  for (const runtime::VariableInfo &variable : program->variables)
+    (variable.parameter ? memory.parameters : memory.states) +=
+        variable.elements() * int64_t(runtime::sizeOf(variable.type));
+  for (const runtime::TensorInfo &input : program->inputs)
+    memory.inputs += input.most * int64_t(runtime::sizeOf(input.type));
+  int64_t panels = 0, scratch = 0;
+  for (auto function : module.getOps<mlir::func::FuncOp>()) {
+    panels = std::max(panels, number(function, "rt.workspace"));
+    scratch = std::max(scratch, number(function, "rt.scratch"));
+  }
+  memory.arena = panels ? int64_t(llvm::alignTo(program->arenaBytes, alignment)) + panels : program->arenaBytes;
+  memory.kept = number(module, "rt.kept_bytes");
+  memory.scratch = scratch * threads;
+  return memory;
+}
+
+llvm::Expected<StepMemory> gptc::fitMemory(mlir::ModuleOp module, RunOptions run, int64_t budget, unsigned threads,
+                                           PipelineOptions &pipeline) {
+  run.until = findStage("loops");
+  run.pipeline = pipeline;
+  run.pipeline.keep = INT64_MAX; // says what is kept, and changes nothing
+  int64_t least = INT64_MAX, kept = INT64_MAX;
+  while (true) {
+    mlir::OwningOpRef<mlir::ModuleOp> trial = module.clone();
+    if (mlir::failed(runStages(*trial, run)))
+      return runtime::failure("compiling the train program failed");
+    llvm::Expected<StepMemory> memory = memoryOf(*trial, threads);
+    if (!memory)
+      return memory;
+    if (memory->total() <= budget) {
+      if (kept != INT64_MAX)
+        pipeline.keep = run.pipeline.keep;
+      return memory;
+    }
+    least = std::min(least, memory->total());
+    int64_t now = number(*trial, "gpt.kept_bytes");
+    if (now >= kept || now == 0)
+      return runtime::failure("a training step needs at least {}, --memory allows {}; smaller sizes in the model "
+                              "(batch, context, width, layers) need less",
+                              printSize(least), printSize(budget));
+    // Memory shrinks by what is no longer kept, at most.
+    kept = now;
+    run.pipeline.keep = std::max<int64_t>(0, kept - (memory->total() - budget));
+  }
+}
