@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 
+import kept_rows
 import kernel_rows
 import report
 import step_rows
@@ -23,6 +24,7 @@ PARTS = {
     "steps": step_rows.steps,
     "translation": step_rows.translation,
     "company": step_rows.company,
+    "kept": kept_rows.kept,
     "attention": kernel_rows.attention,
     "contractions": kernel_rows.contractions,
     "memory": kernel_rows.memory,

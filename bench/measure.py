@@ -41,7 +41,7 @@ class Row:
 
     @property
     def more(self):
-        return self.unit not in ("ms", "loss")
+        return self.unit not in ("ms", "loss", "floats")
 
     def better(self, a, b):
         """How many times as good figure a is as b."""

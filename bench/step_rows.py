@@ -69,11 +69,11 @@ def log_times(directory):
     return times[(len(times) + 4) // 5:]
 
 
-def train(bench, file, data, sets, dtype, run_name="run", seed=1):
-    """Trains in a new directory and returns it."""
+def train(bench, file, data, sets, dtype, run_name="run", seed=1, words=()):
+    """Trains in a new directory and returns it. `words`: more options."""
     directory = os.path.join(bench.scratch, run_name)
     subprocess.run(["rm", "-rf", directory], check=True)
-    words = [w for path in data for w in ("--data", path)] + [w for s in sets for w in ("--set", s)]
+    words = [*words, *(w for path in data for w in ("--data", path)), *(w for s in sets for w in ("--set", s))]
     if dtype != "f32":
         words += ["--dtype", dtype]
     run([gptc, "train", file, "-o", directory, "--threads", str(bench.threads), "--seed", str(seed), *words])

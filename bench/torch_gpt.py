@@ -2,6 +2,7 @@
 
   torch_gpt.py train --data text.txt [--steps N] [--seed N]   the recipe; prints validation loss and times
                        [--gpt2] (data are token numbers) [--dtype bf16] (under autocast)
+  torch_gpt.py saved --data text.txt [--gpt2]                 bytes that one step saves for its backward pass
   torch_gpt.py init  --out init.safetensors                   initial weights under gptc's names
   torch_gpt.py follow --init F --data text.txt --steps N --log OUT.jsonl [--moments OUT.safetensors]
                        the same batches as gptc (seeded as runtime/data does), loss a step
@@ -212,6 +213,29 @@ def train(args):
     print(json.dumps(result))
 
 
+def saved(args):
+    """What autograd holds when the loss is there, each storage once, without the weights."""
+    data, vocabulary = tokens(args)
+    model = Model(args, vocabulary, args.seed)
+    model.join()
+    model.start()
+    weights = {tensor.storage().data_ptr() for tensor in model.w.values()}
+    sizes = {}
+
+    def pack(tensor):
+        storage = tensor.storage()
+        if storage.data_ptr() not in weights:
+            sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    at = range(args.batch)
+    x = torch.stack([data[j:j + args.context] for j in at])
+    y = torch.stack([data[j + 1:j + 1 + args.context] for j in at])
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        model.loss(x, y)
+    print(json.dumps({"torch": torch.__version__, "bytes": sum(sizes.values())}))
+
+
 def follow(args):
     data, vocabulary = tokens(args)
     part = data[: int(len(data) * 0.9)]
@@ -234,7 +258,7 @@ def follow(args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["train", "init", "follow"])
+    parser.add_argument("verb", choices=["train", "saved", "init", "follow"])
     parser.add_argument("--data")
     parser.add_argument("--init")
     parser.add_argument("--out")
@@ -251,7 +275,7 @@ def main():
     if args.verb == "init":
         write_safetensors(args.out, Model(args, args.vocabulary, args.seed).w)
     else:
-        {"train": train, "follow": follow}[args.verb](args)
+        {"train": train, "saved": saved, "follow": follow}[args.verb](args)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <cmath>
+
 using namespace gptc;
 
 static constexpr int64_t alignment = 64; // of what lies behind the arena's values
@@ -34,12 +36,11 @@ std::optional<int64_t> gptc::parseSize(llvm::StringRef text) {
   return std::nullopt;
 }
 
-std::string gptc::printSize(int64_t bytes) {
-  if (bytes < 1 << 20)
-    return llvm::formatv("{0:f1} KiB", double(bytes) / 1024);
-  if (bytes < int64_t(10) << 30)
-    return llvm::formatv("{0:f1} MiB", double(bytes) / (1 << 20));
-  return llvm::formatv("{0:f1} GiB", double(bytes) / (1 << 30));
+std::string gptc::printSize(int64_t bytes, bool up) {
+  int shift = bytes < 1 << 20 ? 10 : bytes < int64_t(10) << 30 ? 20 : 30;
+  double tenths = double(bytes) * 10 / double(int64_t(1) << shift);
+  return llvm::formatv("{0:f1} {1}", (up ? std::ceil(tenths) : tenths) / 10,
+                       shift == 10 ? "KiB" : shift == 20 ? "MiB" : "GiB");
 }
 
 static int64_t number(mlir::Operation *op, const char *attribute) {
@@ -68,32 +69,49 @@ llvm::Expected<StepMemory> gptc::memoryOf(mlir::ModuleOp module, unsigned thread
   return memory;
 }
 
-llvm::Expected<StepMemory> gptc::fitMemory(mlir::ModuleOp module, RunOptions run, int64_t budget, unsigned threads,
+static llvm::Error lower(mlir::ModuleOp module, RunOptions &run, const char *after, const char *until) {
+  run.after = findStage(after);
+  run.until = findStage(until);
+  return mlir::succeeded(runStages(module, run)) ? llvm::Error::success()
+                                                 : runtime::failure("compiling the train program failed");
+}
+
+llvm::Expected<StepMemory> gptc::fitMemory(mlir::ModuleOp module, int64_t budget, unsigned threads,
                                            PipelineOptions &pipeline) {
-  run.until = findStage("loops");
+  RunOptions run;
   run.pipeline = pipeline;
   run.pipeline.keep = INT64_MAX; // says what is kept, and changes nothing
-  int64_t least = INT64_MAX, kept = INT64_MAX;
-  while (true) {
-    mlir::OwningOpRef<mlir::ModuleOp> trial = module.clone();
-    if (mlir::failed(runStages(*trial, run)))
-      return runtime::failure("compiling the train program failed");
-    llvm::Expected<StepMemory> memory = memoryOf(*trial, threads);
-    if (!memory)
-      return memory;
-    if (memory->total() <= budget) {
-      if (kept != INT64_MAX)
-        pipeline.keep = run.pipeline.keep;
+  mlir::OwningOpRef<mlir::ModuleOp> kernels = module.clone();
+  const Stage *stage = stageOf(module);
+  if (llvm::Error error = lower(*kernels, run, stage ? stage->name : "gpt", "kernels"))
+    return error;
+  // What kernels need beside their values is the same whatever is computed again: they are the same kernels.
+  mlir::OwningOpRef<mlir::ModuleOp> trial = (*kernels).clone();
+  if (llvm::Error error = lower(*trial, run, "kernels", "loops"))
+    return error;
+  llvm::Expected<StepMemory> memory = memoryOf(*trial, threads);
+  if (!memory || memory->total() <= budget)
+    return memory;
+  int64_t least = memory->total(), kept = number(*trial, "gpt.kept_bytes");
+  int64_t beside = least - number(*trial, "rt.arena_bytes");
+  while (kept > 0) {
+    run.pipeline.keep = kept - 1;
+    trial = (*kernels).clone();
+    if (llvm::Error error = lower(*trial, run, "kernels", "place"))
+      return error;
+    int64_t now = number(*trial, "gpt.kept_bytes"), total = number(*trial, "rt.arena_bytes") + beside;
+    if (now >= kept)
+      break;
+    if (total <= budget) {
+      pipeline.keep = run.pipeline.keep;
+      memory->arena += total - memory->total();
+      memory->kept = number(*trial, "rt.kept_bytes");
       return memory;
     }
-    least = std::min(least, memory->total());
-    int64_t now = number(*trial, "gpt.kept_bytes");
-    if (now >= kept || now == 0)
-      return runtime::failure("a training step needs at least {}, --memory allows {}; smaller sizes in the model "
-                              "(batch, context, width, layers) need less",
-                              printSize(least), printSize(budget));
-    // Memory shrinks by what is no longer kept, at most.
+    least = std::min(least, total);
     kept = now;
-    run.pipeline.keep = std::max<int64_t>(0, kept - (memory->total() - budget));
   }
+  return runtime::failure("a training step needs at least {}, --memory allows {}; smaller sizes in the model (batch, "
+                          "context, width, layers) need less",
+                          printSize(least, /*up=*/true), printSize(budget));
 }

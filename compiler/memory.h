@@ -22,16 +22,16 @@ struct StepMemory {
 
 /// "1GiB", "1.5 GiB", "800MB", "64k" (of 1024), "123456": bytes. Nothing where it is no size, 0 or too large.
 std::optional<int64_t> parseSize(llvm::StringRef text);
-/// "30.1 MiB".
-std::string printSize(int64_t bytes);
+/// "30.1 MiB"; `up`: no less than it is.
+std::string printSize(int64_t bytes, bool up = false);
 
 /// What the step takes as `module` is behind the stage `loops`.
 llvm::Expected<StepMemory> memoryOf(mlir::ModuleOp module, unsigned threads);
 
 /// Finds the largest `pipeline.keep` at which the training step takes at most `budget` bytes; leaves it alone where
-/// everything fits anyway. `module` stands before the stage `grad`, and stays there. `run`: how trials are run. The
-/// error says how much is needed at least.
-llvm::Expected<StepMemory> fitMemory(mlir::ModuleOp module, RunOptions run, int64_t budget, unsigned threads,
+/// everything fits anyway. `module` stands before the stage `outline`, and stays there. The error says how much is
+/// needed at least.
+llvm::Expected<StepMemory> fitMemory(mlir::ModuleOp module, int64_t budget, unsigned threads,
                                      PipelineOptions &pipeline);
 
 } // namespace gptc

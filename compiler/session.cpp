@@ -17,6 +17,8 @@
 #include "llvm/Support/Process.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <chrono>
+
 using namespace gptc;
 
 CommonOptions::CommonOptions() : threads(runtime::defaultThreads()) {}
@@ -461,7 +463,11 @@ PipelineOptions Session::pipeline(ProgramKind kind, int64_t batch, bool dynamicB
 llvm::Error Session::fitMemory(mlir::ModuleOp module, PipelineOptions &pipeline) {
   if (options.memory == 0)
     return llvm::Error::success();
-  auto memory = gptc::fitMemory(module, {}, options.memory, unsigned(options.threads), pipeline);
+  auto start = std::chrono::steady_clock::now();
+  auto memory = gptc::fitMemory(module, options.memory, unsigned(options.threads), pipeline);
+  if (options.timing)
+    timing.add(llvm::formatv("{0,-8} {1,-10} {2}", "train", "memory", "what fits into --memory"),
+               std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   return memory ? llvm::Error::success() : memory.takeError();
 }
 

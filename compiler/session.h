@@ -92,7 +92,7 @@ public:
   bool wholeBatches() const;
   PipelineOptions pipeline(ProgramKind kind, int64_t batch, bool dynamicBatch) const;
   /// Where `--memory` was given: chooses what is computed again, or fails. `module` is a training program before the
-  /// stage `grad`.
+  /// stage `outline`.
   llvm::Error fitMemory(mlir::ModuleOp module, PipelineOptions &pipeline);
   /// Emits and compiles.
   llvm::Expected<runtime::Program> compile(const PipelineOptions &pipeline,

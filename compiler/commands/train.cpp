@@ -237,7 +237,7 @@ llvm::Expected<runtime::Program> Training::compileStep() {
       session.pipeline(ProgramKind::Train, session.trainingBatch(), !session.wholeBatches());
   pipeline.gradientNorms = request.showGradients > 0;
   // A module behind that stage has made its choice; a program's own text serves as well.
-  if (module && session.options.memory && stage >= findStage("grad")) {
+  if (module && session.options.memory && stage >= findStage("outline")) {
     if (!request.fromIr.empty())
       return runtime::failure("{} stands at the stage `{}`, where what is kept is settled: give --memory to `{} dump`",
                               request.fromIr, stage->name, programName());

@@ -8,49 +8,95 @@ using namespace mlir;
 namespace gptc::gpt {
 namespace {
 
-llvm::SetVector<Value> sourcesOf(OpResult value);
+/// What a result is computed from: values outside of its op, and those inside.
+struct Sources {
+  llvm::SetVector<Value> outside;
+  llvm::DenseSet<Value> inside; ///< of bodies and kernels; also results that hand one of these out
+};
+Sources sourcesOf(OpResult value);
 
-/// Adds those of `operands` that the block's result `number` is computed from; its arguments stand for them.
-void addSources(Block &block, unsigned number, ValueRange operands, llvm::SetVector<Value> &sources) {
-  llvm::SetVector<Value> inside;
-  inside.insert(block.getTerminator()->getOperand(number));
-  for (unsigned i = 0; i < inside.size(); ++i) { // which grows
-    if (auto argument = dyn_cast<BlockArgument>(inside[i])) {
-      sources.insert(operands[argument.getArgNumber()]);
+/// Adds what the block's terminator hands out at `number` is computed from. `enter` is asked about arguments: it says
+/// where they come from, outside (`Sources::outside`) or in the block (the list).
+void addSources(Block &block, unsigned number, Sources &sources,
+                llvm::function_ref<void(BlockArgument, SmallVectorImpl<Value> &)> enter) {
+  SmallVector<Value> work = {block.getTerminator()->getOperand(number)};
+  while (!work.empty()) {
+    Value value = work.pop_back_val();
+    if (value.getParentBlock() != &block) {
+      sources.outside.insert(value);
       continue;
     }
-    llvm::SetVector<Value> more = sourcesOf(cast<OpResult>(inside[i]));
-    inside.insert(more.begin(), more.end());
+    if (!sources.inside.insert(value).second)
+      continue;
+    if (auto argument = dyn_cast<BlockArgument>(value)) {
+      enter(argument, work);
+      continue;
+    }
+    Sources more = sourcesOf(cast<OpResult>(value));
+    work.append(more.outside.begin(), more.outside.end());
+    sources.inside.insert(more.inside.begin(), more.inside.end());
   }
 }
 
-/// What a value is computed from, bodies included: of what has several results, only what this one needs.
-llvm::SetVector<Value> sourcesOf(OpResult value) {
-  llvm::SetVector<Value> sources;
+/// What the op hands out beside that is on the way: stacks of a repeat, statistics of rows.
+void addIntermediate(Operation *op, Block &body, Sources &sources) {
+  for (OpResult result : op->getResults())
+    if (sources.inside.contains(body.getTerminator()->getOperand(result.getResultNumber())))
+      sources.inside.insert(result);
+}
+
+void addRepeatSources(RepeatOp repeat, unsigned number, Sources &sources) {
+  unsigned numCarried = repeat.getInits().size();
+  if (number < numCarried)
+    sources.outside.insert(repeat.getInits()[number]);
+  addSources(*repeat.getBlock(), number, sources, [&](BlockArgument argument, SmallVectorImpl<Value> &work) {
+    unsigned position = argument.getArgNumber();
+    if (position == 0) // the copy's number
+      return;
+    if (position > numCarried) {
+      sources.outside.insert(repeat.getStacked()[position - 1 - numCarried]);
+      return;
+    }
+    sources.outside.insert(repeat.getInits()[position - 1]);
+    work.push_back(repeat.getYield().getValues()[position - 1]);
+  });
+}
+
+/// Of what has several results, only what this one needs.
+Sources sourcesOf(OpResult value) {
+  Sources sources;
   Operation *op = value.getOwner();
+  unsigned number = value.getResultNumber();
+  auto enter = [&](BlockArgument argument, SmallVectorImpl<Value> &) {
+    sources.outside.insert(op->getOperand(argument.getArgNumber()));
+  };
   auto launch = dyn_cast<LaunchOp>(op);
   auto kernel = launch ? SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, launch.getKernelAttr()) : nullptr;
   auto generic = dyn_cast<GenericOp>(op);
-  if (kernel && !kernel.isExternal()) {
-    addSources(kernel.front(), value.getResultNumber(), launch.getInputs(), sources);
+  if (auto repeat = dyn_cast<RepeatOp>(op)) {
+    addRepeatSources(repeat, number, sources);
+    addIntermediate(op, *repeat.getBlock(), sources);
+  } else if (kernel && !kernel.isExternal()) {
+    addSources(kernel.front(), number, sources, enter);
+    addIntermediate(op, kernel.front(), sources);
   } else if (generic && generic->getNumResults() > 1) {
-    addSources(*generic.getBlock(), value.getResultNumber(), generic->getOperands(), sources);
-    sources.insert(generic.getIndices().begin(), generic.getIndices().end());
+    addSources(*generic.getBlock(), number, sources, enter);
+    sources.outside.insert(generic.getIndices().begin(), generic.getIndices().end());
   } else {
-    sources.insert(op->operand_begin(), op->operand_end());
-    visitUsedValuesDefinedAbove(op->getRegions(), [&](OpOperand *operand) { sources.insert(operand->get()); });
+    sources.outside.insert(op->operand_begin(), op->operand_end());
+    visitUsedValuesDefinedAbove(op->getRegions(), [&](OpOperand *operand) { sources.outside.insert(operand->get()); });
   }
   return sources;
 }
 
 void addHalf(SmallVector<Value> work, Block &block, const llvm::DenseSet<Value> &other,
-                llvm::DenseSet<Value> &into) {
+             llvm::DenseSet<Value> &into) {
   while (!work.empty()) {
     auto value = dyn_cast<OpResult>(work.pop_back_val());
     if (!value || value.getOwner()->getBlock() != &block || other.contains(value) || !into.insert(value).second)
       continue;
-    llvm::SetVector<Value> sources = sourcesOf(value);
-    work.append(sources.begin(), sources.end());
+    Sources sources = sourcesOf(value);
+    work.append(sources.outside.begin(), sources.outside.end());
   }
 }
 
@@ -89,7 +135,7 @@ SmallVector<Value> Halves::kept() const {
       read.insert(op.getOperand(0));
     for (OpResult result : op.getResults())
       if (backward.contains(result))
-        for (Value source : sourcesOf(result))
+        for (Value source : sourcesOf(result).outside)
           read.insert(source);
   }
   for (Operation &op : *block)
@@ -117,19 +163,11 @@ Halves halvesOf(func::FuncOp main) {
     return halves;
   halves.block = &block;
   addHalf(loss, block, {}, halves.forward);
+  for (Value value : llvm::to_vector(halves.forward))
+    for (Value inside : sourcesOf(cast<OpResult>(value)).inside)
+      if (inside.getParentBlock() == &block)
+        halves.forward.insert(inside);
   addHalf(changes, block, halves.forward, halves.backward);
-  // What the same ops make of the same values beside it, as the stacks of a repeat.
-  for (Operation &op : block) {
-    if (!hasResultIn(&op, halves.forward))
-      continue;
-    for (OpResult result : op.getResults())
-      if (halves.backward.contains(result) && llvm::all_of(sourcesOf(result), [&](Value source) {
-            return isStored(source) || halves.forward.contains(source);
-          })) {
-        halves.backward.erase(result);
-        halves.forward.insert(result);
-      }
-  }
   return halves;
 }
 

@@ -7,10 +7,10 @@
 #include "llvm/ADT/DenseSet.h"
 
 namespace gptc::gpt {
-/// Values of @main's block; what bodies compute belongs to the repeat that holds them. A launch may have results in
-/// both halves.
+/// Values of @main's block; what bodies compute belongs to the repeat that holds them. A launch or a repeat may have
+/// results in both halves.
 struct Halves {
-  /// What the result `loss` is computed from, and what the ops that do so compute beside it from the same values.
+  /// What the result `loss` is computed from, and what is handed out beside it of that: what a repeat collects.
   llvm::DenseSet<mlir::Value> forward;
   llvm::DenseSet<mlir::Value> backward; ///< what else gradients and new values of variables are computed from
   mlir::Block *block = nullptr;

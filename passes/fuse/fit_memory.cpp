@@ -227,6 +227,37 @@ private:
   std::vector<Step> steps;
 };
 
+/// Each of `ops`, in the order of the block, is moved to where it is read first, so that it does not wait in memory.
+void sink(ArrayRef<Operation *> ops) {
+  for (Operation *op : llvm::reverse(ops)) {
+    Operation *first = nullptr;
+    for (Operation *user : op->getUsers()) {
+      Operation *here = op->getBlock()->findAncestorOpInBlock(*user);
+      if (here && (!first || here->isBeforeInBlock(first)))
+        first = here;
+    }
+    if (first)
+      op->moveBefore(first);
+  }
+}
+
+/// Sinks what does not follow from cotangents.
+void sinkRecomputation(RepeatOp backward) {
+  Block *block = backward.getBlock();
+  llvm::SmallPtrSet<Operation *, 32> late;
+  auto isLate = [&](Value value) {
+    Operation *op = value.getDefiningOp();
+    return op ? late.contains(op) : llvm::is_contained(backward.getCarriedArguments(), value);
+  };
+  SmallVector<Operation *> early;
+  for (Operation &op : block->without_terminator())
+    if (op.getNumRegions() != 0 || llvm::any_of(op.getOperands(), isLate))
+      late.insert(&op);
+    else
+      early.push_back(&op);
+  sink(early);
+}
+
 /// Puts a choice into effect: the backward half computes what is no longer kept.
 class Change {
 public:
@@ -271,6 +302,7 @@ private:
     clone(builder);
     for (OpOperand *use : uses)
       use->set(mapping.lookup(use->get()));
+    sink(clones);
   }
 
   void clone(OpBuilder &builder) {
@@ -282,7 +314,7 @@ private:
       if (scope.forward)
         for (Value operand : op->getOperands())
           provide(builder, operand);
-      builder.clone(*op, mapping);
+      clones.push_back(builder.clone(*op, mapping));
     }
   }
 
@@ -312,33 +344,8 @@ private:
   Scope &scope;
   const Halves &halves;
   IRMapping mapping;
+  SmallVector<Operation *> clones; // in order
 };
-
-/// What does not follow from cotangents is computed where it is read first, so that it does not wait in memory.
-void sinkRecomputation(RepeatOp backward) {
-  Block *block = backward.getBlock();
-  llvm::SmallPtrSet<Operation *, 32> late;
-  auto isLate = [&](Value value) {
-    Operation *op = value.getDefiningOp();
-    return op ? late.contains(op) : llvm::is_contained(backward.getCarriedArguments(), value);
-  };
-  SmallVector<Operation *> early;
-  for (Operation &op : block->without_terminator())
-    if (op.getNumRegions() != 0 || llvm::any_of(op.getOperands(), isLate))
-      late.insert(&op);
-    else
-      early.push_back(&op);
-  for (Operation *op : llvm::reverse(early)) {
-    Operation *first = nullptr;
-    for (Operation *user : op->getUsers()) {
-      Operation *here = block->findAncestorOpInBlock(*user);
-      if (here && (!first || here->isBeforeInBlock(first)))
-        first = here;
-    }
-    if (first)
-      op->moveBefore(first);
-  }
-}
 
 struct FitMemory : impl::FitMemoryPassBase<FitMemory> {
   using FitMemoryPassBase::FitMemoryPassBase;

@@ -167,8 +167,11 @@ struct PlaceProgram : impl::PlacePassBase<PlaceProgram> {
     int64_t total = 0;
     for (const fuse::Kept &buffer : fuse::keptBuffers(main, places)) {
       total += buffer.bytes;
+      StringRef name = fuse::nameOf(buffer.loc);
+      if (name.empty())
+        name = fuse::nameOf(buffer.value.getLoc());
       SmallVector<NamedAttribute> entry = {
-          builder.getNamedAttr("name", builder.getStringAttr(fuse::nameOf(buffer.loc))),
+          builder.getNamedAttr("name", builder.getStringAttr(name)),
           builder.getNamedAttr("bytes", builder.getI64IntegerAttr(buffer.bytes))};
       entry.push_back(builder.getNamedAttr("at", LocationAttr(buffer.loc)));
       kept.push_back(builder.getDictionaryAttr(entry));
