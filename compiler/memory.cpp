@@ -92,25 +92,29 @@ llvm::Expected<StepMemory> gptc::fitMemory(mlir::ModuleOp module, int64_t budget
   llvm::Expected<StepMemory> memory = memoryOf(*trial, threads);
   if (!memory || memory->total() <= budget)
     return memory;
-  int64_t least = memory->total(), kept = number(*trial, "gpt.kept_bytes");
+  int64_t all = number(*trial, "gpt.kept_bytes"), least = memory->total();
   int64_t beside = least - number(*trial, "rt.arena_bytes");
-  while (kept > 0) {
-    run.pipeline.keep = kept - 1;
-    trial = (*kernels).clone();
-    if (llvm::Error error = lower(*trial, run, "kernels", "place"))
-      return error;
-    int64_t now = number(*trial, "gpt.kept_bytes"), total = number(*trial, "rt.arena_bytes") + beside;
-    if (now >= kept)
-      break;
-    if (total <= budget) {
-      pipeline.keep = run.pipeline.keep;
-      memory->arena += total - memory->total();
-      memory->kept = number(*trial, "rt.kept_bytes");
-      return memory;
+  // First by as much less as is missing, for memory hardly falls by more than is freed; then, where that leads nowhere,
+  // in small steps: what is computed again needs room, too.
+  for (bool jump : {true, false})
+    for (int64_t kept = all, total = memory->total(); kept > 0;) {
+      run.pipeline.keep = std::max<int64_t>(0, kept - (jump ? total - budget : 1 + kept / 64));
+      trial = (*kernels).clone();
+      if (llvm::Error error = lower(*trial, run, "kernels", "place"))
+        return error;
+      int64_t now = number(*trial, "gpt.kept_bytes");
+      total = number(*trial, "rt.arena_bytes") + beside;
+      if (total <= budget) {
+        pipeline.keep = run.pipeline.keep;
+        memory->arena += total - memory->total();
+        memory->kept = number(*trial, "rt.kept_bytes");
+        return memory;
+      }
+      least = std::min(least, total);
+      if (now >= kept)
+        break;
+      kept = now;
     }
-    least = std::min(least, total);
-    kept = now;
-  }
   return runtime::failure("a training step needs at least {}, --memory allows {}; smaller sizes in the model (batch, "
                           "context, width, layers) need less",
                           printSize(least, /*up=*/true), printSize(budget));

@@ -145,3 +145,58 @@ func.func private @onto(%x: tensor<16x64xf32, #t_c>, %w: tensor<64x64xf32, #c_j>
   }
   return %y : tensor<16x64xf32, #t_c>
 }
+
+// -----
+
+#scalar = #gpt.dims<>
+#c = #gpt.dims<c=64>
+
+// What waits for the way back: the stack of hidden values, and the last one; not the gradient, not what only reports.
+// CHECK: module attributes {
+// CHECK-SAME: rt.kept = [{at = {{.*}}, bytes = 320 : i64, name = "last"}, {at = {{.*}}, bytes = 832 : i64, name = "hidden"}],
+// CHECK-SAME: rt.kept_bytes = 1152 : i64
+gpt.variable parameter @w : tensor<64xf32, #c> path ["w"]
+func.func @main(%x: tensor<64xf32, #c> {gpt.input = "x"})
+    -> (tensor<64xf32, #c> {gpt.output = "loss"}, tensor<64xf32, #c> {gpt.output = "report"}) {
+  %w = gpt.get @w : tensor<64xf32, #c>
+  %first = gpt.launch @one(%x) : (tensor<64xf32, #c>) -> tensor<64xf32, #c>
+  %last, %hidden = gpt.repeat 3 inits(%first : tensor<64xf32, #c>) -> (tensor<64xf32, #c>) stacks(tensor<3x64xf32, #gpt.dims<n=3, c=64>>) {
+  ^bb0(%copy: tensor<i32, #scalar>, %h: tensor<64xf32, #c>):
+    %n:2 = gpt.launch @two(%h, %w) : (tensor<64xf32, #c>, tensor<64xf32, #c>) -> (tensor<64xf32, #c>, tensor<64xf32, #c>)
+    gpt.yield %n#0, %n#1 : tensor<64xf32, #c>, tensor<64xf32, #c>
+  }
+  %report = gpt.launch @one(%first) : (tensor<64xf32, #c>) -> tensor<64xf32, #c>
+  %loss = gpt.launch @one(%last) : (tensor<64xf32, #c>) -> tensor<64xf32, #c>
+  %dy = gpt.launch @one(%last) : (tensor<64xf32, #c>) -> tensor<64xf32, #c>
+  %dx = gpt.repeat 3 reverse inits(%dy : tensor<64xf32, #c>) stacked(%hidden : tensor<3x64xf32, #gpt.dims<n=3, c=64>>)
+      -> (tensor<64xf32, #c>) {
+  ^bb0(%copy: tensor<i32, #scalar>, %d: tensor<64xf32, #c>, %s: tensor<64xf32, #c>):
+    %n:2 = gpt.launch @two(%d, %s) : (tensor<64xf32, #c>, tensor<64xf32, #c>) -> (tensor<64xf32, #c>, tensor<64xf32, #c>)
+    gpt.yield %n#0 : tensor<64xf32, #c>
+  }
+  %new:2 = gpt.launch @two(%w, %dx) : (tensor<64xf32, #c>, tensor<64xf32, #c>) -> (tensor<64xf32, #c>, tensor<64xf32, #c>)
+  gpt.set @w, %new#0 : tensor<64xf32, #c>
+  return %loss, %report : tensor<64xf32, #c>, tensor<64xf32, #c>
+}
+func.func private @one(%x: tensor<64xf32, #c>) -> tensor<64xf32, #c> attributes {gpt.kernel} {
+  %y = gpt.generic [c=64] inputs(%x[c] : tensor<64xf32, #c>) -> (tensor<64xf32, #c>) {
+  ^bb0(%e: f32):
+    %r = math.exp %e : f32
+    gpt.yield %r : f32
+  }
+  return %y : tensor<64xf32, #c>
+}
+// The second result is on the way to the first.
+func.func private @two(%x: tensor<64xf32, #c>, %w: tensor<64xf32, #c>) -> (tensor<64xf32, #c>, tensor<64xf32, #c>) attributes {gpt.kernel} {
+  %y = gpt.generic [c=64] inputs(%x[c] : tensor<64xf32, #c>, %w[c] : tensor<64xf32, #c>) -> (tensor<64xf32, #c>) {
+  ^bb0(%e: f32, %f: f32):
+    %r = arith.mulf %e, %f : f32
+    gpt.yield %r : f32
+  } loc("hidden")
+  %z = gpt.generic [c=64] inputs(%y[c] : tensor<64xf32, #c>) -> (tensor<64xf32, #c>) {
+  ^bb0(%e: f32):
+    %r = math.exp %e : f32
+    gpt.yield %r : f32
+  } loc("last")
+  return %z, %y : tensor<64xf32, #c>, tensor<64xf32, #c>
+}
