@@ -1,4 +1,4 @@
-"""Rows of what a training step keeps for its backward pass, and of the speed that is left with half of it."""
+"""Rows of what a training step keeps for its backward pass, and of the speed that is left with less."""
 import re
 import statistics
 
@@ -39,7 +39,7 @@ def kept(bench):
         say(f"kept for the backward pass {model.name}")
         floats = lambda size: size / 4 / (model.batch * model.context * model.layers * model.width)
         row = Row("kept for the backward pass", model.name, "f32", "floats", headline=True, physical=False)
-        half = Row("speed with half of it kept", model.name, "f32", "of full speed", headline=True, physical=False)
+        half = Row("speed with less kept", model.name, "f32", "of full speed", headline=True, physical=False)
         with bench.going_on(row.what):
             full = memory(bench, model)[0]
             row.ours.append(floats(full))
@@ -49,7 +49,10 @@ def kept(bench):
                 saved = bench.torch("torch_gpt.py", "saved", "--data", text_of(bench, model), *sizes,
                                     *(["--gpt2"] if model.gpt2 else []))
                 row.peers["PyTorch"] = [floats(saved["bytes"])]
-            budget, less = budget_for(bench, model, full / 2)
+                most = 0.3 * saved["bytes"]
+            else:
+                most = full / 2
+            budget, less = budget_for(bench, model, most)
             half.note = f"{floats(full):.1f} floats without --memory, {floats(less):.1f} with {budget / 2**20:.0f} MiB"
             count = max(3, round(model.steps * bench.scale))
             sets = model.words(lambda name, size: [f"{name}={size}"]) + [f"steps={count}"]

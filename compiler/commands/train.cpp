@@ -348,10 +348,13 @@ int Training::train() {
     if (variable.parameter)
       parameters += variable.elements();
   llvm::errs() << llvm::formatv(
-      "{0}: {1} parameters, seed {2}, {3}, {4} threads, arena {5} ({6} kept for the backward pass), compiled in "
-      "{7:f2} s\n",
+      "{0}: {1} parameters, seed {2}, {3}, {4} threads, arena {5}, compiled in "
+      "{6:f2} s\n",
       programName(), parameters, request.seed, session.options.dtype, session.options.threads,
-      printSize(job.step.arenaBytes), printSize(job.step.keptBytes), seconds);
+      printSize(job.step.arenaBytes), seconds);
+  if (session.options.memory)
+    llvm::errs() << llvm::formatv("{0}: --memory {1}: {2} kept for the backward pass\n", programName(),
+                                  printSize(session.options.memory), printSize(job.step.keptBytes));
   runtime::InterruptGuard guard; // until here Ctrl-C ends the process: nothing is lost
   runtime::Profile profile;
   if (session.options.profile)

@@ -337,8 +337,11 @@ private:
       mapping.map(value, sliceOf(scope.stackedFor(value)));
     else if (scope.kept.contains(value))
       mapping.map(value, sliceOf(scope.stackOf(value)));
-    else
-      builder.clone(*value.getDefiningOp(), mapping); // a constant, a reshape of one
+    else { // a constant, or a reshape of one
+      for (Value operand : value.getDefiningOp()->getOperands())
+        provide(builder, operand);
+      builder.clone(*value.getDefiningOp(), mapping);
+    }
   }
 
   Scope &scope;

@@ -67,7 +67,7 @@ for number, (what, changes, bar, colour, blocks) in enumerate([
 result = train("run", "--set", "steps=60")
 check("pipe: plain lines", "\r" not in result.err and "\033" not in result.err and "step 60/60  loss " in result.err,
       result)
-check("pipe: the seed and the arena are said", re.search(r"\d+ parameters, seed 1, f32, \d+ threads?, arena [\d.]+ MiB",
+check("pipe: the seed and the arena are said", re.search(r"\d+ parameters, seed 1, f32, \d+ threads?, arena [\d.]+ [KM]iB",
                                                        result.err), result)
 result = succeed("generate", "run", "--prompt", "the ", "--tokens", "30", "--seed", "7")
 check("generate: the text alone", result.err == "" and len(result.out) == 4 + 30 + 1 and result.out.startswith("the ")
