@@ -79,7 +79,9 @@ SmallVector<OpGroup> formGroups(ArrayRef<Operation *> ops, unsigned rows) {
       for (auto [i, operand] : llvm::enumerate(op->getOperands()))
         for (Operation *reader : operand.getUsers()) {
           auto known = groupOf.find(reader);
-          if (!isa<BlockArgument>(operand) || known == groupOf.end())
+          // Only what has the result's type may lie in the same place.
+          if (!isa<BlockArgument>(operand) || known == groupOf.end() ||
+              !llvm::is_contained(op->getResultTypes(), operand.getType()))
             continue;
           bool passes = readsByElement(cast<gpt::GenericOp>(reader), operand, rows) &&
                         canShare(generic, groups[known->second], rows);
