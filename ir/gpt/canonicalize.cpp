@@ -1,7 +1,6 @@
 // Folds and canonicalization. Scalar bodies are folded by arith and math.
 #include "ir/gpt/maps.h"
 
-#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
 
@@ -189,8 +188,9 @@ struct ScatterToMap : OpRewritePattern<ScatterOp> {
     }
     if (chosen.empty() || llvm::is_contained(place, -1))
       return failure();
+    SmallVector<unsigned> order(place.begin(), place.end());
     SmallVector<AffineExpr> moved;
-    for (int64_t d : place)
+    for (unsigned d : order)
       moved.push_back(rewriter.getAffineDimExpr(d));
     // Index operands that only say where are inputs now; those that inputs go by stay what they are, too.
     SmallVector<Value> inputs(op.getInputs());
@@ -205,16 +205,7 @@ struct ScatterToMap : OpRewritePattern<ScatterOp> {
     auto map = GenericOp::create(
         rewriter, op.getLoc(), target, target.size(), std::nullopt, op.getIndices(), inputs, maps,
         [&](OpBuilder &b, Location loc, ValueRange arguments) -> SmallVector<Value> {
-          IRMapping mapping;
-          mapping.map(op.getBlock()->getArguments(), arguments.take_front(numOperands));
-          for (Operation &part : op.getBlock()->without_terminator()) {
-            Operation *copy = b.clone(part, mapping);
-            if (auto index = dyn_cast<IndexOp>(copy))
-              index.setDim(place[index.getDim()]);
-            else if (auto extent = dyn_cast<ExtentOp>(copy))
-              extent.setDim(place[extent.getDim()]);
-          }
-          Value value = mapping.lookupOrDefault(op.getBlock()->getTerminator()->getOperand(0)), here;
+          Value value = copyBody(b, *op.getBlock(), arguments.take_front(numOperands), order).front(), here;
           for (auto [i, which] : llvm::enumerate(chosen)) {
             Value at = IndexOp::create(b, loc, b.getI32Type(), which.first);
             Value same = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, at, arguments[numOperands + i]);

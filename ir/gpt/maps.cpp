@@ -1,5 +1,7 @@
 #include "ir/gpt/maps.h"
 
+#include "mlir/IR/IRMapping.h"
+
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -70,6 +72,20 @@ bool neverOutside(AffineMap map, DimsAttr space, DimsAttr target) {
     if (!neverOutside(index, space, dim))
       return false;
   return true;
+}
+
+SmallVector<Value> copyBody(OpBuilder &builder, Block &body, ValueRange arguments, ArrayRef<unsigned> place) {
+  IRMapping mapping;
+  mapping.map(body.getArguments(), arguments);
+  for (Operation &part : body.without_terminator()) {
+    Operation *copy = builder.clone(part, mapping);
+    if (auto index = dyn_cast<IndexOp>(copy))
+      index.setDim(place[index.getDim()]);
+    else if (auto extent = dyn_cast<ExtentOp>(copy))
+      extent.setDim(place[extent.getDim()]);
+  }
+  return llvm::map_to_vector(body.getTerminator()->getOperands(),
+                             [&](Value value) { return mapping.lookupOrDefault(value); });
 }
 
 bool isSum(GenericOp op) {

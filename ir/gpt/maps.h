@@ -22,6 +22,11 @@ bool neverOutside(mlir::AffineExpr index, DimsAttr space, DimAttr target);
 /// The same for every result of an operand's map.
 bool neverOutside(mlir::AffineMap map, DimsAttr space, DimsAttr target);
 
+/// The ops of a generic's or scatter's body again, for dimensions that have other numbers (`place` of each).
+/// Returns what they yield.
+llvm::SmallVector<mlir::Value> copyBody(mlir::OpBuilder &builder, mlir::Block &body, mlir::ValueRange arguments,
+                                        llvm::ArrayRef<unsigned> place);
+
 /// Element by element, the sum of two tensors of one shape.
 bool isSum(GenericOp op);
 } // namespace gptc::gpt

@@ -1,6 +1,7 @@
 // gpt-block-tokens: a product with very long rows, as logits over a vocabulary are,
 // and all that becomes of it, one block of rows after the other.
 #include "passes/fuse/space.h"
+#include "passes/fuse/two_steps.h"
 #include "passes/passes.h"
 
 #include "mlir/Analysis/TopologicalSortUtils.h"
@@ -167,63 +168,15 @@ private:
         someReduced |= d >= op.getNumParallel();
       if (!onlyRows || !someReduced)
         continue;
-      splitByRows(op, *rowDims);
+      SmallVector<unsigned> order(*rowDims);
+      for (unsigned d = 0; d < op.getNumDims(); ++d)
+        if (!llvm::is_contained(*rowDims, d))
+          order.push_back(d);
+      op->replaceAllUsesWith(fuse::reduceInTwoSteps(op, order, rows)->getResults());
+      op->erase();
       any = true;
     }
     return any;
-  }
-
-  static void splitByRows(GenericOp op, ArrayRef<unsigned> rowDims) {
-    MLIRContext *context = op.getContext();
-    SmallVector<unsigned> order(rowDims), place(op.getNumDims());
-    for (unsigned d = 0; d < op.getNumDims(); ++d)
-      if (!llvm::is_contained(rowDims, d))
-        order.push_back(d);
-    SmallVector<DimAttr> dims;
-    SmallVector<AffineExpr> moved(op.getNumDims());
-    for (auto [i, d] : llvm::enumerate(order)) {
-      dims.push_back(op.getDims()[d]);
-      place[d] = i;
-      moved[d] = getAffineDimExpr(i, context);
-    }
-    SmallVector<AffineMap> maps;
-    for (unsigned i = 0; i < op->getNumOperands(); ++i)
-      maps.push_back(op.getMap(i).replaceDimsAndSymbols(moved, {}, dims.size(), op.getMap(i).getNumSymbols()));
-    OpBuilder builder(op);
-    std::optional<ReductionKind> within;
-    if (dims.size() > rowDims.size())
-      within = op.getReduction();
-    auto byRow = GenericOp::create(
-        builder, op.getLoc(), DimsAttr::get(context, dims), rowDims.size(), within, op.getIndices(), op.getInputs(),
-        maps, [&](OpBuilder &b, Location, ValueRange arguments) { return copyBody(op, b, arguments, place); });
-    // The parallel dimensions first, as the result has them.
-    SmallVector<DimAttr> left;
-    SmallVector<AffineExpr> indices(rowDims.size());
-    for (unsigned d = 0; d < op.getNumDims(); ++d)
-      if (llvm::is_contained(rowDims, d)) {
-        indices[place[d]] = getAffineDimExpr(left.size(), context);
-        left.push_back(op.getDims()[d]);
-      }
-    auto total = GenericOp::create(
-        builder, op.getLoc(), DimsAttr::get(context, left), op.getNumParallel(), op.getReduction(), ValueRange(),
-        byRow->getResults(), AffineMap::get(left.size(), 0, indices, context),
-        [](OpBuilder &, Location, ValueRange arguments) -> SmallVector<Value> { return {arguments[0]}; });
-    op->replaceAllUsesWith(total->getResults());
-    op->erase();
-  }
-
-  /// The body's ops again, for dimensions that have other numbers.
-  static SmallVector<Value> copyBody(GenericOp op, OpBuilder &builder, ValueRange arguments, ArrayRef<unsigned> place) {
-    IRMapping mapping;
-    mapping.map(op.getBlock()->getArguments(), arguments);
-    for (Operation &part : op.getBlock()->without_terminator()) {
-      Operation *copy = builder.clone(part, mapping);
-      if (auto index = dyn_cast<IndexOp>(copy))
-        index.setDim(place[index.getDim()]);
-      else if (auto extent = dyn_cast<ExtentOp>(copy))
-        extent.setDim(place[extent.getDim()]);
-    }
-    return llvm::map_to_vector(op.getYield().getValues(), [&](Value v) { return mapping.lookupOrDefault(v); });
   }
 
   bool plan(GenericOp op) {
@@ -400,7 +353,7 @@ private:
       auto copy = GenericOp::create(
           builder, op.getLoc(), DimsAttr::get(context, dims), parallel, op.getReduction(),
           ArrayRef(operands).take_front(numIndices), ArrayRef(operands).drop_front(numIndices), maps,
-          [&](OpBuilder &b, Location, ValueRange arguments) { return copyBody(op, b, arguments, position); });
+          [&](OpBuilder &b, Location, ValueRange arguments) { return copyBody(b, *op.getBlock(), arguments, position); });
       if (member.kind == Kind::rowwise) {
         values.map(op->getResults(), copy->getResults());
         continue;

@@ -46,7 +46,7 @@ public:
     for (auto [before, after] : llvm::zip(body, *sum.getBlock()))
       inside.map(before.getResults(), after.getResults());
     sum.getYield()->setOperand(0, inside.lookup(rest));
-    dropUnused(sum);
+    StructuredOp::get(sum).dropUnused();
     op->getResult(0).replaceAllUsesWith(multiply(builder, sum.getResult(0)));
     op.erase();
   }
@@ -181,19 +181,6 @@ private:
       for (Value operand : part->getOperands())
         need(operand, needed);
     needed.insert(value);
-  }
-
-  static void dropUnused(GenericOp op) {
-    SmallVector<Operation *> parts;
-    for (Operation &part : op.getBlock()->without_terminator())
-      parts.push_back(&part);
-    for (Operation *part : llvm::reverse(parts))
-      if (part->use_empty())
-        part->erase();
-    StructuredOp structured = StructuredOp::get(op);
-    for (unsigned i = structured.numInputs(); i-- > 0;)
-      if (structured.inputArgument(i).use_empty())
-        structured.removeInput(i);
   }
 };
 

@@ -21,7 +21,6 @@ namespace gptc {
 
 namespace {
 
-constexpr int64_t longestRow = 131072; // elements of one value in a row, which should lie in the second cache
 constexpr unsigned mostMembers = 24;  // ops of a row group
 constexpr int64_t fewestColumns = 8;  // of a sum over rows that joins one
 
@@ -97,7 +96,7 @@ private:
       return false;
     ArrayRef<DimAttr> dims = op.getDims().getDims();
     if (!fuse::sameDims(dims.take_front(space.size()), space) ||
-        fuse::points(dims.drop_front(space.size())) > longestRow)
+        fuse::points(dims.drop_front(space.size())) > fuse::longestGroupRow)
       return false;
     return !op.isReduction() || (op.getNumParallel() == space.size() && fuse::readsRows(op));
   }
@@ -171,7 +170,8 @@ private:
         continue;
       ArrayRef<DimAttr> columns = op.getDims().getDims().take_front(op.getNumParallel());
       int64_t count = fuse::points(columns);
-      if (count < fewestColumns || count > longestRow || llvm::any_of(columns, [](DimAttr d) { return d.isDynamic(); }))
+      if (count < fewestColumns || count > fuse::longestGroupRow ||
+          llvm::any_of(columns, [](DimAttr d) { return d.isDynamic(); }))
         continue;
       for (unsigned group = 0; group < groups.size(); ++group)
         if (rows[group] != 0 && hasAtHand(group, op) && groups.merge(group, id)) {

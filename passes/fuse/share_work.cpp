@@ -82,12 +82,7 @@ void replace(GenericOp op, Operation *work, Value shared) {
   StructuredOp structured = StructuredOp::get(op);
   AffineMap identity = AffineMap::getMultiDimIdentityMap(op.getNumDims(), op.getContext());
   work->getResult(0).replaceAllUsesWith(structured.addInput(shared, identity));
-  for (Operation &part : llvm::make_early_inc_range(llvm::reverse(*op.getBlock())))
-    if (isOpTriviallyDead(&part))
-      part.erase();
-  for (unsigned i = structured.numInputs(); i-- > 0;)
-    if (structured.inputArgument(i).use_empty())
-      structured.removeInput(i);
+  structured.dropUnused();
 }
 
 bool shareFirst(MutableArrayRef<GenericOp> ops) {

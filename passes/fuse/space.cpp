@@ -186,6 +186,15 @@ BlockArgument StructuredOp::addInput(Value value, AffineMap map) {
   return argument;
 }
 
+void StructuredOp::dropUnused() {
+  for (Operation &part : llvm::make_early_inc_range(llvm::reverse(body())))
+    if (isOpTriviallyDead(&part))
+      part.erase();
+  for (unsigned i = numInputs(); i-- > 0;)
+    if (inputArgument(i).use_empty())
+      removeInput(i);
+}
+
 void StructuredOp::removeInput(unsigned i) {
   SmallVector<AffineMap> maps = this->maps();
   unsigned position = numIndices() + i;

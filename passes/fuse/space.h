@@ -6,6 +6,9 @@
 
 namespace gptc::fuse {
 
+/// Elements that one value of a row group may have in a row, which should lie in the second cache.
+constexpr int64_t longestGroupRow = 131072;
+
 /// Same size and same extent; names don't matter.
 bool sameDim(gpt::DimAttr a, gpt::DimAttr b);
 bool sameDims(llvm::ArrayRef<gpt::DimAttr> a, llvm::ArrayRef<gpt::DimAttr> b);
@@ -65,6 +68,9 @@ public:
   mlir::BlockArgument addInput(mlir::Value value, mlir::AffineMap map);
   /// The argument must be unused.
   void removeInput(unsigned i);
+
+  /// Drops what the body computes for nothing, and the inputs that it reads no more.
+  void dropUnused();
 
 private:
   explicit StructuredOp(mlir::Operation *op) : op(op) {}

@@ -2,6 +2,7 @@
 // its first step has work for all threads.
 #include "passes/fuse/matrix_sums.h"
 #include "passes/fuse/space.h"
+#include "passes/fuse/two_steps.h"
 #include "passes/passes.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -20,7 +21,6 @@ constexpr int64_t longReduction = 16384; // terms a result from which a split pa
 constexpr int64_t fewestTerms = 512;    // a partial result sums at least this many
 constexpr int64_t mostPartials = 4096;
 constexpr int64_t enoughPartials = 64;
-constexpr int64_t longestRow = 131072;  // enoughPartials rows of at most so many terms are parallel enough
 constexpr int64_t contractionResults = 256; // contractions of more have parallelism of their own
 
 /// The reduced dimensions that become parallel: `whole` leading ones, then
@@ -39,7 +39,8 @@ Split chooseSplit(GenericOp op) {
     return {};
   if (op.isContraction() && results >= contractionResults)
     return {};
-  if (results >= enoughPartials && terms <= longestRow && fuse::readsRows(op))
+  // Rows of a row group, which are parallel enough.
+  if (results >= enoughPartials && terms <= fuse::longestGroupRow && fuse::readsRows(op))
     return {};
 
   Split split;
@@ -119,22 +120,6 @@ GenericOp cutDimension(OpBuilder &builder, GenericOp op, unsigned dim, int64_t o
                            op.getIndices(), op.getInputs(), maps, body);
 }
 
-/// `op` reduced over all but its first `whole` reduced dimensions, then those.
-Value reduceInTwoSteps(OpBuilder &builder, GenericOp op, unsigned whole) {
-  MLIRContext *context = op.getContext();
-  unsigned numParallel = op.getNumParallel(), numPartial = numParallel + whole;
-  auto partial = cast<GenericOp>(builder.clone(*op));
-  partial.setNumParallel(numPartial);
-  ArrayRef<DimAttr> kept = op.getDims().getDims().take_front(numPartial);
-  Type element = cast<RankedTensorType>(op.getResultTypes()[0]).getElementType();
-  partial->getResult(0).setType(tensorType(context, kept, element));
-  auto whichever = [](OpBuilder &, Location, ValueRange arguments) { return SmallVector<Value>(arguments); };
-  auto total = GenericOp::create(builder, op.getLoc(), DimsAttr::get(context, kept), numParallel, op.getReduction(),
-                                 ValueRange(), ValueRange(partial->getResult(0)),
-                                 AffineMap::getMultiDimIdentityMap(numPartial, context), whichever);
-  return total->getResult(0);
-}
-
 struct SplitReductions : impl::SplitReductionsPassBase<SplitReductions> {
   void runOnOperation() override {
     for (auto function : getOperation().getOps<func::FuncOp>()) {
@@ -159,9 +144,10 @@ struct SplitReductions : impl::SplitReductionsPassBase<SplitReductions> {
       unsigned whole = split.whole;
       if (split.outer != 1)
         cut = cutDimension(builder, op, op.getNumParallel() + whole++, split.outer);
-      Value total = reduceInTwoSteps(builder, cut, whole);
-      op->getResult(0).replaceAllUsesWith(total);
-      work.push_back(total.getDefiningOp<GenericOp>());
+      auto order = llvm::to_vector(llvm::seq<unsigned>(0, cut.getNumDims()));
+      GenericOp total = fuse::reduceInTwoSteps(cut, order, cut.getNumParallel() + whole);
+      op.replaceAllUsesWith(total->getResults());
+      work.push_back(total);
       if (cut != op)
         cut->erase();
       op->erase();
