@@ -11,7 +11,6 @@
 #include <cstring>
 #include <ctime>
 #include <linux/futex.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #if defined(__x86_64__)
@@ -21,6 +20,12 @@
 namespace gptc::runtime {
 
 static constexpr int64_t spinNanoseconds = 20000;
+
+// A thread that waits for a core for more than this share of the time has company.
+static constexpr double disturbedShare = 0.05;
+
+// How long a thread waits before it looks whether others have a core.
+static constexpr timespec look = {0, 50000};
 
 // True on every thread that runs a kernel, for nested launches.
 static thread_local bool insideKernel = false;
@@ -53,8 +58,8 @@ static int64_t nanoseconds() {
   return int64_t(now.tv_sec) * 1000000000 + now.tv_nsec;
 }
 
-static void futexWait(std::atomic<uint32_t> &word, uint32_t seen) {
-  syscall(SYS_futex, reinterpret_cast<uint32_t *>(&word), FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
+static void futexWait(std::atomic<uint32_t> &word, uint32_t seen, const timespec *atMost = nullptr) {
+  syscall(SYS_futex, reinterpret_cast<uint32_t *>(&word), FUTEX_WAIT_PRIVATE, seen, atMost, nullptr, 0);
 }
 
 static void futexWake(std::atomic<uint32_t> &word, int threads) {
@@ -70,7 +75,8 @@ llvm::Expected<std::unique_ptr<Pool>> Pool::create(unsigned threads) {
   cpu_set_t cores;
   if (sched_getaffinity(0, sizeof(cores), &cores) == 0)
     pool->maySpin = threads <= unsigned(CPU_COUNT(&cores));
-  pool->spinning = pool->maySpin;
+  pool->slots[0].scheduled = ScheduledThread::current(); // who makes a pool uses it
+  pool->slots[0].core = Slot::waits;
 
   // Signals belong to the caller's thread.
   sigset_t all, before;
@@ -104,6 +110,8 @@ Pool::~Pool() {
 void *Pool::threadMain(void *argument) {
   Slot &slot = *static_cast<Slot *>(argument);
   insideKernel = true;
+  slot.scheduled = ScheduledThread::current();
+  slot.core.store(Slot::waits, std::memory_order_release);
   slot.pool->work(slot);
   return nullptr;
 }
@@ -125,7 +133,7 @@ llvm::Error Pool::reserveScratch(int64_t bytes) {
 template <typename Condition> bool Pool::spinUntil(Condition condition) {
   if (condition())
     return true;
-  if (!spinning.load(std::memory_order_relaxed))
+  if (!maySpin)
     return false;
   for (int64_t end = nanoseconds() + spinNanoseconds; nanoseconds() < end;)
     for (int i = 0; i < 16; ++i) {
@@ -150,7 +158,7 @@ void Pool::work(Slot &slot) {
     // ourselves before we look at the signal: one of us sees the other.
     sleepers.fetch_add(1);
     if (!stopping.load())
-      futexWait(signal, seen);
+      sleep(signal, seen, slot);
     sleepers.fetch_sub(1);
   }
 }
@@ -162,6 +170,12 @@ bool Pool::runPieces(Slot &slot) {
     Open now(word);
     if (now.left() == 0)
       return any;
+    if (!any) {
+      any = true;
+      takeCore(slot);
+      word = open.load(std::memory_order_acquire);
+      continue;
+    }
     bool atFront = slot.index % 2 == 0;
     Open next = atFront ? Open(now.epoch, now.front + 1, now.back) : Open(now.epoch, now.front, now.back - 1);
     if (!open.compare_exchange_weak(word, next.word(), std::memory_order_acq_rel, std::memory_order_acquire))
@@ -170,7 +184,6 @@ bool Pool::runPieces(Slot &slot) {
     uint32_t pieces = job.pieces;
     setFloatControl(job.floatControl);
     job.kernel(job.context, job.arguments, slot.scratch.data(), job.first + (atFront ? now.front : next.back));
-    any = true;
     if (done.fetch_add(1) + 1 == pieces && callerSleeps.load())
       futexWake(done, 1);
     word = open.load(std::memory_order_acquire);
@@ -188,25 +201,67 @@ void Pool::waitForPieces(uint32_t pieces) {
     return;
   callerSleeps = true;
   for (uint32_t now; (now = done.load()) != pieces;)
-    futexWait(done, now);
+    sleep(done, now, slots[0]);
   callerSleeps = false;
 }
 
-// Whoever is taken off its core against its will shares it with another
-// process; spinning then takes time from the thread that we wait for.
-void Pool::watchContention() {
+void Pool::takeCore(Slot &slot) {
+  int core = currentCore();
+  slot.core.store(core, std::memory_order_release);
+  if (!company.load(std::memory_order_relaxed))
+    return;
+  cpu_set_t taken;
+  CPU_ZERO(&taken);
+  bool shared = false;
+  for (Slot &other : slots)
+    if (int theirs = other.core.load(std::memory_order_relaxed); theirs >= 0 && theirs < CPU_SETSIZE) {
+      CPU_SET(theirs, &taken);
+      shared |= theirs == core && other.index < slot.index;
+    }
+  cpu_set_t cores;
+  if (!shared || sched_getaffinity(0, sizeof(cores), &cores) != 0)
+    return;
+  for (int next = 0; next < CPU_SETSIZE; ++next)
+    if (CPU_ISSET(next, &cores) && !CPU_ISSET(next, &taken) && slot.scheduled.moveTo(next))
+      return slot.core.store(next, std::memory_order_release);
+}
+
+void Pool::sleep(std::atomic<uint32_t> &word, uint32_t seen, Slot &slot) {
+  slot.core.store(Slot::waits, std::memory_order_release);
+  // The caller looks after the others, one of them after the caller: more would take it from each other.
+  if (slot.index < 2 && company.load(std::memory_order_relaxed))
+    lendCore(word, seen);
+  futexWait(word, seen);
+  slot.core.store(currentCore(), std::memory_order_release);
+}
+
+// Sleeps until `word` changes or a thread that works has got our core.
+void Pool::lendCore(std::atomic<uint32_t> &word, uint32_t seen) {
+  auto works = [](const Slot &slot) { return slot.core.load(std::memory_order_acquire) >= 0; };
+  while (word.load() == seen) {
+    auto other = std::find_if(slots.begin(), slots.end(), works);
+    int64_t before = other == slots.end() ? 0 : other->scheduled.ran();
+    futexWait(word, seen, &look);
+    if (word.load() == seen && other != slots.end() && works(*other) && other->scheduled.ran() == before &&
+        other->scheduled.moveTo(currentCore()))
+      return;
+  }
+}
+
+// Company is who makes our threads wait for a core. We look at one thread at a time.
+void Pool::watchCompany() {
   if (!maySpin || ++launches % 256 != 0)
     return;
-  rusage usage;
-  if (getrusage(RUSAGE_THREAD, &usage) != 0)
+  Slot &slot = slots[launches / 256 % slots.size()];
+  if (slot.core.load(std::memory_order_acquire) == Slot::notThere)
     return;
-  int64_t now = nanoseconds();
-  double seconds = double(now - lastCheck) * 1e-9;
-  double switches = double(usage.ru_nivcsw - lastSwitches);
-  if (lastCheck)
-    spinning.store(switches < 2 + 30 * seconds, std::memory_order_relaxed);
-  lastCheck = now;
-  lastSwitches = usage.ru_nivcsw;
+  int64_t now = nanoseconds(), waited = slot.scheduled.waited();
+  bool has = slot.watched && double(waited - slot.waited) > disturbedShare * double(now - slot.watched);
+  disturbed = disturbed + has - slot.disturbed;
+  company.store(disturbed != 0, std::memory_order_relaxed);
+  slot.watched = now;
+  slot.waited = waited;
+  slot.disturbed = has;
 }
 
 void Pool::runShared(uint32_t pieces) {
@@ -257,7 +312,7 @@ void Pool::launch(const gptc_context *context, gptc_kernel kernel, void *const *
     const int64_t most = Open::most;
     for (job.first = first; job.first < end; job.first += most)
       runShared(uint32_t(std::min(most, end - job.first)));
-    watchContention();
+    watchCompany();
   }
   if (profile)
     profile->add(kernel, nanoseconds() - start);

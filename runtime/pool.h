@@ -3,6 +3,7 @@
 
 #include "runtime/abi.h"
 #include "runtime/memory.h"
+#include "runtime/scheduled_thread.h"
 
 #include <atomic>
 #include <memory>
@@ -16,6 +17,10 @@ namespace gptc::runtime {
 /// and a launch waits only for pieces, never for threads: one that the system
 /// gives no core simply takes none. Every other thread takes from the end, so
 /// that of two threads each finds in its cache what it wrote in the last kernel.
+///
+/// In company, where other processes take our cores at times, a thread that waits gives its core to one of ours that
+/// has work and no core, and one that begins on the core of another goes to a core where none of ours is: else the
+/// system leaves two of ours on one core, and each waits for what the other has begun.
 class Pool {
 public:
   static constexpr unsigned mostThreads = 1024;
@@ -39,12 +44,17 @@ public:
   void setProfile(class Profile *where) { profile = where; }
 
 private:
-  struct Slot {
+  struct alignas(64) Slot {
+    static constexpr int waits = -1, notThere = -2;
+    std::atomic<int> core{notThere}; // where it began its work
     Pool *pool = nullptr;
     unsigned index = 0;
     pthread_t thread = {};
     bool started = false;
     Buffer scratch;
+    ScheduledThread scheduled;
+    int64_t waited = 0, watched = 0; // of the last look: how long it had waited for a core, and when that was
+    bool disturbed = false;
   };
   struct Job {
     const gptc_context *context = nullptr;
@@ -62,7 +72,10 @@ private:
   void runShared(uint32_t pieces);
   void wakeWorkers(uint32_t pieces);
   void waitForPieces(uint32_t pieces);
-  void watchContention();
+  void watchCompany();
+  void takeCore(Slot &slot);
+  void sleep(std::atomic<uint32_t> &word, uint32_t seen, Slot &slot);
+  void lendCore(std::atomic<uint32_t> &word, uint32_t seen);
   template <typename Condition> bool spinUntil(Condition condition);
 
   std::vector<Slot> slots; // 0 is the caller's
@@ -74,7 +87,7 @@ private:
   bool maySpin = true;
   Profile *profile = nullptr;
   uint64_t launches = 0;
-  int64_t lastSwitches = 0, lastCheck = 0;
+  size_t disturbed = 0; // how many threads are
 
   /// Pieces not yet taken are front .. back-1. The epoch keeps a thread that lost its core from
   /// taking a piece of another launch.
@@ -93,7 +106,7 @@ private:
   alignas(64) std::atomic<uint32_t> signal{0};
   std::atomic<uint32_t> sleepers{0};
   std::atomic<bool> stopping{false};
-  std::atomic<bool> spinning{true};
+  std::atomic<bool> company{false};
 };
 
 /// The number of cores that this process may use: its affinity mask, cut to

@@ -5,8 +5,13 @@
 #include <atomic>
 #include <cfloat>
 #include <chrono>
+#include <csignal>
 #include <numeric>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -54,6 +59,56 @@ TEST(Pool, ManySmallLaunches) {
   for (int time = 0; time < 20000; ++time)
     counted.launch(*pool);
   EXPECT_TRUE(counted.all(20000));
+}
+
+/// A process that spins for each core.
+class Company {
+public:
+  Company() {
+    for (unsigned i = 0; i < defaultThreads(); ++i)
+      if (pid_t process = fork(); process == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); // whatever becomes of the test
+        for (;;) {
+        }
+      } else
+        processes.push_back(process);
+  }
+  ~Company() {
+    for (pid_t process : processes) {
+      kill(process, SIGKILL);
+      waitpid(process, nullptr, 0);
+    }
+  }
+
+private:
+  std::vector<pid_t> processes;
+};
+
+void slowPiece(const gptc_context *context, void *const *arguments, char *scratch, int64_t piece) {
+  auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(20);
+  while (std::chrono::steady_clock::now() < end) {
+  }
+  countPiece(context, arguments, scratch, piece);
+}
+
+// Long enough for the pool to notice.
+TEST(Pool, InCompany) {
+  cpu_set_t before, after;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+  for (unsigned threads : {2u, defaultThreads(), defaultThreads() + 1}) {
+    auto pool = valueOf(Pool::create(threads));
+    Company company;
+    gptc_context context = {};
+    context.pool = pool.get();
+    std::vector<std::atomic<int>> seen(6);
+    void *arguments[] = {seen.data()};
+    for (int time = 1; time <= 3000; ++time) {
+      gptc_launch(&context, slowPiece, arguments, 0, 6, 64);
+      ASSERT_TRUE(std::all_of(seen.begin(), seen.end(), [&](auto &n) { return n == time; })) << threads << " threads";
+    }
+  }
+  ASSERT_EQ(sched_getaffinity(0, sizeof(after), &after), 0);
+  EXPECT_TRUE(CPU_EQUAL(&before, &after));
 }
 
 TEST(Pool, WakesSleepingWorkers) {
