@@ -4,10 +4,12 @@
 #include "ir/gpt/repeat.h"
 #include "passes/fuse/destinations.h"
 #include "passes/fuse/recompute_cost.h"
+#include "passes/fuse/same_result.h"
 #include "passes/passes.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace gptc {
 #define GEN_PASS_DEF_FITMEMORYPASS
@@ -78,7 +80,7 @@ public:
   void run() {
     while (bytes > most)
       if (Step step = cheapest(); step.scope)
-        take(std::move(step));
+        take(step);
       else
         break;
     giveBack();
@@ -182,7 +184,7 @@ private:
     return step.price() * fuse::aboutTheSame < best.price();
   }
 
-  void take(Step step) {
+  void take(const Step &step) {
     Scope &scope = *step.scope;
     scope.kept.remove(step.value);
     for (Operation *op : step.again)
@@ -190,25 +192,61 @@ private:
         scope.kept.remove(result);
     scope.again.insert(step.again.begin(), step.again.end());
     bytes -= step.frees;
-    steps.push_back(std::move(step));
   }
 
-  /// What was taken before a larger one made it unnecessary is kept after all, the costliest for their size first.
+  /// What was taken before a larger one made it unnecessary is kept after all: in turn the results of the op that saves
+  /// most for their size. What is computed again anyway, for other results, is not kept besides.
   void giveBack() {
-    llvm::stable_sort(steps, [](const Step &a, const Step &b) { return a.price() > b.price(); });
-    for (Step &step : steps) {
-      Scope &scope = *step.scope;
-      int64_t own = bytesOf(scope, step.value);
-      if (bytes + own > most)
-        continue;
-      bytes += own;
-      scope.kept.insert(step.value);
-      // What others need of it stays.
-      llvm::SetVector<Operation *> again;
-      for (Value value : scope.needed)
-        addSources(scope, value, again);
-      scope.again = std::move(again);
-    }
+    struct {
+      Scope *scope = nullptr;
+      SmallVector<Value> values;
+      int64_t size = 0;
+      double worth = 0;
+    } best;
+    do {
+      best = {};
+      for (Scope &scope : scopes) {
+        double now = costOf(scope, sources(scope));
+        for (Operation *op : scope.again) {
+          SmallVector<Value> values;
+          int64_t size = 0;
+          for (Value result : op->getResults())
+            if (scope.needed.contains(result)) {
+              values.push_back(result);
+              size += bytesOf(scope, result);
+            }
+          if (values.empty() || bytes + size > most)
+            continue;
+          scope.kept.insert(values.begin(), values.end());
+          double worth = (now - costOf(scope, sources(scope))) / double(size);
+          for (Value value : values)
+            scope.kept.remove(value);
+          if (worth > best.worth)
+            best = {&scope, values, size, worth};
+        }
+      }
+      if (best.scope) {
+        bytes += best.size;
+        best.scope->kept.insert(best.values.begin(), best.values.end());
+        best.scope->again = sources(*best.scope);
+      }
+    } while (best.scope);
+  }
+
+  double costOf(Scope &scope, const llvm::SetVector<Operation *> &again) {
+    double cost = 0;
+    for (Operation *op : again)
+      if (auto launch = dyn_cast<LaunchOp>(op))
+        cost += fuse::recomputeCost(launch, limits) * double(scope.copies());
+    return cost;
+  }
+
+  /// What is computed again for all that is needed and not kept.
+  llvm::SetVector<Operation *> sources(Scope &scope) {
+    llvm::SetVector<Operation *> again;
+    for (Value value : scope.needed)
+      addSources(scope, value, again);
+    return again;
   }
 
   void addSources(Scope &scope, Value value, llvm::SetVector<Operation *> &again) {
@@ -224,7 +262,6 @@ private:
   Limits limits;
   int64_t most, bytes = 0;
   std::vector<Scope> scopes;
-  std::vector<Step> steps;
 };
 
 /// Each of `ops`, in the order of the block, is moved to where it is read first, so that it does not wait in memory.
@@ -278,6 +315,7 @@ private:
     for (Value value : scope.needed)
       if (Value copy = mapping.lookupOrNull(value); copy && !scope.kept.contains(value))
         sliceOf(scope.stackOf(value)).replaceAllUsesWith(copy);
+    useClones();
   }
 
   void changeMain() {
@@ -302,7 +340,17 @@ private:
     clone(builder);
     for (OpOperand *use : uses)
       use->set(mapping.lookup(use->get()));
+    useClones();
     sink(clones);
+  }
+
+  /// What the backward half computed from kept values, cheaply, and is now computed on the way to these.
+  void useClones() {
+    for (Operation *clone : clones)
+      for (Operation *op = clone->getNextNode(); op; op = op->getNextNode())
+        if (auto launch = dyn_cast<LaunchOp>(op), larger = dyn_cast<LaunchOp>(clone); launch && larger)
+          if (Value same = fuse::sameResult(launch, larger))
+            launch.getResult(0).replaceAllUsesWith(same);
   }
 
   void clone(OpBuilder &builder) {
@@ -369,12 +417,21 @@ struct FitMemory : impl::FitMemoryPassBase<FitMemory> {
       }
     if (changed) {
       removeUnused(main);
+      removeUnusedKernels();
       Halves halves = halvesOf(main);
       for (auto repeat : main.front().getOps<RepeatOp>())
         if (halves.isBackward(repeat))
           sinkRecomputation(repeat);
     }
     getOperation()->setAttr("gpt.kept_bytes", OpBuilder(&getContext()).getI64IntegerAttr(choice.keptBytes()));
+  }
+
+  void removeUnusedKernels() {
+    llvm::StringSet<> used;
+    getOperation().walk([&](LaunchOp launch) { used.insert(launch.getKernel()); });
+    for (auto kernel : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
+      if (kernel->hasAttr("gpt.kernel") && !used.contains(kernel.getName()))
+        kernel.erase();
   }
 };
 
