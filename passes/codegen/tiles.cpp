@@ -83,11 +83,12 @@ constexpr int64_t maxSpan = 256 * 1024;
 constexpr int64_t minDirectDepth = 64;
 /// Rows of tiles that are worth panels which other pieces have filled.
 constexpr int64_t minSharedTiles = 4;
-/// Below it a second launch costs more than packing twice from near caches.
-constexpr double minSharedFlops = 4e8;
+/// Below it waiting for panels costs more than packing twice from near caches. In bf16 everything is packed, and
+/// multiplications take half the time.
+double minSharedFlops(bool bf16) { return bf16 ? 1e7 : 4e8; }
 constexpr int64_t maxWorkspace = 48 << 20;
-/// Bytes that a packing piece moves.
-constexpr int64_t packingBytes = 128 * 1024;
+/// Bytes of panels that a packing piece fills.
+int64_t packingBytes(bool bf16) { return bf16 ? 32 * 1024 : 128 * 1024; }
 
 /// A piece is worth its start and short beside the whole: up to 8e6 operations where the whole is small (what it
 /// reads twice comes from near caches), a 64th of it where it is large.
@@ -240,7 +241,7 @@ void placeScratch(ContractionPlan &plan) {
   };
   if (plan.shared) {
     auto perPiece = [&](int64_t elements) {
-      return std::max<int64_t>(1, packingBytes / (elements * plan.elementBytes()));
+      return std::max<int64_t>(1, packingBytes(plan.spec->bf16) / (elements * plan.elementBytes()));
     };
     if (plan.packsB()) {
       plan.panelsPerPiece = perPiece(plan.kTotal * plan.columns());
@@ -360,7 +361,7 @@ std::optional<ContractionPlan> planContraction(const ContractionSpec &spec) {
   bool again = (own.packsB() && own.rowBlock < own.mSize()) || (own.packsA() && own.columnBlock < own.nSize()) ||
                (own.kBlocked && own.kPanel < maxPanelDepth / 2);
   double flops = 2.0 * plan.mSize() * plan.nSize() * plan.kTotal * (plan.pairs ? 2 : 1);
-  if (!again || flops < minSharedFlops || !plan.outer.empty() || plan.mSize() <= minSharedTiles * own.rows)
+  if (!again || flops < minSharedFlops(spec.bf16) || !plan.outer.empty() || plan.mSize() <= minSharedTiles * own.rows)
     return own;
   ContractionPlan shared = withPieces(plan, true);
   return shared.shared && shared.workspaceBytes <= maxWorkspace ? shared : own;
