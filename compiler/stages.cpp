@@ -65,7 +65,12 @@ static const Stage table[] = {
        return {"gpt-inline-maps", clean, merge};
      }},
     {"kernels", "ops grouped into kernels, each one loop nest", Stage::Module,
-     [](const PipelineOptions &) -> Passes { return {"gpt-form-kernels"}; }},
+     [](const PipelineOptions &options) -> Passes {
+       Passes passes = {"gpt-form-kernels"};
+       if (options.bf16 && options.bf16Dot)
+         passes.push_back("gpt-store-rounded");
+       return passes;
+     }},
     {"outline", "kernels as functions, equal ones once", Stage::Module,
      [](const PipelineOptions &options) -> Passes {
        if (options.keep < 0)

@@ -280,6 +280,31 @@ def FormKernelsPass : Pass<"gpt-form-kernels", "::mlir::ModuleOp"> {
     ```
   }];
 }
+def StoreRoundedPass : Pass<"gpt-store-rounded", "::mlir::ModuleOp"> {
+  let summary = "what contractions alone read lies in memory in bf16, as they multiply it";
+  let description = [{
+    Pre-condition: as `gpt-form-kernels` leaves the program, and contractions round
+    their operands to bf16 (`gpt-lower-kernels`, `bf16-dot`). Ensures: an f32 result of
+    a kernel is bf16 where all that read it are contractions of kernels that begin with
+    one: it is rounded once, where it is computed, instead of wherever it is packed,
+    and half as much goes to memory and comes back. The numbers are the same, bit for
+    bit. Sums stay f32: what a contraction yields is rounded in a map behind it.
+    Parameters, what a repeat carries or collects, and what row blocks read or compute
+    are left alone.
+
+    Before:
+    ```
+    %h = gpt.kernel(%a : tensor<8x16xf32>) ... { ... gpt.generic [m=8, n=16] ... { ... gpt.yield %gelu : f32 } }
+    %y = gpt.kernel(%h : tensor<8x16xf32>, ...) ... { gpt.generic sum ... { ^bb0(%a: f32, %b: f32): mulf ... } }
+    ```
+    After:
+    ```
+    %h = gpt.kernel(%a : tensor<8x16xf32>) ... { ... { ... %r = arith.truncf %gelu : f32 to bf16  gpt.yield %r : bf16 } }
+    %y = gpt.kernel(%h : tensor<8x16xbf16>, ...) ... { gpt.generic sum ... {
+      ^bb0(%r: bf16, %b: f32): %a = arith.extf %r : bf16 to f32  mulf ... } }
+    ```
+  }];
+}
 def OutlineKernelsPass : Pass<"gpt-outline-kernels", "::mlir::ModuleOp"> {
   let summary = "makes each kernel a function, equal kernels one";
   let description = [{

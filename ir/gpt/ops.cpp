@@ -80,14 +80,20 @@ bool GenericOp::isContraction() {
   if (getReduction() != ReductionKind::sum || !getIndices().empty() || getInputs().size() != 2)
     return false;
   Block *block = getBlock();
-  auto product = dyn_cast<arith::MulFOp>(block->front());
   YieldOp yield = getYield();
-  if (!product || product->getNextNode() != yield.getOperation() || yield.getValues().size() != 1 ||
-      yield.getValues()[0] != product.getResult())
+  auto product = yield.getValues()[0].getDefiningOp<arith::MulFOp>();
+  auto fits = [&](Operation &op) { return &op == product || &op == yield || isa<arith::ExtFOp>(op); };
+  if (!product || !llvm::all_of(*block, fits))
     return false;
+  // Elements as they are, or widened.
+  auto narrow = [](Value value) {
+    auto extended = value.getDefiningOp<arith::ExtFOp>();
+    return extended ? extended.getIn() : value;
+  };
   Value first = block->getArgument(0), second = block->getArgument(1);
-  bool straight = product.getLhs() == first && product.getRhs() == second;
-  bool crossed = product.getLhs() == second && product.getRhs() == first;
+  Value left = narrow(product.getLhs()), right = narrow(product.getRhs());
+  bool straight = left == first && right == second;
+  bool crossed = left == second && right == first;
   if (!straight && !crossed)
     return false;
   for (unsigned i = 0; i < 2; ++i) {

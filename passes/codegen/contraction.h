@@ -52,6 +52,7 @@ struct ContractionSpec {
   /// `dot`, by VDPBF16PS, on pairs along k: the sums of pairs are rounded once.
   bool bf16 = false;
   bool dot = false;             ///< the machine has it (512 bits)
+  bool narrowA = false, narrowB = false; ///< rounded before, and bf16 in memory; only with `dot`
   TileChoice tile;
   /// The epilogue is a few operations a vector (bias, scale, plain store):
   /// emitted once for each register of the tile, instead of once in a loop.

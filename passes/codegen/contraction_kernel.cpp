@@ -52,7 +52,10 @@ FailureOr<ContractionKernel> analyse(KernelBuilder &kernel) {
   spec.fma = kernel.target.fma;
   spec.limits = kernel.limits;
   spec.tile = kernel.target.tile;
-  spec.bf16 = kernel.target.bf16 != Bf16::Off && a.element.isF32() && b.element.isF32();
+  spec.narrowA = a.element.isBF16();
+  spec.narrowB = b.element.isBF16();
+  spec.bf16 = kernel.target.bf16 != Bf16::Off && (spec.narrowA || a.element.isF32()) &&
+              (spec.narrowB || b.element.isF32());
   spec.dot = kernel.target.bf16 == Bf16::Dot && spec.lanes == 16;
   int64_t cost = 0;
   for (OpPlan &map : result.maps)
@@ -116,7 +119,11 @@ bool canLowerContractionKernel(KernelBuilder &kernel) {
         return false;
   }
   FailureOr<ContractionKernel> parts = analyse(kernel);
-  return succeeded(parts) && canLowerContraction(parts->spec);
+  if (failed(parts))
+    return false;
+  const ContractionSpec &spec = parts->spec;
+  bool narrow = spec.narrowA || spec.narrowB;
+  return (!narrow || (spec.bf16 && spec.dot)) && canLowerContraction(spec);
 }
 
 LogicalResult lowerContractionKernel(KernelBuilder &kernel) {

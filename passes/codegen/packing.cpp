@@ -303,6 +303,10 @@ void packPanelB(LoopBuilder &l, const ContractionPlan &plan, ArrayRef<DepthRange
           rows.push_back(l.loadVector(b, source, lanes));
           continue;
         }
+        if (plan.narrowB()) {
+          rows.push_back(elements.pairsOf(l.loadVector(b, source, 2 * lanes)));
+          continue;
+        }
         SmallVector<int64_t> joined(lanes);
         std::iota(joined.begin(), joined.end(), 0);
         rows.push_back(vector::ShuffleOp::create(

@@ -2,6 +2,7 @@
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 
@@ -21,6 +22,10 @@ Value PanelElements::pairsOf(Value vector) {
   auto type = cast<VectorType>(vector.getType());
   auto paired = VectorType::get({type.getNumElements() / 2}, l.b.getI32Type());
   return vector::BitCastOp::create(l.b, paired, truncated(vector));
+}
+
+Value PanelElements::pairAt(Value memref, Value index) {
+  return vector::ExtractOp::create(l.b, pairsOf(l.loadVector(memref, index, 2)), ArrayRef<int64_t>{0});
 }
 
 Value PanelElements::rounded(Value value) {
@@ -58,6 +63,8 @@ Type PanelElements::like(Type type, Type element) {
 }
 
 Value PanelElements::truncated(Value value) {
+  if (getElementTypeOrSelf(value.getType()).isBF16())
+    return value;
   return arith::TruncFOp::create(l.b, like(value.getType(), l.b.getBF16Type()), value);
 }
 

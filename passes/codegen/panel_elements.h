@@ -16,6 +16,8 @@ public:
                  llvm::function_ref<mlir::Value(mlir::Value)> load);
   /// Neighbours along k as half as many pairs.
   mlir::Value pairsOf(mlir::Value vector);
+  /// The pair that begins at this element of a memref of bf16.
+  mlir::Value pairAt(mlir::Value memref, mlir::Value index);
   /// To bf16 and back where operands are rounded, as integers: without instructions for it a conversion would
   /// be a call.
   mlir::Value rounded(mlir::Value value);

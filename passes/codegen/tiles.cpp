@@ -94,6 +94,14 @@ int64_t packingBytes(bool bf16) { return bf16 ? 32 * 1024 : 128 * 1024; }
 /// reads twice comes from near caches), a 64th of it where it is large.
 double pieceFlops(double whole) { return std::max(std::clamp(whole / 16, 5e5, 8e6), whole / 64); }
 
+/// Whether the rows of A lie in memory as panels would have them: pairs of bf16.
+bool hasPairs(const ContractionPlan &plan) {
+  const PlanDim &inner = plan.dims[plan.k.back()];
+  bool even = inner.count.isConstant() && inner.count.constant() % 2 == 0;
+  return plan.narrowA() && inner.halfA == 1 && even &&
+         !(plan.m && rowsCollide(plan.rows, plan.spec->limits.most(plan.dims[*plan.m].strideA) * 2));
+}
+
 /// Decides what is packed; returns how many k a panel may have. Where panels are shared, packing costs little and no
 /// depth is cut for what is read in place.
 int64_t choosePacking(ContractionPlan &plan) {
@@ -116,7 +124,7 @@ int64_t choosePacking(ContractionPlan &plan) {
     plan.panelB = !always && (plan.mSize() <= minSharedTiles * plan.rows || readsInPlace(inner.strideB))
                       ? PanelKind::Direct
                       : PanelKind::Copy;
-  plan.panelA = always ? RowsKind::Rows : RowsKind::Direct;
+  plan.panelA = always && !hasPairs(plan) ? RowsKind::Rows : RowsKind::Direct;
   if (!plan.m || plan.rows < 8)
     return depth;
   if (plan.dims[*plan.m].strideA == 1 && (always || !readsInPlace(inner.strideA))) {

@@ -79,6 +79,10 @@ struct ContractionPlan {
   bool pairs = false;
   Bf16 bf16() const { return pairs ? Bf16::Dot : spec->bf16 ? Bf16::Round : Bf16::Off; }
 
+  /// A is bf16 in memory.
+  bool narrowA() const { return swapped ? spec->narrowB : spec->narrowA; }
+  bool narrowB() const { return swapped ? spec->narrowA : spec->narrowB; }
+
   bool packsB() const { return panelB != PanelKind::Direct; }
   bool packsA() const { return panelA != RowsKind::Direct; }
   /// k that a panel has room for.
