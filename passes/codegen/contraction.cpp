@@ -421,7 +421,8 @@ SmallVector<Value> PieceEmitter::multiply(ArrayRef<DepthRange> depth, const Oper
             l.loadVector(sourceB.memref, l.add(indexB, u * strideB + j * spec.lanes), spec.lanes));
       for (int64_t r = 0; r < plan.rows; ++r) {
         Value at = l.add(indexA, u * strideA + r * sourceA.strideRow);
-        Value scalar = plan.pairs && !sourceA.panel ? elements.pairAt(sourceA.memref, at) : l.loadScalar(sourceA.memref, at);
+        Value scalar = plan.pairs && !sourceA.panel ? elements.pairAt(sourceA.memref, at)
+                                                    : l.loadScalar(sourceA.memref, at);
         Value row = vector::BroadcastOp::create(l.b, VectorType::get({int64_t(spec.lanes)}, scalar.getType()),
                                                 scalar);
         for (int64_t j = 0; j < vectors; ++j)

@@ -9,16 +9,18 @@ using namespace gptc::testing;
 namespace {
 
 /// y[b, t, j] = sum over k of x * w, with a bias: b up to 3 of 4. `x` and `w` are index lists, so an operand may lie in
-/// any order, and so is `c`, what is added; `t`, `k`, `j` are sizes.
-std::string product(const std::string &x, const std::string &w, int t, int k, int j, const std::string &c = "j") {
-  auto dims = [&](const std::string &names) {
+/// any order, and so is `c`, what is added; `t`, `k`, `j` are sizes. `narrow` names those of x, w and y that are bf16.
+std::string product(const std::string &x, const std::string &w, int t, int k, int j, const std::string &c = "j",
+                    const std::string &narrow = "") {
+  auto element = [&](char value) { return std::string(narrow.find(value) == std::string::npos ? "f32" : "bf16"); };
+  auto dims = [&](const std::string &names, const std::string &type = "f32") {
     std::string shape, list;
     for (char name : names) {
       std::string size = std::to_string(name == 'b' ? 4 : name == 't' ? t : name == 'k' ? k : j);
       shape += size + "x";
       list += (list.empty() ? "" : ", ") + std::string(1, name) + (name == 'b' ? " upto " : "=") + size;
     }
-    return std::pair("tensor<" + shape + "f32, #gpt.dims<" + list + ">>", list);
+    return std::pair("tensor<" + shape + type + ", #gpt.dims<" + list + ">>", list);
   };
   auto indices = [](const std::string &names) {
     std::string list;
@@ -26,20 +28,31 @@ std::string product(const std::string &x, const std::string &w, int t, int k, in
       list += (list.empty() ? "" : ", ") + std::string(1, name);
     return list;
   };
-  std::string xt = dims(x).first, wt = dims(w).first, yt = dims("btj").first, ct = dims(c).first;
+  std::string xt = dims(x, element('x')).first, wt = dims(w, element('w')).first, ht = dims("btj").first;
+  std::string yt = dims("btj", element('y')).first, ct = dims(c).first;
+  // The body's %a or %b as f32, and what makes it one.
+  auto widen = [&](const std::string &name, char value) {
+    return element(value) == "f32" ? "" : "%" + name + "_wide = arith.extf %" + name + " : bf16 to f32\n";
+  };
+  auto wide = [&](const std::string &name, char value) {
+    return "%" + name + (element(value) == "f32" ? "" : "_wide");
+  };
+  std::string yielded = "gpt.yield %0 : f32";
+  if (element('y') != "f32")
+    yielded = "%r = arith.truncf %0 : f32 to bf16\n        gpt.yield %r : bf16";
   return R"(module attributes {gpt.extents = ["b"], gpt.bounds = [4]} {
     func.func private @k(%x: )" + xt + ", %w: " + wt + ", %c: " + ct + ") -> " + yt + R"( attributes {gpt.kernel} {
       %h = gpt.generic sum [)" + dims("btj").second + " | k=" + std::to_string(k) + "] inputs(%x[" + indices(x) + "] : " +
-         xt + ", %w[" + indices(w) + "] : " + wt + ") -> (" + yt + R"() {
-      ^bb0(%a: f32, %b: f32):
-        %0 = arith.mulf %a, %b : f32
+         xt + ", %w[" + indices(w) + "] : " + wt + ") -> (" + ht + R"() {
+      ^bb0(%a: )" + element('x') + ", %b: " + element('w') + "):\n" + widen("a", 'x') + widen("b", 'w') + R"(
+        %0 = arith.mulf )" + wide("a", 'x') + ", " + wide("b", 'w') + R"( : f32
         gpt.yield %0 : f32
       }
-      %y = gpt.generic [)" + dims("btj").second + "] inputs(%h[b, t, j] : " + yt + ", %c[" + indices(c) + "] : " + ct + ") -> (" + yt +
+      %y = gpt.generic [)" + dims("btj").second + "] inputs(%h[b, t, j] : " + ht + ", %c[" + indices(c) + "] : " + ct + ") -> (" + yt +
          R"() {
       ^bb0(%a: f32, %b: f32):
         %0 = arith.addf %a, %b : f32
-        gpt.yield %0 : f32
+        )" + yielded + R"(
       }
       return %y : )" + yt + "\n    }\n  }\n";
 }
@@ -62,6 +75,16 @@ TEST_P(Contraction, AsInterpreted) {
   }
 }
 
+// What is bf16 in memory needs no rounding: rows may be read in place.
+TEST_P(Contraction, OfRounded) {
+  const Form &form = GetParam();
+  RunOptions options{512, true, {{"b", 3}}};
+  options.bf16 = true;
+  expectSame(product(form.x, form.w, form.t, form.k, form.j, "j", "x"), 1e-6, options);
+  // The interpreter does not round results.
+  expectSame(product(form.x, form.w, form.t, form.k, form.j, "j", "wy"), 1.0 / 256, options);
+}
+
 // Each element is read before it is written, and once, however tiles end.
 TEST_P(Contraction, OntoItsAddend) {
   const Form &form = GetParam();
@@ -81,7 +104,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Form{"LongSums", "btk", "kj", 9, 1300, 40},
                       // Rows of B in more pages than are at hand.
                       Form{"FarColumns", "btk", "kj", 20, 75, 1032},
-                      Form{"FarBoth", "kbt", "kj", 300, 75, 130}, Form{"Small", "btk", "jk", 2, 3, 5}),
+                      Form{"FarBoth", "kbt", "kj", 300, 75, 130},
+                      Form{"EvenSums", "btk", "kj", 19, 42, 50}, Form{"Small", "btk", "jk", 2, 3, 5}),
     [](const auto &info) { return std::string(info.param.name); });
 
 } // namespace

@@ -15,6 +15,7 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/bit.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/TargetParser/Host.h"
@@ -79,6 +80,8 @@ void store(char *place, Type element, double value) {
     *reinterpret_cast<float *>(place) = value;
   else if (element.isF64())
     *reinterpret_cast<double *>(place) = value;
+  else if (element.isBF16())
+    *reinterpret_cast<uint16_t *>(place) = llvm::bit_cast<uint32_t>(float(value)) >> 16; // values that it can hold
   else if (element.isInteger(1))
     *place = value != 0;
   else
@@ -90,6 +93,8 @@ double load(const char *place, Type element) {
     return *reinterpret_cast<const float *>(place);
   if (element.isF64())
     return *reinterpret_cast<const double *>(place);
+  if (element.isBF16())
+    return llvm::bit_cast<float>(uint32_t(*reinterpret_cast<const uint16_t *>(place)) << 16);
   if (element.isInteger(1))
     return *place;
   return *reinterpret_cast<const int32_t *>(place);
