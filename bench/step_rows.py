@@ -247,7 +247,8 @@ def company(bench):
             row.peers.setdefault("PyTorch", []).append(peer_alone / peer_beside)
         if expected != actual:
             row.note = "the weights differ: a bug"
-    row.note = row.note or "same bits; the limit is a fair share of the cores"
+    halved = f"{1 - 0.5 / bench.threads:.0%} with one core shared by halves"
+    row.note = row.note or f"same bits; the limit is a fair share by threads, {halved}"
     return [row]
 
 
