@@ -21,14 +21,14 @@ def memory(bench, model, *words):
 
 
 def budget_for(bench, model, most):
-    """The largest --memory, in steps of 1 %, with which at most so many bytes are kept."""
-    kept, total = memory(bench, model)
-    budget = total - (kept - most)
-    for _ in range(50):
-        now = memory(bench, model, "--memory", str(int(budget)))[0]
+    """The largest --memory with which at most so many bytes are kept. Each try begins below what the last one took."""
+    kept, budget = memory(bench, model)
+    for _ in range(200):
+        budget -= 0.002 * kept
+        now, taken = memory(bench, model, "--memory", str(int(budget)))
         if now <= most:
             return int(budget), now
-        budget -= max(0.01 * kept, now - most)
+        budget = min(budget, taken)
     raise Failure(f"{model.name}: no --memory with which {most / 2**20:.1f} MiB are kept")
 
 
