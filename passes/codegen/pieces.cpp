@@ -12,10 +12,21 @@ static int64_t saturatingProduct(int64_t a, int64_t b) {
   return llvm::MulOverflow(a, b, product) ? INT64_MAX : product;
 }
 
-PiecePlan choosePieces(unsigned rows, int64_t work) {
+int64_t bytesPast(const OpPlan &plan) {
+  int64_t bytes = 0;
+  for (const auto &places : plan.writes)
+    for (const Access &write : places)
+      if (write.past)
+        bytes += storageType(write.element).getIntOrFloatBitWidth() / 8;
+  return bytes;
+}
+
+PiecePlan choosePieces(unsigned rows, int64_t work, int64_t bytes) {
   PiecePlan pieces;
   pieces.rows = rows;
   pieces.rowsPerPiece = std::max<int64_t>(1, pieceWork / std::max<int64_t>(work, 1));
+  if (bytes > 0)
+    pieces.rowsPerPiece = std::max<int64_t>(pieces.rowsPerPiece, llvm::divideCeil(pieceBytesPast, bytes));
   return pieces;
 }
 
@@ -27,17 +38,24 @@ PiecePlan choosePieces(const OpPlan &plan, const VectorChoice &vector) {
     parallel += !dim.reduction;
   for (int d = int(plan.dims.size()) - 1; d >= 0; --d)
     work[d] = saturatingProduct(work[d + 1], plan.dims[d].bound);
+  int64_t enough = pieceWork;
+  if (int64_t bytes = bytesPast(plan))
+    enough = std::max(enough, saturatingProduct(work[parallel], llvm::divideCeil(pieceBytesPast, bytes)));
   unsigned rows = 0;
-  while (rows < parallel && work[rows] > pieceWork)
+  while (rows < parallel && work[rows] > enough)
     ++rows;
   // The loop whose vectors are long stays whole unless it is the long one itself.
   if (vector.dim >= 0 && vector.dim < int(parallel))
     rows = std::min<unsigned>(rows, vector.dim);
-  if (work[rows] <= pieceWork || rows == parallel)
-    return choosePieces(rows, work[rows]);
+  if (work[rows] <= enough || rows == parallel) {
+    PiecePlan pieces;
+    pieces.rows = rows;
+    pieces.rowsPerPiece = std::max<int64_t>(1, enough / std::max<int64_t>(work[rows], 1));
+    return pieces;
+  }
   PiecePlan pieces;
   pieces.rows = rows;
-  pieces.chunk = std::max<int64_t>(1, pieceWork / std::max<int64_t>(work[rows + 1], 1));
+  pieces.chunk = std::max<int64_t>(1, enough / std::max<int64_t>(work[rows + 1], 1));
   if (int(rows) == vector.dim)
     pieces.chunk = llvm::alignTo(pieces.chunk, vector.lanes * std::max<int64_t>(vector.unroll, 4));
   if (pieces.chunk >= plan.dims[rows].bound)

@@ -9,6 +9,10 @@ namespace gptc {
 /// Simple operations that make a piece worth its start.
 constexpr int64_t pieceWork = 1 << 16;
 
+/// Bytes written past the caches that make one worth it: it ends when memory has them, and what it reads first has not
+/// been fetched ahead, for threads take pieces from both ends.
+constexpr int64_t pieceBytesPast = 1 << 19;
+
 /// The first `rows` dimensions are counted as one; a piece has `rowsPerPiece` of
 /// them or, where `chunk` > 0, one and `chunk` coordinates of the next dimension.
 struct PiecePlan {
@@ -21,8 +25,11 @@ struct PiecePlan {
 /// `vector.dim` stays inside.
 PiecePlan choosePieces(const OpPlan &plan, const VectorChoice &vector);
 
-/// For ops that share their first `rows` dimensions; `work`: of one row.
-PiecePlan choosePieces(unsigned rows, int64_t work);
+/// For ops that share their first `rows` dimensions; `work`: of one row; `bytes`: that one writes past the caches.
+PiecePlan choosePieces(unsigned rows, int64_t work, int64_t bytes);
+
+/// Bytes that a plan writes past the caches for each element of its results.
+int64_t bytesPast(const OpPlan &plan);
 
 /// Extents (symbols, in the order of `names`) to the number of pieces.
 mlir::AffineMap pieceCount(mlir::MLIRContext *context, llvm::ArrayRef<LoopDim> dims, const PiecePlan &pieces,

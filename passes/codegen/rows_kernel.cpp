@@ -38,7 +38,7 @@ public:
     placeValues();
     if (failed(makePlans()))
       return failure();
-    PiecePlan pieces = choosePieces(rows, work);
+    PiecePlan pieces = choosePieces(rows, work, past);
     ArrayRef<LoopDim> rowDims = ArrayRef<LoopDim>(plans.front().dims).take_front(rows);
     gpt::Length allRows = 1;
     for (const LoopDim &dim : rowDims)
@@ -80,6 +80,7 @@ private:
   SmallVector<SmallVector<OpPlan *>> planGroups;
   SmallVector<VectorChoice> choices;
   int64_t work = 0; ///< of a row
+  int64_t past = 0; ///< bytes of a row that are written past the caches
 
   SmallVector<RowSum> sums;
   int64_t pitch = 0; ///< bytes from one piece's sums to the next one's
@@ -149,10 +150,13 @@ private:
       mergeDims(group, rows, group.front()->dims.size(), kernel.limits);
       choices.push_back(chooseVector(group, rows, kernel.target.vectorBits));
       for (OpPlan *plan : group) {
-        int64_t cost = plan->cost();
-        for (const LoopDim &dim : llvm::drop_begin(plan->dims, rows))
-          cost *= dim.bound;
-        work += cost;
+        int64_t points = 1, results = 1;
+        for (const LoopDim &dim : llvm::drop_begin(plan->dims, rows)) {
+          points *= dim.bound;
+          results *= dim.reduction ? 1 : dim.bound;
+        }
+        work += plan->cost() * points;
+        past += bytesPast(*plan) * results;
       }
     }
     return success();
