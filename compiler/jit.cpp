@@ -6,6 +6,7 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
 #include "llvm/ExecutionEngine/Orc/AbsoluteSymbols.h"
 #include "llvm/ExecutionEngine/Orc/Debugging/DebuggerSupport.h"
@@ -13,11 +14,11 @@
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/IR/OptBisect.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -102,19 +103,27 @@ std::string gptc::chooseCpu(llvm::StringRef name, bool runs) {
   return "";
 }
 
-/// LLVM's early MachineLICM takes the constants of an epilogue's polynomials out of all loops, to where a tile's sums
-/// need every register: these are spilled then, at half the speed. MLIR's LICM has moved what matters. There is only a
-/// global switch for it.
-static void keepConstantsInLoops() {
-  auto &known = llvm::cl::getRegisteredOptions();
-  auto option = known.find("disable-machine-licm");
-  if (option != known.end())
-    static_cast<llvm::cl::opt<bool> *>(option->second)->setValue(true);
-}
+namespace {
+/// LLVM's early MachineLICM takes the constants of polynomials out of all loops. Where a tile's sums need every register
+/// these are spilled then, at half the speed; there it does not run.
+class KeepConstantsInTiles : public llvm::OptPassGate {
+public:
+  explicit KeepConstantsInTiles(const llvm::Module &module) {
+    for (const llvm::Function &function : module)
+      if (function.hasFnAttribute("gptc-tiles"))
+        tiled.insert(("function (" + function.getName() + ")").str());
+  }
+  bool shouldRunPass(llvm::StringRef pass, llvm::StringRef ir) const override {
+    return !pass.starts_with("Early Machine Loop Invariant") || !tiled.contains(ir);
+  }
+  bool isEnabled() const override { return !tiled.empty(); }
+
+private:
+  llvm::StringSet<> tiled; ///< as passes describe them
+};
+} // namespace
 
 static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeMachine() {
-  static const bool once = (keepConstantsInLoops(), true);
-  (void)once;
   const Host &cpu = host();
   std::string error;
   llvm::Triple triple(cpu.triple);
@@ -164,6 +173,8 @@ translate(mlir::ModuleOp module, llvm::LLVMContext &context, llvm::TargetMachine
 
 static llvm::Error generate(llvm::Module &module, llvm::TargetMachine &machine, llvm::raw_pwrite_stream &out,
                             llvm::CodeGenFileType type) {
+  KeepConstantsInTiles gate(module);
+  module.getContext().setOptPassGate(gate);
   llvm::legacy::PassManager passes;
   if (machine.addPassesToEmitFile(passes, out, nullptr, type, /*DisableVerify=*/true))
     return failure("the code generator cannot write this kind of file");

@@ -204,6 +204,7 @@ LogicalResult lowerContractionKernel(KernelBuilder &kernel) {
     kernel.function->setAttr("rt.first",
                              AffineMapAttr::get(AffineMap::get(0, kernel.extentNames.size(), info.first)));
   }
+  kernel.hasTiles = true;
   kernel.finish(AffineMap::get(0, kernel.extentNames.size(), info.pieces));
   return success();
 }

@@ -82,6 +82,8 @@ void KernelBuilder::finish(AffineMap pieces) {
   function.removeResAttrsAttr();
   function->setAttr("rt.pieces", AffineMapAttr::get(pieces));
   function->setAttr("rt.scratch", b.getI64IntegerAttr(scratchBytes));
+  if (hasTiles)
+    function->setAttr("rt.tiles", b.getUnitAttr());
 }
 
 } // namespace gptc

@@ -36,6 +36,7 @@ public:
   llvm::SmallVector<mlir::StringAttr> extentNames;
   int64_t scratchBytes = 0;
   bool storesPast = false;
+  bool hasTiles = false; ///< sums in so many registers that none is left for constants of the loops around
 
   mlir::Value piece() const { return entry->getArgument(0); }
   mlir::Value scratch() const { return entry->getArgument(1); }

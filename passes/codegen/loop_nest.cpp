@@ -258,6 +258,9 @@ private:
       for (OpPlan *plan : reductions)
         for (int64_t u = 0; u < active; ++u)
           initial.push_back(neutralOf(b, *plan->reduction, accumulatorType(*plan)));
+      for (OpPlan *plan : reductions)
+        if (looksForNaN(*plan))
+          initial.push_back(zeroOf(b, VectorType::get(choice.lanes, b.getI1Type())));
       finish(level(position, initial));
       inReduction = false;
       return {};
@@ -278,6 +281,12 @@ private:
   Type accumulatorType(OpPlan &plan) {
     Type element = getElementTypeOrSelf(plan.op->getResult(0).getType());
     return choice.dim >= 0 && choice.lanes > 1 ? Type(VectorType::get(choice.lanes, element)) : element;
+  }
+
+  /// Maxima across lanes have one more accumulator for all of their vectors: where a term was NaN.
+  bool looksForNaN(OpPlan &plan) {
+    auto type = dyn_cast<VectorType>(accumulatorType(plan));
+    return acrossLanes && type && isa<FloatType>(type.getElementType()) && plan.reduction == gpt::ReductionKind::max;
   }
 
   SmallVector<Value> vectorLoop(unsigned position, SmallVector<Value> carried) {
@@ -354,6 +363,7 @@ private:
   /// The bodies at the current point, for each open vector; sums go on top of `carried`.
   SmallVector<Value> evaluate(SmallVector<Value> carried) {
     int64_t vectors = openVectors();
+    SmallVector<SmallVector<Value, 4>> terms(reductions.size());
     for (int64_t u = 0; u < vectors; ++u) {
       Point here = pointOf(u);
       SmallVector<SmallVector<Value>> yielded;
@@ -374,7 +384,7 @@ private:
           continue;
         }
         if (plan->reduction) {
-          accumulate(*plan, carried[reduction * active + u], yielded.back().front(), here);
+          terms[reduction].push_back(accumulate(*plan, carried[reduction * active + u], yielded.back().front(), here));
           ++reduction;
           continue;
         }
@@ -382,7 +392,20 @@ private:
           write(places, here, yielded.back()[result]);
       }
     }
+    unsigned flag = reductions.size() * active;
+    for (auto [r, plan] : llvm::enumerate(reductions))
+      if (looksForNaN(*plan))
+        findNaN(carried[flag++], terms[r]);
     return carried;
+  }
+
+  /// Two vectors a comparison.
+  void findNaN(Value &found, ArrayRef<Value> terms) {
+    for (size_t i = 0; i < terms.size(); i += 2) {
+      Value other = terms[std::min(i + 1, terms.size() - 1)];
+      Value unordered = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, terms[i], other);
+      found = arith::OrIOp::create(b, found, unordered);
+    }
   }
 
   SmallVector<Value> bodyOf(OpPlan &plan, const Point &here, ArrayRef<Value> elements) {
@@ -400,17 +423,20 @@ private:
     }
   }
 
-  void accumulate(OpPlan &plan, Value &accumulator, Value term, const Point &here) {
+  /// Returns the term as it was taken.
+  Value accumulate(OpPlan &plan, Value &accumulator, Value term, const Point &here) {
     if (isa<VectorType>(accumulator.getType())) {
       term = broadcast(b, term, choice.lanes);
       if (acrossLanes && here.mask)
         term = arith::SelectOp::create(b, here.mask, term, neutralOf(b, *plan.reduction, term.getType()));
     }
-    accumulator = combine(b, *plan.reduction, accumulator, term);
+    accumulator = combine(b, *plan.reduction, accumulator, term, looksForNaN(plan) ? Terms::Numbers : Terms::Any);
+    return term;
   }
 
   /// Accumulators to results.
   void finish(SmallVector<Value> sums) {
+    unsigned flag = reductions.size() * active;
     for (auto [k, plan] : llvm::enumerate(reductions)) {
       auto own = ArrayRef<Value>(sums).slice(k * active, active);
       if (!acrossLanes) {
@@ -418,9 +444,16 @@ private:
           write(plan->writes.front(), pointOf(u), own[u]);
         continue;
       }
-      Value total = combineTree(b, *plan->reduction, own);
+      Terms terms = looksForNaN(*plan) ? Terms::Numbers : Terms::Any;
+      Value total = combineTree(b, *plan->reduction, own, terms);
       if (isa<VectorType>(total.getType()))
-        total = combineLanes(b, *plan->reduction, total);
+        total = combineLanes(b, *plan->reduction, total, terms);
+      if (terms == Terms::Numbers) {
+        Value any = vector::ReductionOp::create(b, vector::CombiningKind::OR, sums[flag++]);
+        auto type = cast<FloatType>(total.getType());
+        Value nan = arith::ConstantOp::create(b, b.getFloatAttr(type, APFloat::getNaN(type.getFloatSemantics())));
+        total = arith::SelectOp::create(b, any, nan, total);
+      }
       write(plan->writes.front(), pointOf(0), total);
     }
   }

@@ -185,77 +185,89 @@ Value Polynomials::erf(Value x) {
 //===-- By table ---------------------------------------------------------------===//
 
 Value Polynomials::lookUp(Value index, ArrayRef<float> table) {
-  auto floats = VectorType::get(tableSize, b.getF32Type());
-  Value entries = arith::ConstantOp::create(b, DenseElementsAttr::get(floats, table));
+  constexpr int64_t width = tableSize / 2;
+  auto floats = VectorType::get(width, b.getF32Type());
+  auto half = [&](ArrayRef<float> entries) -> Value {
+    return arith::ConstantOp::create(b, DenseElementsAttr::get(floats, entries));
+  };
   int64_t lanes = lanesOf(type);
   if (!isa<VectorType>(type)) {
-    index = vector::BroadcastOp::create(b, VectorType::get(tableSize, b.getI32Type()), index);
-  } else if (lanes < tableSize) {
+    index = vector::BroadcastOp::create(b, VectorType::get(width, b.getI32Type()), index);
+  } else if (lanes < width) {
     SmallVector<int64_t> order;
-    for (int64_t i = 0; i < tableSize; ++i)
+    for (int64_t i = 0; i < width; ++i)
       order.push_back(i % lanes);
     index = vector::ShuffleOp::create(b, index, index, order);
   }
-  Value found = LLVM::CallIntrinsicOp::create(b, floats, b.getStringAttr("llvm.x86.avx512.permvar.sf.512"),
-                                              ValueRange{entries, index})
+  Value found = LLVM::CallIntrinsicOp::create(
+                    b, floats, b.getStringAttr("llvm.x86.avx512.vpermi2var.ps.512"),
+                    ValueRange{half(table.take_front(width)), index, half(table.drop_front(width))})
                     .getResults();
   if (!isa<VectorType>(type))
     return vector::ExtractOp::create(b, found, ArrayRef<int64_t>{0});
-  if (lanes < tableSize)
+  if (lanes < width)
     return vector::ExtractStridedSliceOp::create(b, found, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{lanes},
                                                  ArrayRef<int64_t>{1});
   return found;
 }
 
 Value Polynomials::expByTable(Value x) {
-  // x = k ln 2 / 16 + r, and the result is 2^(k / 16) (1 + r + r^2 p(r)), with k modulo 16 from the table.
-  static const float powers[] = {
-      1.0f, 1.04427373f, 1.09050775f, 1.13878858f, 1.18920708f, 1.24185777f, 1.29683959f, 1.35425556f, 1.41421354f,
-      1.47682619f, 1.54221082f, 1.61049032f, 1.68179286f, 1.75625217f, 1.8340081f, 1.91520655f};
-  // A float plus this is rounded to a sixteenth and has k in the low bits: 1.5 * 2^19.
-  Value magic = constant(786432.0);
+  // x = k ln 2 / 32 + r, and the result is 2^(k / 32) (1 + r p(r)), with k modulo 32 from the table.
+  static const float powers[tableSize] = {
+      1.0f, 1.0218972f, 1.04427373f, 1.06714046f, 1.09050775f, 1.1143868f, 1.13878858f, 1.1637249f, 1.18920708f,
+      1.21524739f, 1.24185777f, 1.26905096f, 1.29683959f, 1.32523668f, 1.35425556f, 1.38390994f, 1.41421354f,
+      1.44518077f, 1.47682619f, 1.50916445f, 1.54221082f, 1.5759809f, 1.61049032f, 1.64575553f, 1.68179286f,
+      1.71861935f, 1.75625217f, 1.79470909f, 1.8340081f, 1.87416768f, 1.91520655f, 1.95714414f};
+  // A float plus this is rounded to a 32nd and has k in the low bits: 1.5 * 2^18.
+  Value magic = constant(393216.0);
   x = clamp(x, -105, 89);
   Value shifted = fma(x, constant(1.44269504088896341), magic);
   Value n = sub(shifted, magic);
   Value r = fma(n, constant(-0.693359375), x);
   r = fma(n, constant(2.12194440054690583e-4), r);
-  Value p = fma(horner(r, {0.166670584471, 0.500009794555}), mul(r, r), r);
   Value power = lookUp(asInteger(shifted), powers);
-  Value value = fma(power, p, power);
+  Value value = fma(mul(power, r), horner(r, {0.50000119, 1.00001466}), power);
   if (useScalef) // it rounds exponents down
     return scale(value, n);
-  Value k = arith::SubIOp::create(b, asInteger(shifted), integer(0x49400000));
-  return scale(value, arith::ShRSIOp::create(b, k, integer(4)));
+  Value k = arith::SubIOp::create(b, asInteger(shifted), integer(0x48C00000));
+  return scale(value, arith::ShRSIOp::create(b, k, integer(5)));
 }
 
 Value Polynomials::erfByTable(Value x) {
-  // Intervals of |x|, 33/128 wide, the first around 0. Each has a middle at which erf is almost a float, and a
-  // polynomial of the distance to it, minimax relative to erf.
-  static const float middles[] = {
-      0.0f, 0.257744312f, 0.515514851f, 0.773578167f, 1.03113222f, 1.28912544f, 1.54678249f, 1.80457067f,
-      2.06256104f, 2.32053852f, 2.5780983f, 2.83594036f, 3.09414768f, 3.35111427f, 3.59933686f, 3.8325069f};
+  // Intervals of |x|, 1/8 wide, the first around 0, each with a polynomial of the distance to its middle, minimax
+  // relative to erf.
   static const float coefficients[][tableSize] = {
-      {0.110979199f, 0.0790709704f, 0.00359391468f, -0.0560241751f, -0.0676047504f, -0.0420745313f, -0.00985394232f,
-       0.0090091601f, 0.0129228532f, 0.00937540084f, 0.00490177749f, 0.00201609032f, 0.000676908705f,
-       0.000189217259f, 4.45679107e-05f, 8.92393837e-06f},
-      {0.000282233086f, 0.129094362f, 0.182329565f, 0.143644825f, 0.0586756803f, -0.0143853473f, -0.0470519662f,
-       -0.045772329f, -0.030369807f, -0.0156194186f, -0.00653704768f, -0.00227349065f, -0.000665239f,
-       -0.00016658043f, -3.76591634e-05f, -8.04712909e-06f},
-      {-0.37614122f, -0.305213422f, -0.135103852f, 0.0406881459f, 0.146313816f, 0.165875822f, 0.13012141f,
-       0.0798835978f, 0.0401168801f, 0.0168495048f, 0.00600353302f, 0.00182391168f, 0.00047448909f, 0.000107088024f,
-       2.2178463e-05f, 4.48518176e-06f},
-      {2.59905136e-07f, -0.272135586f, -0.445937902f, -0.479805052f, -0.401803672f, -0.276073366f, -0.159523547f,
-       -0.0784447938f, -0.0330600329f, -0.0120060081f, -0.00377696613f, -0.00102860515f, -0.000242694237f,
-       -5.01603718e-05f, -9.59554109e-06f, -1.80691893e-06f},
-      {1.12837923f, 1.05585432f, 0.865045428f, 0.620244861f, 0.389671415f, 0.214153513f, 0.103131138f,
-       0.0434696116f, 0.0160286762f, 0.0051739607f, 0.00146513444f, 0.000362758059f, 7.84566364e-05f,
-       1.49742154e-05f, 2.66721872e-06f, 4.7144303e-07f},
-      {0.0f, 0.284519434f, 0.534027755f, 0.726047099f, 0.855225921f, 0.931711555f, 0.971292555f, 0.989290833f,
-       0.996464729f, 0.998968303f, 0.999733627f, 0.999939442f, 0.9999879f, 0.999997854f, 0.999999642f, 0.99999994f},
+      {0.0213510562f, 0.06729123f, 0.125974417f, 0.162412331f, 0.185926214f, 0.178102374f, 0.154763564f,
+       0.119688354f, 0.0665219501f, 0.0249639675f, -0.00293385331f, -0.0318022221f, -0.0381159857f, -0.0478436984f,
+       -0.0425986312f, -0.0506911501f, -0.0264714863f, -0.0208921134f, -0.012359445f, -0.0191052407f,
+       -0.0146140223f, -0.0100129638f, -0.00132065057f, -0.00350071653f, -0.00583543954f, -6.43671228e-05f,
+       0.00207024324f, 0.00554941641f, 0.0057708798f, -0.00063600071f, -0.00116361259f, -0.00359016145f},
+      {-0.377334118f, -0.358224034f, -0.308787346f, -0.23472859f, -0.146445364f, -0.0557610393f, 0.0265964232f,
+       0.0927270651f, 0.138135552f, 0.162241891f, 0.167369261f, 0.157832548f, 0.138692454f, 0.114830442f,
+       0.0901856869f, 0.0674913675f, 0.0482769758f, 0.0330867395f, 0.0217694584f, 0.0137674967f, 0.0083721159f,
+       0.00491104694f, 0.00277257687f, 0.00151011371f, 0.000794072344f, 0.000402573147f, 0.000197345536f,
+       9.33845949e-05f, 4.26975857e-05f, 1.88676677e-05f, 8.05963646e-06f, 3.32872878e-06f},
+      {2.14921656e-05f, -0.138856038f, -0.265000015f, -0.367614448f, -0.43940419f, -0.47719565f, -0.482218474f,
+       -0.459185511f, -0.415094167f, -0.358043045f, -0.29566586f, -0.23423785f, -0.178422466f, -0.130776286f,
+       -0.0923795402f, -0.062861003f, -0.0413679965f, -0.0262470562f, -0.0160989501f, -0.0094862869f,
+       -0.00541651063f, -0.0029907627f, -0.00162175589f, -0.000826524105f, -0.000394380186f, -0.000204788186f,
+       -0.000106377491f, -7.08296357e-05f, -4.74083317e-05f, -5.08022231e-06f, 2.30836008e-06f, 1.61841253e-05f},
+      {1.12837911f, 1.11088479f, 1.06001377f, 0.980352759f, 0.87878257f, 0.763499558f, 0.642931104f, 0.524745107f,
+       0.415107489f, 0.318273962f, 0.23652114f, 0.170359775f, 0.118930317f, 0.0804722682f, 0.0527749769f,
+       0.0335457921f, 0.020666955f, 0.012340799f, 0.0071422914f, 0.00400645053f, 0.00217828061f, 0.00114785496f,
+       0.000586268259f, 0.000290222699f, 0.000139248194f, 6.47568013e-05f, 2.9187524e-05f, 1.27509575e-05f,
+       5.39903385e-06f, 2.21573077e-06f, 8.81344192e-07f, 3.39783043e-07f},
+      {0.0f, 0.140316203f, 0.276326388f, 0.404116899f, 0.520499885f, 0.623240888f, 0.711155653f, 0.784075081f,
+       0.842700779f, 0.888388216f, 0.92290014f, 0.948170066f, 0.966105163f, 0.978443742f, 0.986671686f, 0.99199003f,
+       0.995322287f, 0.997345984f, 0.998537302f, 0.999217033f, 0.999593019f, 0.999794602f, 0.999899387f,
+       0.999952137f, 0.999977887f, 0.999990106f, 0.999995708f, 0.999998212f, 0.999999285f, 0.999999702f,
+       0.999999881f, 0.99999994f},
   };
-  Value t = atMost(absolute(x), 3.98); // from there on the result is 1
-  Value interval = asInteger(fma(t, constant(128.0 / 33), constant(magicNumber)));
-  Value d = sub(t, lookUp(interval, middles));
+  // A float plus this is rounded to an eighth, the middle of its interval: 1.5 * 2^20.
+  Value magic = constant(1572864.0);
+  Value t = atMost(absolute(x), 3.93); // from there on the result is 1
+  Value shifted = add(t, magic), interval = asInteger(shifted);
+  Value d = sub(t, sub(shifted, magic));
   Value sum = lookUp(interval, coefficients[0]);
   for (const auto &coefficient : ArrayRef(coefficients).drop_front())
     sum = fma(sum, d, lookUp(interval, coefficient));

@@ -13,8 +13,8 @@ public:
   /// `type`: f32 or a vector of it. Without `fma` multiplies and adds are two ops; with `avx512`
   /// exp and erf look their coefficients up, and vectors of 16 are scaled by one instruction.
   Polynomials(mlir::ImplicitLocOpBuilder &b, mlir::Type type, bool fma, bool avx512)
-      : b(b), type(type), useFma(fma), useTables(avx512 && lanesOf(type) <= tableSize),
-        useScalef(avx512 && lanesOf(type) == tableSize) {}
+      : b(b), type(type), useFma(fma), useTables(avx512 && lanesOf(type) <= tableSize / 2),
+        useScalef(avx512 && lanesOf(type) == tableSize / 2) {}
 
   using Value = mlir::Value;
   Value exp(Value x);
@@ -52,11 +52,11 @@ private:
   Value copySign(Value magnitude, Value sign);
   Value asInteger(Value x);
   Value asFloat(Value x);
-  /// Entries of a table: the lanes of a register, so that one instruction permutes them.
-  static constexpr int64_t tableSize = 16;
+  /// Entries of a table: the lanes of two registers, so that one instruction permutes them.
+  static constexpr int64_t tableSize = 32;
   /// 1 for a scalar.
   static int64_t lanesOf(mlir::Type type);
-  /// table[index % 16].
+  /// table[index % tableSize].
   Value lookUp(Value index, llvm::ArrayRef<float> table);
   Value expByTable(Value x);
   Value erfByTable(Value x);

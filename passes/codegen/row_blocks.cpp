@@ -40,6 +40,7 @@ public:
           emitZeros(l, *unit.contraction);
       emitOuter(l, pieceDims);
     });
+    kernel.hasTiles = true;
     kernel.finish(pieceCount(b.getContext(), dims, pieces, kernel.extentNames));
     return success();
   }

@@ -125,8 +125,11 @@ private:
     OpBuilder b(function);
     auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), arguments);
     std::string name = function.getName().str();
+    bool hasTiles = function->hasAttr("rt.tiles");
     symbols.remove(function);
     auto result = LLVM::LLVMFuncOp::create(b, function.getLoc(), name, type);
+    if (hasTiles) // for the code generator: registers are few
+      result.setPassthroughAttr(b.getArrayAttr({b.getStringAttr("gptc-tiles")}));
     result.getBody().takeBody(function.getBody());
     function.erase();
     symbols.insert(result);

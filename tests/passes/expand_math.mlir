@@ -13,7 +13,7 @@
 // With AVX-512 coefficients come from tables, the same for vectors of any width.
 // TABLE-LABEL: func.func @exp(
 // TABLE: %[[WIDE:.*]] = vector.shuffle {{.*}} : vector<8xi32>, vector<8xi32>
-// TABLE: %[[FOUND:.*]] = llvm.call_intrinsic "llvm.x86.avx512.permvar.sf.512"(%{{.*}}, %[[WIDE]])
+// TABLE: %[[FOUND:.*]] = llvm.call_intrinsic "llvm.x86.avx512.vpermi2var.ps.512"(%{{.*}}, %[[WIDE]], %{{.*}})
 // TABLE: vector.extract_strided_slice %[[FOUND]] {offsets = [0], sizes = [8], strides = [1]}
 func.func @exp(%x: vector<8xf32>) -> vector<8xf32> {
   %y = math.exp %x : vector<8xf32>
@@ -25,7 +25,7 @@ func.func @exp(%x: vector<8xf32>) -> vector<8xf32> {
 // CHECK: return
 // TABLE-LABEL: func.func @exp_scalar(
 // TABLE: %[[WIDE:.*]] = vector.broadcast {{.*}} : i32 to vector<16xi32>
-// TABLE: %[[FOUND:.*]] = llvm.call_intrinsic "llvm.x86.avx512.permvar.sf.512"(%{{.*}}, %[[WIDE]])
+// TABLE: %[[FOUND:.*]] = llvm.call_intrinsic "llvm.x86.avx512.vpermi2var.ps.512"(%{{.*}}, %[[WIDE]], %{{.*}})
 // TABLE: vector.extract %[[FOUND]][0]
 func.func @exp_scalar(%x: f32) -> f32 {
   %y = math.exp %x : f32
@@ -35,9 +35,9 @@ func.func @exp_scalar(%x: f32) -> f32 {
 // CHECK-NOT: math.{{log|tanh|erf|sin|cos|rsqrt}}
 // CHECK: return
 // TABLE-LABEL: func.func @others(
-// erf: the middle of an interval and six coefficients.
-// TABLE-COUNT-7: "llvm.x86.avx512.permvar.sf.512"
-// TABLE-NOT: permvar
+// erf: five coefficients.
+// TABLE-COUNT-5: "llvm.x86.avx512.vpermi2var.ps.512"
+// TABLE-NOT: vpermi2var
 // TABLE-LABEL: func.func @exp64
 func.func @others(%x: vector<16xf32>) -> vector<16xf32> {
   %a = math.log %x : vector<16xf32>

@@ -148,7 +148,7 @@ module attributes {gpt.extents = [], gpt.bounds = []} {
 // CHECK: scf.for %[[TILE:.*]] = %c0 to %c64 step %c4
 // CHECK: %[[NEXT:.*]] = arith.addi %[[TILE]], %c4
 // CHECK: scf.for %{{.*}} = %[[TILE]] to %[[NEXT]] step %c1
-// CHECK: arith.maximumf
+// CHECK: arith.cmpf uno
 // CHECK: math.exp
 // CHECK: vector.fma
 // CHECK: return
@@ -242,5 +242,57 @@ func.func private @window(%q: tensor<2x128x4x4xf32, #b_t_h_e>, %k: tensor<2x128x
     gpt.yield %0 : f32
   }
   return %y : tensor<2x128x4x4xf32, #b_t_h_e>
+}
+}
+
+// -----
+
+// Pieces that write past the caches are of 512 KiB at least, for one op and for rows.
+// CHECK-DAG: #[[MAP:.*]] = affine_map<() -> (512)>
+// CHECK-DAG: #[[ROWS:.*]] = affine_map<() -> (256)>
+// PAST-DAG: #[[MAP:.*]] = affine_map<() -> (32)>
+// PAST-DAG: #[[ROWS:.*]] = affine_map<() -> (16)>
+#i_j = #gpt.dims<i=1024, j=2048>
+#i = #gpt.dims<i=1024>
+module attributes {gpt.extents = []} {
+// CHECK-LABEL: func.func private @large_map
+// CHECK-SAME: rt.pieces = #[[MAP]],
+// PAST-LABEL: func.func private @large_map
+// PAST-SAME: rt.pieces = #[[MAP]],
+func.func private @large_map(%x: tensor<1024x2048xf32, #i_j>) -> (tensor<1024x2048xf32, #i_j>, tensor<1024x2048xf32, #i_j>)
+    attributes {gpt.kernel} {
+  %y:2 = gpt.generic [i=1024, j=2048] inputs(%x[i, j] : tensor<1024x2048xf32, #i_j>)
+      -> (tensor<1024x2048xf32, #i_j>, tensor<1024x2048xf32, #i_j>) {
+  ^bb0(%a: f32):
+    %r = math.exp %a : f32
+    gpt.yield %r, %a : f32, f32
+  }
+  return %y#0, %y#1 : tensor<1024x2048xf32, #i_j>, tensor<1024x2048xf32, #i_j>
+}
+
+// A maximum is one instruction a vector; whether any term was NaN is found by itself, two vectors a comparison.
+// CHECK-LABEL: func.func private @large_rows
+// CHECK-SAME: rt.pieces = #[[ROWS]],
+// PAST-LABEL: func.func private @large_rows
+// PAST-SAME: rt.pieces = #[[ROWS]],
+// CHECK: scf.for {{.*}} iter_args({{.*}}) -> (vector<8xf32>, vector<8xf32>, vector<8xf32>, vector<8xf32>, vector<8xi1>)
+// CHECK: %[[GREATER:.*]] = arith.cmpf ogt, %[[X:.*]], %[[MOST:.*]] : vector<8xf32>
+// CHECK-NEXT: arith.select %[[GREATER]], %[[X]], %[[MOST]]
+// CHECK-COUNT-2: arith.cmpf uno
+// CHECK-NOT: arith.cmpf uno
+// CHECK: vector.reduction <or>, {{.*}} : vector<8xi1> into i1
+// CHECK: arith.maximumf
+func.func private @large_rows(%x: tensor<1024x2048xf32, #i_j>) -> tensor<1024x2048xf32, #i_j> attributes {gpt.kernel, gpt.rows = 1 : i64} {
+  %m = gpt.generic max [i=1024 | j=2048] inputs(%x[i, j] : tensor<1024x2048xf32, #i_j>) -> (tensor<1024xf32, #i>) {
+  ^bb0(%a: f32):
+    gpt.yield %a : f32
+  }
+  %y = gpt.generic [i=1024, j=2048] inputs(%x[i, j] : tensor<1024x2048xf32, #i_j>, %m[i] : tensor<1024xf32, #i>)
+      -> (tensor<1024x2048xf32, #i_j>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.maximumf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  return %y : tensor<1024x2048xf32, #i_j>
 }
 }

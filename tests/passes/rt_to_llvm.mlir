@@ -106,12 +106,14 @@ func.func @main() {
   rt.launch @kernel(%y) : memref<64xf32>
   return
 }
+// The code generator learns where tiles need the registers.
 // CHECK-LABEL: llvm.func @kernel(
+// CHECK-SAME: passthrough = ["gptc-tiles"]
 // CHECK: %[[AT:.*]] = llvm.mlir.constant(1024 : index)
 // CHECK: llvm.getelementptr %{{.*}}[%[[AT]]] : (!llvm.ptr, i64) -> !llvm.ptr, i8
 func.func private @kernel(%piece: index, %scratch: memref<?xi8>, %y: memref<64xf32>)
     attributes {gpt.kernel, rt.pieces = affine_map<()[s0] -> (7)>, rt.first = affine_map<()[s0] -> (3)>,
-                rt.scratch = 0 : i64, rt.workspace = 512 : i64} {
+                rt.scratch = 0 : i64, rt.tiles, rt.workspace = 512 : i64} {
   %w = rt.workspace : memref<?xi8>
   %c0 = arith.constant 0 : index
   %all = memref.view %w[%c0][] : memref<?xi8> to memref<64xf32>

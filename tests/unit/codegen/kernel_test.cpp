@@ -389,6 +389,61 @@ TEST(Kernel, IntegerMaxAndCount) {
     })", 0);
 }
 
+// Rows with NaN first, in the middle, last, of either sign, beside infinities; rows of nothing but -inf and -0.
+TEST(Kernel, MaxOfRowsWithNaN) {
+  const char *text = R"(
+    #x = #gpt.dims<b=9, t=%S>
+    #b = #gpt.dims<b=9>
+    func.func private @k(%x: tensor<9x%Sxf32, #x>) -> tensor<9xf32, #b> attributes {gpt.kernel} {
+      %m = gpt.generic max [b=9 | t=%S] inputs(%x[b, t] : tensor<9x%Sxf32, #x>) -> (tensor<9xf32, #b>) {
+      ^bb0(%a: f32):
+        %b = gpt.index 0 : i32
+        %t = gpt.index 1 : i32
+        %nan = arith.constant 0x7FC00000 : f32
+        %minus = arith.constant 0xFFC00000 : f32
+        %low = arith.constant 0xFF800000 : f32
+        %high = arith.constant 0x7F800000 : f32
+        %zero = arith.constant -0.0 : f32
+        %c0 = arith.constant 0 : i32
+        %c1 = arith.constant 1 : i32
+        %c2 = arith.constant 2 : i32
+        %c3 = arith.constant 3 : i32
+        %c4 = arith.constant 4 : i32
+        %c5 = arith.constant 5 : i32
+        %c6 = arith.constant 6 : i32
+        %extent = gpt.extent 1 : i32
+        %last = arith.subi %extent, %c1 : i32
+        %middle = arith.divsi %last, %c2 : i32
+        %first = arith.cmpi eq, %t, %c0 : i32
+        %half = arith.cmpi eq, %t, %middle : i32
+        %end = arith.cmpi eq, %t, %last : i32
+        %b0 = arith.cmpi eq, %b, %c0 : i32
+        %b1 = arith.cmpi eq, %b, %c1 : i32
+        %b2 = arith.cmpi eq, %b, %c2 : i32
+        %b3 = arith.cmpi eq, %b, %c3 : i32
+        %b4 = arith.cmpi eq, %b, %c4 : i32
+        %b5 = arith.cmpi eq, %b, %c5 : i32
+        %b6 = arith.cmpi eq, %b, %c6 : i32
+        %i0 = arith.andi %b0, %first : i1
+        %i1 = arith.andi %b1, %half : i1
+        %i2 = arith.andi %b2, %end : i1
+        %i5 = arith.andi %b5, %half : i1
+        %0 = arith.select %i0, %nan, %a : f32
+        %1 = arith.select %i1, %minus, %0 : f32
+        %2 = arith.select %i2, %nan, %1 : f32
+        %3 = arith.select %b3, %low, %2 : f32
+        %4 = arith.select %b4, %zero, %3 : f32
+        %5 = arith.select %b5, %high, %4 : f32
+        %6 = arith.select %i5, %nan, %5 : f32
+        %7 = arith.select %b6, %high, %6 : f32
+        gpt.yield %7 : f32
+      }
+      return %m : tensor<9xf32, #b>
+    })";
+  for (int64_t size : {1, 5, 16, 17, 47, 64, 100, 203})
+    expectSame(withSize(text, size), 0);
+}
+
 TEST(Kernel, Doubles) {
   expectSame(R"(
     #x = #gpt.dims<b=3, t=29>
