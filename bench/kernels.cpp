@@ -8,6 +8,8 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <fmt/format.h>
 #include <map>
@@ -62,6 +64,7 @@ Kernel *compiled(State &state, const std::string &name, const KernelSource &sour
 struct Options {
   int64_t threads = runtime::defaultThreads();
   std::string dtype = "f32";
+  std::vector<std::string> shapes; ///< of contractions, MxKxN, besides the usual ones
   bool bf16() const { return dtype == "bf16"; }
 };
 
@@ -132,8 +135,18 @@ void registerContractions(const Options &options) {
          return Product{m, n, k, false, /*transposeB=*/true};
        }},
   };
-  static const int64_t shapes[][3] = {
+  std::vector<std::array<int64_t, 3>> shapes = {
       {1024, 768, 3072}, {1024, 3072, 768}, {1024, 768, 768}, {768, 384, 128}};
+  for (llvm::StringRef text : options.shapes) {
+    std::array<int64_t, 3> &shape = shapes.emplace_back();
+    auto [m, rest] = text.split('x');
+    auto [k, n] = rest.split('x');
+    if (m.getAsInteger(10, shape[0]) || k.getAsInteger(10, shape[1]) || n.getAsInteger(10, shape[2]) ||
+        *std::min_element(shape.begin(), shape.end()) < 1) {
+      fmt::print(stderr, "gptc-kernels: --shape must be like 1024x768x3072, not {}\n", text.str());
+      std::exit(2);
+    }
+  }
   for (auto [m, k, n] : shapes)
     for (const Form &form : forms) {
       double flops = 2.0 * double(m) * double(k) * double(n);
@@ -234,6 +247,7 @@ int main(int count, char **words) {
                    "the most threads (default: what affinity and the container's quota allow)",
                    options.threads, 1, runtime::Pool::mostThreads);
   arguments.choice("--dtype", "the type that contractions multiply", {"f32", "bf16"}, options.dtype);
+  arguments.option("--shape", "MxKxN", "a shape of contractions to time, besides the usual ones", options.shapes);
   if (std::optional<int> code = arguments.parse(llvm::ArrayRef<const char *>(words + 1, size_t(count - 1))))
     return *code;
   registerMachine(options);

@@ -374,7 +374,8 @@ def PlacePass : Pass<"gpt-place", "::mlir::ModuleOp"> {
     one afterwards and, in the same launch, only the op that computes the
     element does: then an input and a result of one launch are the same memory.
     So are an input that ends with a launch and a result of its size, if only
-    the op that computes an element reads that element.
+    the op that computes an element reads that element. Such results have the
+    attribute `gpt.in_place` in their kernel.
 
     Before:
     ```
@@ -440,7 +441,8 @@ def LowerKernelsPass : Pass<"gpt-lower-kernels", "::mlir::func::FuncOp"> {
   }];
   let options = [Option<"vectorBits", "vector-bits", "int64_t", "512", "width of a vector register">,
                  Option<"pastBytes", "past-bytes", "int64_t", "33554432",
-                        "results of so many bytes are written past the caches, except by contractions">,
+                        "results of so many bytes are written past the caches, except by contractions and "
+                        "where an operand was">,
                  Option<"fma", "fma", "bool", "true", "the machine has fused multiply-add">,
                  Option<"bf16", "bf16", "bool", "false", "round operands of f32 contractions to bf16">,
                  Option<"bf16Dot", "bf16-dot", "bool", "false", "the same, by the machine's VDPBF16PS (512 bits)">,

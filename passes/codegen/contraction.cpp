@@ -207,7 +207,8 @@ void PieceEmitter::emitPacking(Value piece, Value piecesB) {
 }
 
 void PieceEmitter::emitProducts(Value piece) {
-  // piece = (outer group * column blocks + column block) * row blocks + row block
+  // piece = (outer group * row blocks + row block) * column blocks + column block: the next kernel's thread finds
+  // in its cache the rows that it has written.
   Value rowExtent = plan.m ? extent(plan.dims[*plan.m]) : l.constant(1);
   Value columnExtent = extent(plan.dims[plan.n]);
   auto range = [&](Value size, int64_t bound, int64_t block, Value &lo, Value &hi) {
@@ -221,8 +222,8 @@ void PieceEmitter::emitProducts(Value piece) {
     hi = l.min(l.add(lo, block), size);
     piece = l.div(piece, blocks);
   };
-  range(rowExtent, plan.mSize(), plan.rowBlock, rowLo, rowHi);
   range(columnExtent, plan.nSize(), plan.columnBlock, columnLo, columnHi);
+  range(rowExtent, plan.mSize(), plan.rowBlock, rowLo, rowHi);
   if (plan.outer.empty())
     return emitOuterPoint();
 

@@ -35,17 +35,18 @@ KernelBuilder::KernelBuilder(func::FuncOp function, const Target &target)
   unsigned next = 2;
   for (Value argument : source->getArguments())
     buffers[argument].push_back(Buffer::of(entry->getArgument(next++), argument, limits));
-  for (Value result : source->getTerminator()->getOperands())
-    buffers[result].push_back(resultBuffer(entry->getArgument(next++), result));
+  for (auto [i, result] : llvm::enumerate(source->getTerminator()->getOperands()))
+    buffers[result].push_back(resultBuffer(entry->getArgument(next++), result, i));
   if (auto names = function->getParentOfType<ModuleOp>()->getAttrOfType<ArrayAttr>("gpt.extents"))
     for (Attribute name : names)
       extentNames.push_back(cast<StringAttr>(name));
 }
 
-Buffer KernelBuilder::resultBuffer(Value memref, Value result) {
+Buffer KernelBuilder::resultBuffer(Value memref, Value result, unsigned number) {
   Buffer buffer = Buffer::of(memref, result, limits);
-  // What no cache can hold until it is read would be fetched only to be overwritten.
-  buffer.past = buffer.elements * (storageType(buffer.element).getIntOrFloatBitWidth() / 8) >= target.pastBytes;
+  // What no cache can hold until it is read would be fetched only to be overwritten, unless it has been read.
+  buffer.past = buffer.elements * (storageType(buffer.element).getIntOrFloatBitWidth() / 8) >= target.pastBytes &&
+                !function.getResultAttr(number, "gpt.in_place");
   storesPast |= buffer.past;
   return buffer;
 }

@@ -49,7 +49,7 @@ public:
   void finish(mlir::AffineMap pieces);
 
 private:
-  Buffer resultBuffer(mlir::Value memref, mlir::Value result);
+  Buffer resultBuffer(mlir::Value memref, mlir::Value result, unsigned number);
 };
 
 /// Kernel forms. Each fails with an error at the op that does not fit.

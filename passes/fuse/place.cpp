@@ -116,6 +116,13 @@ private:
     for (ValueRange tensors : {ValueRange(launch.getInputs()), ValueRange(launch.getResults())})
       for (Value tensor : tensors)
         arguments.push_back(view(launch.getLoc(), tensor));
+    // Lowering asks: what is written where it was read is in the caches already.
+    auto kernel = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(launch, launch.getKernelAttr());
+    for (auto [i, result] : llvm::enumerate(launch.getResults())) {
+      const Place &to = places.values.at(result);
+      if (llvm::any_of(launch.getInputs(), [&](Value input) { return places.values.at(input) == to; }))
+        kernel.setResultAttr(i, "gpt.in_place", builder.getUnitAttr());
+    }
     rt::LaunchOp::create(builder, launch.getLoc(), launch.getKernelAttr(), arguments);
   }
 

@@ -26,9 +26,17 @@ struct Place {
     } kind;
     mlir::Operation *repeat;
     int64_t stride; ///< bytes
+    bool operator==(const Term &other) const {
+      return kind == other.kind && repeat == other.repeat && stride == other.stride;
+    }
   };
   llvm::SmallVector<Term, 1> terms;
 
+  /// Whether both are the same memory from the same byte on.
+  bool operator==(const Place &other) const {
+    return base == other.base && buffer == other.buffer && variable == other.variable &&
+           position == other.position && constant == other.constant && offset == other.offset && terms == other.terms;
+  }
   Place plus(int64_t bytes) const;
   Place plus(Term term) const;
 };

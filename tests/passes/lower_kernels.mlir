@@ -29,6 +29,20 @@ func.func private @square(%x: tensor<64xf32, #c>) -> tensor<64xf32, #c> attribut
   return %y : tensor<64xf32, #c>
 }
 
+// What was read where it is written is in the caches.
+// PAST-LABEL: func.func private @square_in_place
+// PAST-NOT: nontemporal
+// PAST-NOT: sfence
+// PAST: return
+func.func private @square_in_place(%x: tensor<64xf32, #c>) -> (tensor<64xf32, #c> {gpt.in_place}) attributes {gpt.kernel} {
+  %y = gpt.generic [c=64] inputs(%x[c] : tensor<64xf32, #c>) -> (tensor<64xf32, #c>) {
+  ^bb0(%a: f32):
+    %r = arith.mulf %a, %a : f32
+    gpt.yield %r : f32
+  }
+  return %y : tensor<64xf32, #c>
+}
+
 // Rows up to the extent of this run; every sum in one fixed order.
 // CHECK-LABEL: func.func private @rows
 // CHECK: %[[B:.*]] = rt.extent "b"

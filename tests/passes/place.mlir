@@ -131,6 +131,8 @@ func.func private @exp(%x: tensor<16x64xf32, #t_c>) -> tensor<16x64xf32, #t_c> a
   }
   return %y : tensor<16x64xf32, #t_c>
 }
+// CHECK: func.func private @exp({{.*}}) -> tensor<16x64xf32, #{{.*}}> attributes
+// CHECK: func.func private @onto({{.*}}) -> (tensor<16x64xf32, #{{.*}}> {gpt.in_place})
 func.func private @onto(%x: tensor<16x64xf32, #t_c>, %w: tensor<64x64xf32, #c_j>, %a: tensor<16x64xf32, #t_c>)
     -> tensor<16x64xf32, #t_c> attributes {gpt.kernel} {
   %p = gpt.generic sum [t=16, j=64 | c=64] inputs(%x[t, c] : tensor<16x64xf32, #t_c>, %w[c, j] : tensor<64x64xf32, #c_j>) -> (tensor<16x64xf32, #gpt.dims<t=16, j=64>>) {
