@@ -118,6 +118,7 @@ private:
                               int64_t vectors, ArrayRef<Value> sums);
   Value sumsIndex(const Rows &rows, const Columns &columns);
   void prefetchTile(const Rows &rows, const Columns &columns);
+  void prefetchPanel(ArrayRef<DepthRange> depth, Value base, const Rows &rows);
   void finishTile(const Rows &rows, const Columns &columns, ArrayRef<Value> sums);
   void finishFromScratch(const Rows &rows, const Columns &columns);
   void finishVector(const Rows &rows, Value row, int64_t rowConstant, Value column, int64_t columnConstant,
@@ -384,6 +385,8 @@ void PieceEmitter::emitPanels(ArrayRef<DepthRange> depth, Value baseA, Value bas
       }
       if (prefetch && !plan.kBlocked)
         prefetchTile(rows, columns);
+      if (plan.packsB() && !plan.shared)
+        prefetchPanel(depth, l.add(baseB, l.mul(l.add(columns.start, plan.columns()), strideN)), rows);
       SmallVector<Value> sums;
       Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(vectorType));
       Value index = plan.kBlocked ? sumsIndex(rows, columns) : Value();
@@ -452,6 +455,28 @@ void PieceEmitter::prefetchTile(const Rows &rows, const Columns &columns) {
       point.position[plan.n] = {columns.start, j * spec.lanes};
       prefetch(l.b, l.b.getLoc(), point);
     }
+  });
+}
+
+/// What the next panel is filled from comes while this one is multiplied, a part with each tile of rows. At a
+/// piece's end that is what follows it.
+void PieceEmitter::prefetchPanel(ArrayRef<DepthRange> depth, Value base, const Rows &rows) {
+  int64_t tiles = plan.rowBlock / plan.rows, line = plan.lineElements();
+  if (depth.size() != 1 || tiles < 4)
+    return;
+  const DepthRange &k = depth.front();
+  bool alongK = plan.panelB == PanelKind::Transpose;
+  const gpt::Length &strideN = plan.dims[plan.n].strideB;
+  // Lines lie along n in every k, or along k in every n.
+  Value all = alongK ? l.constant(plan.columns()) : k.count;
+  Value part = l.ceilDiv(all, tiles), from = l.mul(rows.tile, part);
+  l.loop(from, l.min(l.add(from, part), all), 1, [&](Value i) {
+    if (alongK)
+      return l.loop(l.constant(0), k.count, line, [&](Value at) {
+        l.prefetch(b, l.add(l.add(base, l.mul(i, strideN)), l.mul(at, k.strideB)), /*near=*/false);
+      });
+    for (int64_t at = 0; at < plan.columns(); at += line)
+      l.prefetch(b, l.add(l.add(base, at), l.mul(i, k.strideB)), /*near=*/false);
   });
 }
 

@@ -112,8 +112,8 @@ Value LoopBuilder::loadVector(Value memref, Value index, int64_t lanes, int64_t 
   return vector::MaskedLoadOp::create(b, type, memref, ValueRange(index), mask, zero);
 }
 
-void LoopBuilder::prefetch(Value memref, Value index) {
-  memref::PrefetchOp::create(b, memref, ValueRange(index), /*isWrite=*/false, /*localityHint=*/3,
+void LoopBuilder::prefetch(Value memref, Value index, bool near) {
+  memref::PrefetchOp::create(b, memref, ValueRange(index), /*isWrite=*/false, /*localityHint=*/near ? 3 : 2,
                              /*isDataCache=*/true);
 }
 

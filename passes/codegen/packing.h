@@ -47,8 +47,8 @@ public:
   mlir::Value loadVector(mlir::Value memref, mlir::Value index, int64_t lanes, int64_t valid);
   mlir::Value loadScalar(mlir::Value memref, mlir::Value index);
   void store(mlir::Value vectorOrScalar, mlir::Value memref, mlir::Value index);
-  /// Asks for the line there, to read it soon.
-  void prefetch(mlir::Value memref, mlir::Value index);
+  /// Asks for the line there, to read it soon: from the first cache or (not near) from the second one.
+  void prefetch(mlir::Value memref, mlir::Value index, bool near = true);
 
   mlir::ImplicitLocOpBuilder b;
   Extents &extents;

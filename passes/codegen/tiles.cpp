@@ -63,6 +63,9 @@ std::optional<ContractionRole> roleOf(const ContractionDim &dim, bool swapped) {
 /// Larger operands come from memory each time they are read.
 constexpr double lastCache = 16e6;
 
+/// What stays in a core's second cache beside the panels that pass through it.
+constexpr double stayingBytes = 800 * 1024;
+
 /// Cycles a vector of an operand costs each time it is read anew and, in panels,
 /// packed: what the multiplications, half a cycle a vector, do not hide.
 double readCost(PanelKind kind, double bytes) {
@@ -130,10 +133,13 @@ int64_t choosePacking(ContractionPlan &plan) {
   if (plan.dims[*plan.m].strideA == 1 && (always || !readsInPlace(inner.strideA))) {
     plan.panelA = RowsKind::Columns;
     plan.rows = 8; // whole vectors of a power of two
-  } else if (plan.shared && inner.strideA == 1 &&
+  } else if (plan.panelA == RowsKind::Direct && inner.strideA == 1 &&
              rowsCollide(plan.rows, plan.spec->limits.most(plan.dims[*plan.m].strideA) * plan.elementBytes())) {
-    // A tile's rows, between one k and the next.
-    plan.panelA = RowsKind::Rows;
+    // A tile's rows, between one k and the next: apart, or no more than the cache has ways.
+    if (plan.shared)
+      plan.panelA = RowsKind::Rows;
+    else if (plan.spec->tile.rows == 0)
+      plan.rows = std::min<int64_t>(plan.rows, 8);
   }
   return depth;
 }
@@ -203,8 +209,9 @@ void choosePieces(ContractionPlan &plan) {
     plan.group = std::max<int64_t>(1, target / inner);
     return;
   }
-  double costA = readCost(plan.packsA() && !plan.shared ? PanelKind::Copy : PanelKind::Direct,
-                          rows * depth * plan.elementBytes());
+  // Rows of a piece that fit into the second cache stay there: the thread's next pieces have the same ones.
+  PanelKind kindA = plan.packsA() && !plan.shared ? PanelKind::Copy : PanelKind::Direct;
+  double nearA = readCost(kindA, 0), farA = readCost(kindA, rows * depth * plan.elementBytes());
   double bytesB = columns * depth * plan.elementBytes();
   double costB = readCost(plan.shared ? PanelKind::Direct : plan.panelB, bytesB);
   // Rows that are read in place from memory: the hardware sees a stream in long parts of them only.
@@ -219,8 +226,14 @@ void choosePieces(ContractionPlan &plan) {
       // What is left when the blocks do not divide the shape makes pieces uneven.
       double padded = double(llvm::divideCeil(rows, rowBlock) * rowBlock) / rows *
                       double(llvm::divideCeil(columns, columnBlock) * columnBlock) / columns;
-      double cost = costB * (1 + shortRows / columnBlock) / (0.5 * rowBlock) + costA / (0.5 * columnBlock) + 0.5 * (padded - 1) +
-                    0.3 * std::max(0.0, flops / target - 1.3);
+      bool stays = double(rowBlock) * plan.kPanel * plan.elementBytes() <= stayingBytes;
+      double costA = stays ? nearA : farA;
+      double cost = costB * (1 + shortRows / columnBlock) / (0.5 * rowBlock) + costA / (0.5 * columnBlock) +
+                    0.5 * (padded - 1);
+      // One panel that is packed once may take longer.
+      bool once = stays && rowBlock >= rows && columnBlock == plan.columns() && flops <= inner * outer / 16;
+      if (!once)
+        cost += 0.3 * std::max(0.0, flops / target - 1.3);
       if (cost < best) {
         best = cost;
         plan.rowBlock = rowBlock;
@@ -274,6 +287,10 @@ ContractionPlan withPieces(ContractionPlan plan, bool shared) {
   plan.shared = shared;
   chooseTile(plan);
   int64_t depth = choosePacking(plan);
+  // Few rows stay in the second cache whole, if panels are somewhat shallower: B is packed once, where it is used.
+  int64_t staying = int64_t(stayingBytes) / (plan.mSize() * plan.elementBytes());
+  if (!shared && plan.packsB() && staying >= maxPanelDepth / 2)
+    depth = std::min(depth, staying);
   plan.shared = shared && (plan.packsA() || plan.packsB());
   blockDepth(plan, depth);
   choosePieces(plan);
