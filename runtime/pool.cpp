@@ -163,6 +163,13 @@ void Pool::work(Slot &slot) {
   }
 }
 
+// Numbers are taken from both ends, but whoever begins at the end is to go upwards through memory, too: the hardware
+// fetches ahead that way. So the second half is turned round.
+static uint32_t upwards(uint32_t number, uint32_t pieces) {
+  uint32_t half = (pieces + 1) / 2;
+  return number < half ? number : half + (pieces - 1 - number);
+}
+
 bool Pool::runPieces(Slot &slot) {
   bool any = false;
   uint64_t word = open.load(std::memory_order_acquire);
@@ -183,7 +190,8 @@ bool Pool::runPieces(Slot &slot) {
     // A piece is ours, so the job stays as it is until we report it done.
     uint32_t pieces = job.pieces;
     setFloatControl(job.floatControl);
-    job.kernel(job.context, job.arguments, slot.scratch.data(), job.first + (atFront ? now.front : next.back));
+    uint32_t piece = upwards(atFront ? now.front : next.back, pieces);
+    job.kernel(job.context, job.arguments, slot.scratch.data(), job.first + piece);
     if (done.fetch_add(1) + 1 == pieces && callerSleeps.load())
       futexWake(done, 1);
     word = open.load(std::memory_order_acquire);
