@@ -4,6 +4,7 @@
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
@@ -173,8 +174,11 @@ translate(mlir::ModuleOp module, llvm::LLVMContext &context, llvm::TargetMachine
 
 static llvm::Error generate(llvm::Module &module, llvm::TargetMachine &machine, llvm::raw_pwrite_stream &out,
                             llvm::CodeGenFileType type) {
+  llvm::LLVMContext &context = module.getContext();
   KeepConstantsInTiles gate(module);
-  module.getContext().setOptPassGate(gate);
+  llvm::OptPassGate &usual = context.getOptPassGate();
+  context.setOptPassGate(gate);
+  auto restore = llvm::make_scope_exit([&] { context.setOptPassGate(usual); });
   llvm::legacy::PassManager passes;
   if (machine.addPassesToEmitFile(passes, out, nullptr, type, /*DisableVerify=*/true))
     return failure("the code generator cannot write this kind of file");

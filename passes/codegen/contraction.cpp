@@ -462,7 +462,7 @@ void PieceEmitter::prefetchTile(const Rows &rows, const Columns &columns) {
 /// piece's end that is what follows it.
 void PieceEmitter::prefetchPanel(ArrayRef<DepthRange> depth, Value base, const Rows &rows) {
   int64_t tiles = plan.rowBlock / plan.rows, line = plan.lineElements();
-  if (depth.size() != 1 || tiles < 4)
+  if (depth.size() != 1 || tiles < 4 || plan.panelB == PanelKind::Gather)
     return;
   const DepthRange &k = depth.front();
   bool alongK = plan.panelB == PanelKind::Transpose;

@@ -21,13 +21,24 @@ int64_t bytesPast(const OpPlan &plan) {
   return bytes;
 }
 
-PiecePlan choosePieces(unsigned rows, int64_t work, int64_t bytes) {
+/// Work that makes a piece worth it, where so much of it goes with so many bytes written past the caches.
+static int64_t enoughWork(int64_t work, int64_t bytes) {
+  if (bytes == 0)
+    return pieceWork;
+  return std::max(pieceWork, saturatingProduct(work, llvm::divideCeil(pieceBytesPast, bytes)));
+}
+
+/// Pieces of whole rows; `work`: of one.
+static PiecePlan wholeRows(unsigned rows, int64_t work, int64_t enough) {
   PiecePlan pieces;
   pieces.rows = rows;
-  pieces.rowsPerPiece = std::max<int64_t>(1, pieceWork / std::max<int64_t>(work, 1));
-  if (bytes > 0)
-    pieces.rowsPerPiece = std::max<int64_t>(pieces.rowsPerPiece, llvm::divideCeil(pieceBytesPast, bytes));
+  pieces.rowsPerPiece = std::max<int64_t>(1, enough / work);
   return pieces;
+}
+
+PiecePlan choosePieces(unsigned rows, int64_t work, int64_t bytes) {
+  work = std::max<int64_t>(work, 1);
+  return wholeRows(rows, work, enoughWork(work, bytes));
 }
 
 PiecePlan choosePieces(const OpPlan &plan, const VectorChoice &vector) {
@@ -38,21 +49,15 @@ PiecePlan choosePieces(const OpPlan &plan, const VectorChoice &vector) {
     parallel += !dim.reduction;
   for (int d = int(plan.dims.size()) - 1; d >= 0; --d)
     work[d] = saturatingProduct(work[d + 1], plan.dims[d].bound);
-  int64_t enough = pieceWork;
-  if (int64_t bytes = bytesPast(plan))
-    enough = std::max(enough, saturatingProduct(work[parallel], llvm::divideCeil(pieceBytesPast, bytes)));
+  int64_t enough = enoughWork(work[parallel], bytesPast(plan));
   unsigned rows = 0;
   while (rows < parallel && work[rows] > enough)
     ++rows;
   // The loop whose vectors are long stays whole unless it is the long one itself.
   if (vector.dim >= 0 && vector.dim < int(parallel))
     rows = std::min<unsigned>(rows, vector.dim);
-  if (work[rows] <= enough || rows == parallel) {
-    PiecePlan pieces;
-    pieces.rows = rows;
-    pieces.rowsPerPiece = std::max<int64_t>(1, enough / std::max<int64_t>(work[rows], 1));
-    return pieces;
-  }
+  if (work[rows] <= enough || rows == parallel)
+    return wholeRows(rows, std::max<int64_t>(work[rows], 1), enough);
   PiecePlan pieces;
   pieces.rows = rows;
   pieces.chunk = std::max<int64_t>(1, enough / std::max<int64_t>(work[rows + 1], 1));

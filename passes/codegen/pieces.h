@@ -9,8 +9,7 @@ namespace gptc {
 /// Simple operations that make a piece worth its start.
 constexpr int64_t pieceWork = 1 << 16;
 
-/// Bytes written past the caches that make one worth it: it ends when memory has them, and what it reads first has not
-/// been fetched ahead, for threads take pieces from both ends.
+/// Bytes written past the caches that make one worth it: it ends only when memory has them.
 constexpr int64_t pieceBytesPast = 1 << 19;
 
 /// The first `rows` dimensions are counted as one; a piece has `rowsPerPiece` of
