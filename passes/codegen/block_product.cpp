@@ -3,6 +3,7 @@
 #include "passes/codegen/panel_elements.h"
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -253,16 +254,23 @@ BlockProduct withLines(LoopBuilder &l, const BlockProduct &p) {
   return lines;
 }
 
-/// The register tile of `rows` x `vectors` whose first element is C[m, n].
-void emitTile(LoopBuilder &l, const BlockProduct &p, Value panels, Value panelBase, Value m, Value n,
-              int64_t rows, int64_t valid, int64_t vectors) {
-  int64_t lanes = p.shape.lanes, width = vectors * lanes;
+/// A panel, or some of its vectors.
+struct PanelPart {
+  Value base, n;          ///< the panel's first element; its first column
+  int64_t valid, width;   ///< columns of the panel: those that exist; with those past the end
+  int64_t first, vectors; ///< the part
+};
+
+/// The register tile of `rows` x `part.vectors` whose first row is C's row m.
+void emitTile(LoopBuilder &l, const BlockProduct &p, Value panels, const PanelPart &part, Value m,
+              int64_t rows) {
+  int64_t lanes = p.shape.lanes, vectors = part.vectors, shift = part.first * lanes;
   Type element = p.shape.isDouble ? Type(l.b.getF64Type()) : Type(l.b.getF32Type());
   auto type = VectorType::get({lanes}, element);
   Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(type));
-  Value place = l.add(l.add(p.baseC, l.mul(m, p.strideC)), n);
+  Value place = l.add(l.add(p.baseC, l.mul(m, p.strideC)), l.add(part.n, shift));
   auto maskOf = [&](int64_t j) -> Value {
-    int64_t exists = std::min(lanes, valid - j * lanes);
+    int64_t exists = std::min(lanes, part.valid - shift - j * lanes);
     if (!p.exact || exists == lanes)
       return {};
     return vector::ConstantMaskOp::create(l.b, VectorType::get({lanes}, l.b.getI1Type()),
@@ -270,19 +278,26 @@ void emitTile(LoopBuilder &l, const BlockProduct &p, Value panels, Value panelBa
   };
   auto placeOf = [&](int64_t r, int64_t j) { return l.add(place, r * p.strideC + j * lanes); };
 
-  SmallVector<Value> sums;
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t j = 0; j < vectors; ++j) {
-      if (!p.accumulate)
-        sums.push_back(zero);
-      else if (Value mask = maskOf(j))
-        sums.push_back(vector::MaskedLoadOp::create(l.b, type, p.c, ValueRange(placeOf(r, j)), mask, zero));
-      else
-        sums.push_back(l.loadVector(p.c, placeOf(r, j), lanes));
-    }
+  SmallVector<Value> zeros(rows * vectors, zero);
+  auto loadSums = [&] {
+    SmallVector<Value> sums;
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t j = 0; j < vectors; ++j) {
+        if (Value mask = maskOf(j))
+          sums.push_back(vector::MaskedLoadOp::create(l.b, type, p.c, ValueRange(placeOf(r, j)), mask, zero));
+        else
+          sums.push_back(l.loadVector(p.c, placeOf(r, j), lanes));
+      }
+    return sums;
+  };
+  SmallVector<Value> sums = zeros;
+  if (p.begins)
+    sums = l.choose(p.begins, [&] { return zeros; }, loadSums);
+  else if (p.accumulate)
+    sums = loadSums();
   Value firstStep = l.div(p.kLower, l.constant(p.shape.step()));
   Value beginA = l.add(l.add(p.baseA, l.mul(m, p.strideM)), l.mul(firstStep, p.strideK));
-  Value beginB = l.add(panelBase, l.mul(firstStep, width));
+  Value beginB = l.add(part.base, l.add(l.mul(firstStep, part.width), shift));
   DepthRange depth;
   depth.count = p.fixedDepth ? l.constant(p.shape.steps())
                              : l.ceilDiv(l.sub(p.kUpper, p.kLower), p.shape.step());
@@ -291,9 +306,9 @@ void emitTile(LoopBuilder &l, const BlockProduct &p, Value panels, Value panelBa
   PanelElements elements(l, p.shape.bf16);
   sums = unrolled(l, depth, 4, sums, [&](Value k, int64_t u, ValueRange carried) {
     SmallVector<Value> columns, next(carried);
-    Value indexA = l.add(beginA, l.mul(k, p.strideK)), indexB = l.add(beginB, l.mul(k, width));
+    Value indexA = l.add(beginA, l.mul(k, p.strideK)), indexB = l.add(beginB, l.mul(k, part.width));
     for (int64_t j = 0; j < vectors; ++j)
-      columns.push_back(l.loadVector(panels, l.add(indexB, u * width + j * lanes), lanes));
+      columns.push_back(l.loadVector(panels, l.add(indexB, u * part.width + j * lanes), lanes));
     for (int64_t r = 0; r < rows; ++r) {
       Value scalar = l.loadScalar(p.a, l.add(indexA, u * p.strideK + r * p.strideM));
       Value row = vector::BroadcastOp::create(l.b, VectorType::get({lanes}, scalar.getType()), scalar);
@@ -325,25 +340,40 @@ int64_t linesBytes(const PanelShape &shape, int64_t mBound, bool rowsOfK) {
 void emitBlockProduct(LoopBuilder &l, const BlockProduct &product) {
   BlockProduct p = product.shape.bf16 == Bf16::Off ? product : withLines(l, product);
   Value panels = viewAt(l, p.shape, p.scratch, p.panelsAt, p.shape.elements());
-  overPanels(l, p.shape, p.nLower, p.nUpper, [&](Value panel, int64_t valid, int64_t vectors) {
-    Value base = l.mul(panel, p.shape.steps() * p.shape.width()), n = l.mul(panel, p.shape.width());
-    if (product.linesOf)
-      std::tie(p.mLower, p.mUpper) = product.linesOf(n);
-    auto tiles = [&](Value from, Value to, int64_t rows) {
-      if (rows < p.rows && p.depthOf) // parts of one tile
-        std::tie(p.kLower, p.kUpper) = p.depthOf(from);
-      l.loop(from, to, rows, [&](Value m) {
-        if (rows == p.rows && p.depthOf)
-          std::tie(p.kLower, p.kUpper) = p.depthOf(m);
-        emitTile(l, p, panels, base, m, n, rows, valid, vectors);
-      });
-    };
+  auto tiles = [&](const PanelPart &part, Value from, Value to, int64_t rows) {
+    if (rows < p.rows && p.depthOf) // parts of one tile
+      std::tie(p.kLower, p.kUpper) = p.depthOf(from);
+    l.loop(from, to, rows, [&](Value m) {
+      if (rows == p.rows && p.depthOf)
+        std::tie(p.kLower, p.kUpper) = p.depthOf(m);
+      emitTile(l, p, panels, part, m, rows);
+    });
+  };
+  auto lines = [&](const PanelPart &part, Value lower, Value upper) {
     if (p.wholeTiles)
-      return tiles(p.mLower, p.mUpper, p.rows);
-    Value left = l.rem(l.sub(p.mUpper, p.mLower), l.constant(p.rows));
-    Value rest = l.sub(p.mUpper, left);
-    tiles(p.mLower, rest, p.rows);
-    tiles(rest, p.mUpper, 1);
+      return tiles(part, lower, upper, p.rows);
+    Value rest = l.sub(upper, l.rem(l.max(l.sub(upper, lower), l.constant(0)), l.constant(p.rows)));
+    tiles(part, lower, rest, p.rows);
+    tiles(part, rest, upper, 1);
+  };
+  overPanels(l, p.shape, p.nLower, p.nUpper, [&](Value panel, int64_t valid, int64_t vectors) {
+    PanelPart part{l.mul(panel, p.shape.steps() * p.shape.width()), l.mul(panel, p.shape.width()), valid,
+                   vectors * p.shape.lanes, 0, vectors};
+    if (!p.linesOf)
+      return lines(part, p.mLower, p.mUpper);
+    if (vectors == 1 || !(p.linesBeginLater || p.linesEndLater)) {
+      auto [lower, upper] = p.linesOf(part.n, part.width);
+      return lines(part, lower, upper);
+    }
+    auto [lowerA, upperA] = p.linesOf(part.n, p.shape.lanes);
+    auto [lowerB, upperB] = p.linesOf(l.add(part.n, p.shape.lanes), p.shape.lanes);
+    PanelPart first = part, second = part;
+    first.vectors = second.vectors = second.first = 1;
+    if (p.linesBeginLater)
+      lines(first, lowerA, l.min(lowerB, upperA));
+    lines(part, lowerB, upperA);
+    if (p.linesEndLater)
+      lines(second, l.max(lowerB, upperA), upperB);
   });
 }
 

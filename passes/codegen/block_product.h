@@ -52,15 +52,18 @@ struct BlockProduct {
   gpt::Length strideC;
   mlir::Value mLower, mUpper, nLower, nUpper;
   mlir::Value kLower, kUpper; ///< kLower is a multiple of 2
-  /// Where set: the part of k that counts for the tile of rows from m on, and the rows that count for the panel of
-  /// columns from n on, whole tiles but for the last one.
+  /// Where set: the part of k that counts for the tile of rows from m on, and the rows that count for some of
+  /// `columns` columns from n on, whole tiles but for the last one.
   using Bounds = std::pair<mlir::Value, mlir::Value>;
   std::function<Bounds(mlir::Value m)> depthOf;
-  std::function<Bounds(mlir::Value n)> linesOf;
+  std::function<Bounds(mlir::Value n, int64_t columns)> linesOf;
+  /// Where these rows begin later, or end later, for later columns: then each vector of a panel has its own.
+  bool linesBeginLater = false, linesEndLater = false;
   int64_t rows = 8;        ///< of the register tile
   bool wholeTiles = false; ///< mUpper - mLower is a multiple of `rows`
   bool fixedDepth = false; ///< k runs over all of shape.depth
   bool accumulate = false; ///< adds to C
+  mlir::Value begins;      ///< where set: adds to C unless this i1 holds; then C is written
   /// C ends at shape.columns. Else its rows are padded to whole panels, and what
   /// lies beside n may be written.
   bool exact = false;

@@ -97,6 +97,20 @@ void LoopBuilder::branch(Value condition, function_ref<void()> then, function_re
   }
 }
 
+SmallVector<Value> LoopBuilder::choose(Value condition, Values then, Values otherwise) {
+  llvm::APInt known;
+  if (matchPattern(condition, m_ConstantInt(&known)))
+    return known.isZero() ? otherwise() : then();
+  auto region = [&](Values values) {
+    return [&, values](OpBuilder &inner, Location loc) {
+      OpBuilder::InsertionGuard guard(b);
+      b.restoreInsertionPoint(inner.saveInsertionPoint());
+      scf::YieldOp::create(b, values());
+    };
+  };
+  return SmallVector<Value>(scf::IfOp::create(b, condition, region(then), region(otherwise)).getResults());
+}
+
 Value LoopBuilder::loadVector(Value memref, Value index, int64_t lanes) {
   Type element = cast<MemRefType>(memref.getType()).getElementType();
   return vector::LoadOp::create(b, VectorType::get({lanes}, element), memref, ValueRange(index));

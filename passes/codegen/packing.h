@@ -42,6 +42,10 @@ public:
   /// if (condition) then() else otherwise(); `otherwise` may be null.
   void branch(mlir::Value condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise);
 
+  using Values = llvm::function_ref<llvm::SmallVector<mlir::Value>()>;
+  /// What `then` or `otherwise` computes, and only one of them.
+  llvm::SmallVector<mlir::Value> choose(mlir::Value condition, Values then, Values otherwise);
+
   mlir::Value loadVector(mlir::Value memref, mlir::Value index, int64_t lanes);
   /// The first `valid` lanes, then zeros.
   mlir::Value loadVector(mlir::Value memref, mlir::Value index, int64_t lanes, int64_t valid);

@@ -294,7 +294,6 @@ LogicalResult RowBlockPlan::planContraction(RowBlockContraction &c) {
 /// added to across blocks of rows, several blocks are one.
 void RowBlockPlan::findPieces() {
   pieceDims = rows - 1;
-  bool adds = false;
   for (RowBlockUnit &unit : units) {
     if (!unit.contraction || !unit.contraction->isFold)
       continue;

@@ -63,6 +63,7 @@ public:
   int64_t linesAt = 0;    ///< in scratch, where contractions put their lines on the way to bf16
   unsigned pieceDims = 0; ///< outer dimensions that no fold sums over: each of their points is a piece,
   int64_t pieceRows = 0;  ///< or, where these are too few, so many rows of one (0: all)
+  bool adds = false;      ///< a fold adds to what another block, or another outer point, has written
   std::vector<RowBlockUnit> units;
   std::vector<RowBlockSlot> slots;
   llvm::SmallVector<ColumnBound> bounds;

@@ -16,6 +16,9 @@ using namespace mlir;
 namespace gptc {
 namespace {
 
+/// Bytes that may wait in the second cache for the next outer point.
+constexpr int64_t mostAhead = 256 * 1024;
+
 class RowBlocks : RowBlockPlan {
 public:
   using RowBlockPlan::RowBlockPlan;
@@ -35,9 +38,6 @@ public:
       const LoopDim &row = space[rows - 1];
       pieceBegin = pieceRows > 0 ? ranges.back().lower : l.constant(0);
       pieceEnd = pieceRows > 0 ? ranges.back().upper : extent(l, row);
-      for (RowBlockUnit &unit : units)
-        if (unit.contraction && unit.contraction->accumulate)
-          emitZeros(l, *unit.contraction);
       emitOuter(l, pieceDims);
     });
     kernel.hasTiles = true;
@@ -58,42 +58,6 @@ private:
   }
   static gpt::Length strideOf(const Access &access, unsigned dim) {
     return dim < access.offset.dims.size() ? access.offset.dims[dim] : gpt::Length();
-  }
-
-  /// What is added to begins with zeros: all of the result that this piece owns.
-  void emitZeros(LoopBuilder &l, RowBlockContraction &c) {
-    SmallVector<unsigned> loops;
-    Value base = l.constant(0);
-    for (unsigned d = 0; d < c.op.getNumParallel(); ++d) {
-      auto found = llvm::find(c.place, d);
-      unsigned position = found - c.place.begin();
-      if (found != c.place.end() && position < pieceDims)
-        base = l.add(base, l.mul(at[position], c.result.offset.dims[d]));
-      else if (d != c.own)
-        loops.push_back(d);
-    }
-    auto type = VectorType::get({lanes}, element);
-    Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(type));
-    std::function<void(unsigned, Value)> level = [&](unsigned i, Value place) {
-      if (i < loops.size()) {
-        Value size = extent(l, loopDim(c.op.getDims()[loops[i]]));
-        l.loop(l.constant(0), size, 1, [&](Value index) {
-          level(i + 1, l.add(place, l.mul(index, c.result.offset.dims[loops[i]])));
-        });
-        return;
-      }
-      for (int64_t n = 0, size = c.shape.columns; n < size; n += lanes) {
-        Value here = l.add(place, n);
-        if (size - n >= lanes) {
-          l.store(zero, c.result.memref, here);
-          continue;
-        }
-        Value mask = vector::ConstantMaskOp::create(l.b, VectorType::get({lanes}, l.b.getI1Type()),
-                                                    ArrayRef<int64_t>{size - n});
-        vector::MaskedStoreOp::create(l.b, c.result.memref, ValueRange(here), mask, zero);
-      }
-    };
-    level(0, base);
   }
 
   void emitOuter(LoopBuilder &l, unsigned level) {
@@ -130,9 +94,15 @@ private:
     rests.clear();
     for (ColumnBound &bound : bounds)
       rests.push_back(restOf(l, bound));
-    l.loop(pieceBegin, pieceEnd, blockRows, [&](Value first) {
+    nextPoint(l);
+    // The first block writes what folds over rows add to: the last rows do, which have most columns under a causal
+    // mask.
+    Value last = l.mul(l.div(l.sub(pieceEnd, l.constant(1)), l.constant(blockRows)), blockRows);
+    l.loop(pieceBegin, pieceEnd, blockRows, [&](Value begin) {
+      Value first = adds ? l.sub(last, begin) : begin;
+      isFirst = l.b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::eq, begin, pieceBegin);
       Value count = whole ? l.constant(blockRows) : l.min(l.constant(blockRows), l.sub(size, first));
-      Range columns = columnsOf(l, first, count);
+      Range columns = columnsOf(l, first, count, lanes);
       for (unsigned u = 0; u < units.size();) {
         if (units[u].contraction) {
           emitProduct(l, *units[u++].contraction, first, count, whole, columns);
@@ -160,8 +130,52 @@ private:
     return sum;
   }
 
-  /// The columns that count for some of the rows, rounded to whole vectors.
-  Range columnsOf(LoopBuilder &l, Value first, Value count) {
+  /// Finds what memory the next outer point reads, row by row, if it is small enough to wait in the second cache.
+  void nextPoint(LoopBuilder &l) {
+    ahead.clear();
+    if (pieceRows > 0)
+      return;
+    int64_t bytes = 0;
+    SmallVector<Value> here = at;
+    Value point = l.constant(0);
+    for (unsigned d = 0; d + 1 < rows; ++d)
+      point = l.add(l.mul(point, space[d].count), at[d]);
+    point = l.add(point, 1);
+    for (unsigned d = rows - 1; d-- > 0;) {
+      Value size = extent(l, space[d]);
+      at[d] = d > 0 ? l.rem(point, size) : point;
+      point = l.div(point, size);
+    }
+    auto add = [&](RowBlockContraction &c, const Access &access, unsigned side) {
+      gpt::Length stride = strideOf(access, c.place[side]);
+      bool known = llvm::any_of(ahead, [&](const Ahead &other) { return other.memref == access.memref; });
+      if (known || strideOf(access, c.own) != 1)
+        return;
+      int64_t row = c.op.getDims()[c.own].getSize() * elementBytes;
+      bytes += row * space[side].bound;
+      ahead.push_back({access.memref, outerOffset(l, c, access), stride, llvm::divideCeil(row, 64)});
+    };
+    for (RowBlockUnit &unit : units)
+      if (auto &c = unit.contraction) {
+        add(*c, c->panels, c->overRows() ? rows - 1 : rows);
+        if (!c->isFold)
+          add(*c, c->lines, rows - 1);
+      }
+    if (bytes > mostAhead)
+      ahead.clear();
+    at = here;
+  }
+
+  /// Asks for one row of each of these.
+  void askAhead(LoopBuilder &l) {
+    for (const Ahead &next : ahead)
+      for (int64_t line = 0; line < next.lines; ++line)
+        l.prefetch(next.memref, l.add(l.add(next.base, l.mul(at[rows - 1], next.stride)), line * 64 / elementBytes),
+                   /*near=*/false);
+  }
+
+  /// The columns that count for some of the rows, rounded to multiples of `unit`.
+  Range columnsOf(LoopBuilder &l, Value first, Value count, int64_t unit) {
     Range range = wholeRange(l.b, kernel.extents, space.back());
     if (bounds.empty())
       return range;
@@ -178,12 +192,12 @@ private:
       else
         lower = l.max(lower, l.sub(l.constant(0), sum));
     }
-    lower = l.mul(l.div(l.min(lower, size), l.constant(lanes)), lanes);
-    upper = l.min(l.mul(l.ceilDiv(l.max(upper, lower), lanes), lanes), size);
+    lower = l.mul(l.div(l.min(lower, size), l.constant(unit)), unit);
+    upper = l.min(l.mul(l.ceilDiv(l.max(upper, lower), unit), unit), size);
     range.lower = lower;
     range.upper = upper;
     range.trip = -1;
-    range.multiple = std::gcd(range.multiple, lanes);
+    range.multiple = std::gcd(range.multiple, unit);
     return range;
   }
 
@@ -251,8 +265,13 @@ private:
       p.nLower = columns.lower, p.nUpper = columns.upper;
       p.kLower = zero, p.kUpper = own;
       p.fixedDepth = !c.op.getDims()[c.own].isDynamic();
-      if (tilewise)
-        p.linesOf = [&](Value n) { return rowsOf(l, first, count, n, c.shape.width()); };
+      if (tilewise) {
+        p.linesOf = [&](Value n, int64_t columns) { return rowsOf(l, first, count, n, columns); };
+        for (const ColumnBound &bound : bounds) {
+          p.linesBeginLater |= bound.dims[rows - 1] > 0 && bound.dims[rows] < 0;
+          p.linesEndLater |= bound.dims[rows - 1] < 0 && bound.dims[rows] > 0;
+        }
+      }
       return emitBlockProduct(l, p);
     }
     p.a = matrix->memref;
@@ -260,7 +279,8 @@ private:
     p.c = c.result.memref;
     p.baseC = outerOffset(l, c, c.result);
     p.nLower = zero, p.nUpper = own;
-    p.accumulate = c.accumulate;
+    if (c.accumulate)
+      p.begins = isFirstTerm(l, c);
     p.exact = true;
     if (c.overColumns) {
       p.strideM = matrix->stride, p.strideK = 1;
@@ -271,26 +291,48 @@ private:
       p.kLower = columns.lower, p.kUpper = columns.upper;
       if (tilewise)
         p.depthOf = [&](Value m) {
-          Range own = tileColumns(l, first, count, m);
+          Range own = tileColumns(l, first, count, m, tileRows);
           return BlockProduct::Bounds(own.lower, own.upper);
         };
     } else {
       pack(l, c, first, count);
       p.strideM = 1, p.strideK = matrix->stride;
       p.strideC = strideOf(c.result, c.place[rows]);
-      p.mLower = columns.lower, p.mUpper = columns.upper;
+      // The first block writes all columns: zeros where none of its rows counts.
+      Value size = extent(l, space.back());
+      auto ifBegins = [&](Value yes, Value no) {
+        return l.b.createOrFold<arith::SelectOp>(p.begins, yes, no);
+      };
+      p.mLower = ifBegins(zero, columns.lower), p.mUpper = ifBegins(size, columns.upper);
       p.wholeTiles = columns.multiple % tileRows == 0;
       p.kLower = zero, p.kUpper = count;
-      p.fixedDepth = whole && !tilewise;
-      if (tilewise)
-        p.depthOf = [&](Value m) { return rowsOf(l, first, count, m, tileRows); };
+      p.fixedDepth = whole && bounds.empty();
+      if (!bounds.empty())
+        p.depthOf = [&](Value m) {
+          BlockProduct::Bounds depth(zero, count);
+          if (tilewise)
+            depth = rowsOf(l, first, count, m, tileRows);
+          Value counts = l.b.createOrFold<arith::AndIOp>(l.lessOrEqual(columns.lower, m), l.less(m, columns.upper));
+          depth.second = l.b.createOrFold<arith::SelectOp>(counts, depth.second, depth.first);
+          return depth;
+        };
     }
     emitBlockProduct(l, p);
   }
 
+  /// Whether what the fold adds now is the first to be added where it goes.
+  Value isFirstTerm(LoopBuilder &l, RowBlockContraction &c) {
+    Value first = c.overRows() ? isFirst : arith::ConstantOp::create(l.b, l.b.getBoolAttr(true)).getResult();
+    for (unsigned d = pieceDims; d + 1 < rows; ++d)
+      if (c.place[d] >= c.op.getNumParallel())
+        first = l.b.createOrFold<arith::AndIOp>(
+            first, l.b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::eq, at[d], l.constant(0)));
+    return first;
+  }
+
   /// The columns of the tile of rows from `tile` on, counted within the block.
-  Range tileColumns(LoopBuilder &l, Value first, Value count, Value tile) {
-    return columnsOf(l, l.add(first, tile), l.sub(tileEnd(l, count, tile), tile));
+  Range tileColumns(LoopBuilder &l, Value first, Value count, Value tile, int64_t unit) {
+    return columnsOf(l, l.add(first, tile), l.sub(tileEnd(l, count, tile), tile), unit);
   }
   Value tileEnd(LoopBuilder &l, Value count, Value tile) {
     llvm::APInt known;
@@ -305,7 +347,7 @@ private:
     if (!tilewise)
       return emitRows(l, run, first, l.constant(0), count, columns);
     l.loop(l.constant(0), count, tileRows, [&](Value tile) {
-      emitRows(l, run, first, tile, tileEnd(l, count, tile), tileColumns(l, first, count, tile));
+      emitRows(l, run, first, tile, tileEnd(l, count, tile), tileColumns(l, first, count, tile, lanes));
     });
   }
 
@@ -313,6 +355,7 @@ private:
                 const Range &columns) {
     l.loop(begin, end, 1, [&](Value row) {
       at[rows - 1] = l.add(first, row);
+      askAhead(l);
       SmallVector<Range> ranges;
       for (Value coordinate : at) {
         Range range;
@@ -356,6 +399,13 @@ private:
   SmallVector<Value> at;    // outer indices and the row, where the code stands
   SmallVector<Value> rests; // of the bounds there
   Value pieceBegin, pieceEnd; // rows of the piece
+  Value isFirst;              // whether the block of rows is the first one
+  struct Ahead {
+    Value memref, base;
+    gpt::Length stride;
+    int64_t lines; // of 64 bytes, of a row
+  };
+  SmallVector<Ahead> ahead;
 };
 
 } // namespace
