@@ -95,7 +95,7 @@ static const Stage table[] = {
        return {llvm::formatv("func.func(gpt-expand-math{{fma={0} avx512={1}})", options.fma ? "true" : "false",
                              options.vectorBits >= 512 ? "true" : "false")
                    .str(),
-               "func.func(canonicalize,cse)"};
+               "func.func(canonicalize,cse)", "func.func(rt-hold-constants)"};
      }},
     {"llvm", "the LLVM dialect", Stage::Module,
      [](const PipelineOptions &options) -> Passes {

@@ -503,11 +503,36 @@ def ExpandMathPass : Pass<"gpt-expand-math", "::mlir::func::FuncOp"> {
   let options = [Option<"fma", "fma", "bool", "true", "the machine has fused multiply-add">,
                  Option<"avx512", "avx512", "bool", "false", "the machine has AVX-512">];
 }
+def HoldConstantsPass : Pass<"rt-hold-constants", "::mlir::func::FuncOp"> {
+  let summary = "constants in registers for the loops that use them, and no longer";
+  let description = [{
+    Pre-condition: as `gpt-expand-math` leaves a function. A kernel with register tiles
+    (`rt.tiles`) needs every register for sums. Constants of its other loops, the tables
+    and coefficients of an epilogue, would be loaded anew in each turn, or, moved out of
+    all loops, cost a tile its registers. Ensures: before an outermost loop that neither
+    has nor holds a tile, the (at most 22) vector constants that are used most in it pass
+    through an empty piece of assembly, which nothing moves, and the loop uses its result.
+
+    Before:
+    ```
+    scf.for %row = %lo to %hi step %c1 {
+      %1 = arith.mulf %0, %half : vector<16xf32>
+      ...
+    ```
+    After:
+    ```
+    %held = llvm.inline_asm has_side_effects "", "=v,0" %half : (vector<16xf32>) -> vector<16xf32>
+    scf.for %row = %lo to %hi step %c1 {
+      %1 = arith.mulf %0, %held : vector<16xf32>
+      ...
+    ```
+  }];
+}
 def RtToLLVMPass : Pass<"rt-to-llvm", "::mlir::ModuleOp"> {
   let summary = "everything to the LLVM dialect, launches to the runtime's C interface";
   let description = [{
-    Pre-condition: as `gpt-place`, `gpt-lower-kernels`, `rt-expand-random` and
-    `gpt-expand-math` leave the module: `@main` of launches, kernels of loops with
+    Pre-condition: as `gpt-place`, `gpt-lower-kernels`, `rt-expand-random`,
+    `gpt-expand-math` and `rt-hold-constants` leave the module: `@main` of launches, kernels of loops with
     `rt.pieces` and `rt.scratch`. Ensures: the module holds the LLVM dialect only.
     `@main` has the signature `gptc_program` of `runtime/abi.h`, each kernel is
     `gptc_kernel`, and a launch is a call of `gptc_launch` with the kernel, its
