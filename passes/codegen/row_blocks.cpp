@@ -355,7 +355,8 @@ private:
                 const Range &columns) {
     l.loop(begin, end, 1, [&](Value row) {
       at[rows - 1] = l.add(first, row);
-      askAhead(l);
+      if (&run.front() == &*llvm::find_if(units, [](auto &unit) { return !unit.contraction; }))
+        askAhead(l);
       SmallVector<Range> ranges;
       for (Value coordinate : at) {
         Range range;

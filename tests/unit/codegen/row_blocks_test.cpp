@@ -14,6 +14,7 @@ struct Form {
   int t, s, e;             ///< bounds of rows and columns, depth
   int rows, columns;       ///< extents
   int before, after;       ///< columns that a row may see: so many before its own, and after it
+  int seen = 0;            ///< where above 0: and only so many of all
 };
 
 std::string sizeOf(const Form &form, char dim) {
@@ -74,7 +75,10 @@ std::string text(const Form &form, bool overRows = true) {
         %far = arith.subi %j, %i : i32
         %early = arith.cmpi sge, %far, %least : i32
         %late = arith.cmpi sle, %far, %most : i32
-        %near = arith.andi %early, %late : i1
+        %around = arith.andi %early, %late : i1
+        %seen = arith.constant )" + std::to_string(form.seen > 0 ? form.seen : form.s) + R"( : i32
+        %there = arith.cmpi slt, %j, %seen : i32
+        %near = )" + (form.seen > 0 ? "arith.andi %around, %there" : "arith.andi %around, %around") + R"( : i1
         %none = arith.constant 0.0 : f32
         %one = arith.constant 1.0 : f32
         %more = arith.cmpf ogt, %a, %none : f32
@@ -110,6 +114,8 @@ INSTANTIATE_TEST_SUITE_P(Forms, RowBlockForms,
                                            Form{"ColumnsInRows", "bhte", "bhes", 50, 57, 9, 50, 57, 99, 0},
                                            Form{"DepthOutside", "bhet", "behs", 44, 61, 12, 43, 61, 99, 0},
                                            Form{"LongRows", "bthe", "bhes", 33, 300, 8, 33, 290, 0, 290},
+                                           Form{"Seen", "bthe", "bshe", 150, 90, 16, 147, 90, 999, 999, 50},
+                                           Form{"CausalSeen", "bthe", "bshe", 150, 150, 16, 147, 150, 999, 0, 50},
                                            Form{"Scattered", "bteh", "bseh", 35, 21, 5, 35, 20, 5, 5}),
                          [](const auto &info) { return std::string(info.param.name); });
 
