@@ -77,6 +77,7 @@ struct OperandSource {
   Value memref, base;
   bool panel = false;
   gpt::Length strideK, strideRow = 1;
+  Value fill = nullptr, fillAt = nullptr; ///< a panel that gets what is loaded, from this element on; or none
 };
 
 class PieceEmitter {
@@ -359,33 +360,44 @@ void PieceEmitter::overRows(function_ref<void(const Rows &)> body) {
 void PieceEmitter::emitPanels(ArrayRef<DepthRange> depth, Value baseA, Value baseB, Value flat) {
   gpt::Length strideM = plan.m ? plan.dims[*plan.m].strideA : gpt::Length();
   const gpt::Length &strideN = plan.dims[plan.n].strideB;
-  if (plan.panelAAt >= 0)
+  if (plan.panelAAt >= 0 && !plan.fillsA)
     packPanelA(l, plan, depth, a, baseA, rowLo, rowHi, panelAView, l.constant(0));
   overColumns([&](const Columns &columns) {
-    OperandSource sourceB{b, l.add(baseB, l.mul(columns.start, strideN)), false, 0};
+    OperandSource inPlaceB{b, l.add(baseB, l.mul(columns.start, strideN)), false, 0}, sourceB = inPlaceB;
     int64_t width = columns.vectors * spec.lanes;
+    bool fillsB = plan.fillsB && columns.valid % spec.lanes == 0;
     if (plan.sharedBAt >= 0) {
       Value at = l.add(l.mul(columns.start, plan.kTotal), l.mul(flat, width));
       sourceB = {panelBView, at, true, width};
     } else if (plan.packsB() || columns.valid % spec.lanes != 0) {
-      packPanelB(l, plan, depth, b, sourceB.base, columns.valid, columns.vectors, panelBView, l.constant(0));
+      if (!fillsB)
+        packPanelB(l, plan, depth, b, inPlaceB.base, columns.valid, columns.vectors, panelBView, l.constant(0));
       sourceB = {panelBView, l.constant(0), true, width};
     }
+    if (fillsB) {
+      inPlaceB.fill = panelBView;
+      inPlaceB.fillAt = l.constant(0);
+    }
+    Value isFirstPanel = l.equal(columns.start, columnLo);
     overRows([&](const Rows &rows) {
-      OperandSource sourceA{a, l.add(baseA, l.mul(rows.start, strideM)), false, 0, strideM};
+      OperandSource inPlaceA{a, l.add(baseA, l.mul(rows.start, strideM)), false, 0, strideM}, sourceA = inPlaceA;
       if (plan.packsA()) {
         bool byRows = plan.panelA == RowsKind::Rows;
         Value tile = rows.tile;
-        if (plan.shared)
+        if (plan.sharesA())
           tile = l.add(l.div(rowLo, l.constant(plan.rows)), tile);
         Value at = l.mul(tile, plan.tileElements());
-        if (plan.shared)
+        if (plan.sharesA())
           at = l.add(at, l.mul(flat, byRows ? 1 : plan.rows));
         sourceA = {panelAView, at, true, byRows ? 1 : plan.rows, byRows ? plan.pitchA() : 1};
+        if (plan.fillsA) {
+          inPlaceA.fill = panelAView;
+          inPlaceA.fillAt = at;
+        }
       }
       if (prefetch && !plan.kBlocked)
         prefetchTile(rows, columns);
-      if (plan.packsB() && !plan.shared)
+      if (plan.panelBAt >= 0 && plan.packsB() && !fillsB)
         prefetchPanel(depth, l.add(baseB, l.mul(l.add(columns.start, plan.columns()), strideN)), rows);
       SmallVector<Value> sums;
       Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(vectorType));
@@ -395,7 +407,18 @@ void PieceEmitter::emitPanels(ArrayRef<DepthRange> depth, Value baseA, Value bas
           sums.push_back(plan.kBlocked
                              ? l.loadVector(sumsView, l.add(index, r * width + j * spec.lanes), spec.lanes)
                              : zero);
-      sums = multiply(depth, sourceA, sourceB, columns.vectors, sums);
+      auto withB = [&](const OperandSource &fromB) {
+        auto from = [&](const OperandSource &fromA) {
+          return multiply(depth, fromA, fromB, columns.vectors, sums);
+        };
+        if (!plan.fillsA)
+          return from(sourceA);
+        return l.choose(isFirstPanel, [&] { return from(inPlaceA); }, [&] { return from(sourceA); });
+      };
+      if (fillsB)
+        sums = l.choose(l.equal(rows.first, rowLo), [&] { return withB(inPlaceB); }, [&] { return withB(sourceB); });
+      else
+        sums = withB(sourceB);
       if (!plan.kBlocked)
         return finishTile(rows, columns, sums);
       for (auto [i, sum] : llvm::enumerate(sums))
@@ -417,16 +440,31 @@ SmallVector<Value> PieceEmitter::multiply(ArrayRef<DepthRange> depth, const Oper
     const gpt::Length &strideB = sourceB.panel ? sourceB.strideK : inner.strideB;
     constexpr int64_t unroll = 4;
     PanelElements elements(l, plan.bf16());
+    // What fills a panel lies in rows far apart: no stream that the hardware would see.
+    constexpr int64_t ahead = 32;
+    int64_t width = vectors * spec.lanes;
+    auto fill = [&](const OperandSource &source, Value value, Value k, int64_t perK, int64_t element) {
+      if (source.fill)
+        l.store(value, source.fill, l.add(l.add(source.fillAt, l.mul(l.add(at.flat, k), perK)), element));
+    };
     return unrolled(l, inner, unroll, carried, [&](Value k, int64_t u, ValueRange values) {
       Value indexA = l.add(beginA, l.mul(k, strideA)), indexB = l.add(beginB, l.mul(k, strideB));
       SmallVector<Value> columns, next(values);
-      for (int64_t j = 0; j < vectors; ++j)
-        columns.push_back(
-            l.loadVector(sourceB.memref, l.add(indexB, u * strideB + j * spec.lanes), spec.lanes));
+      for (int64_t j = 0; j < vectors; ++j) {
+        Value index = l.add(indexB, u * strideB + j * spec.lanes);
+        columns.push_back(l.loadVector(sourceB.memref, index, spec.lanes));
+        if (sourceB.fill)
+          l.prefetch(sourceB.memref, l.add(index, ahead * strideB), /*near=*/false);
+        fill(sourceB, columns.back(), k, width, u * width + j * spec.lanes);
+      }
+      if (sourceA.fill && sourceA.strideRow == 1)
+        for (int64_t r : {int64_t(0), plan.rows - 1})
+          l.prefetch(sourceA.memref, l.add(indexA, (ahead + u) * strideA + r), /*near=*/false);
       for (int64_t r = 0; r < plan.rows; ++r) {
         Value at = l.add(indexA, u * strideA + r * sourceA.strideRow);
         Value scalar = plan.pairs && !sourceA.panel ? elements.pairAt(sourceA.memref, at)
                                                     : l.loadScalar(sourceA.memref, at);
+        fill(sourceA, scalar, k, plan.rows, u * plan.rows + r);
         Value row = vector::BroadcastOp::create(l.b, VectorType::get({int64_t(spec.lanes)}, scalar.getType()),
                                                 scalar);
         for (int64_t j = 0; j < vectors; ++j)

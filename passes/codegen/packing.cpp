@@ -49,6 +49,10 @@ Value LoopBuilder::lessOrEqual(Value x, Value y) {
   return b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::sle, x, y);
 }
 
+Value LoopBuilder::equal(Value x, Value y) {
+  return b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::eq, x, y);
+}
+
 SmallVector<Value> LoopBuilder::loop(Value lo, Value hi, int64_t step, ValueRange inits, Body body) {
   llvm::APInt first, last;
   if (matchPattern(lo, m_ConstantInt(&first)) && matchPattern(hi, m_ConstantInt(&last))) {

@@ -32,6 +32,7 @@ public:
   mlir::Value min(mlir::Value x, mlir::Value y);
   mlir::Value max(mlir::Value x, mlir::Value y);
   mlir::Value less(mlir::Value x, mlir::Value y);        ///< i1: x < y
+  mlir::Value equal(mlir::Value x, mlir::Value y);       ///< i1: x == y
   mlir::Value lessOrEqual(mlir::Value x, mlir::Value y); ///< i1: x <= y
 
   using Body = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)>;

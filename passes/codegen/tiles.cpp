@@ -105,8 +105,15 @@ bool hasPairs(const ContractionPlan &plan) {
          !(plan.m && rowsCollide(plan.rows, plan.spec->limits.most(plan.dims[*plan.m].strideA) * 2));
 }
 
-/// Decides what is packed; returns how many k a panel may have. Where panels are shared, packing costs little and no
-/// depth is cut for what is read in place.
+/// Of rows `bytes` apart, the most that meet in one set of the first cache.
+int64_t rowsOfSet(int64_t rows, int64_t bytes) {
+  constexpr int64_t sets = 64;
+  return bytes % 64 ? 1 : llvm::divideCeil(rows, sets / std::gcd<int64_t>(sets, bytes / 64));
+}
+constexpr int64_t waysOfFirstCache = 8;
+
+/// Decides what is packed; returns how many k a panel may have. Where panels are shared or filled, packing costs little
+/// and no depth is cut for what is read in place. In f32 what may be filled is not shared.
 int64_t choosePacking(ContractionPlan &plan) {
   const PlanDim &n = plan.dims[plan.n], &inner = plan.dims[plan.k.back()];
   int64_t depth = maxPanelDepth;
@@ -127,17 +134,22 @@ int64_t choosePacking(ContractionPlan &plan) {
     plan.panelB = !always && (plan.mSize() <= minSharedTiles * plan.rows || readsInPlace(inner.strideB))
                       ? PanelKind::Direct
                       : PanelKind::Copy;
+  plan.fillsB = plan.shared && !always && plan.panelB == PanelKind::Copy;
   plan.panelA = always && !hasPairs(plan) ? RowsKind::Rows : RowsKind::Direct;
   if (!plan.m || plan.rows < 8)
     return depth;
+  int64_t bytesOfRow = plan.spec->limits.most(plan.dims[*plan.m].strideA) * plan.elementBytes();
   if (plan.dims[*plan.m].strideA == 1 && (always || !readsInPlace(inner.strideA))) {
     plan.panelA = RowsKind::Columns;
-    plan.rows = 8; // whole vectors of a power of two
-  } else if (plan.panelA == RowsKind::Direct && inner.strideA == 1 &&
-             rowsCollide(plan.rows, plan.spec->limits.most(plan.dims[*plan.m].strideA) * plan.elementBytes())) {
+    plan.fillsA = plan.shared && !always;
+    if (!plan.fillsA)
+      plan.rows = 8; // whole vectors of a power of two
+  } else if (plan.panelA == RowsKind::Direct && inner.strideA == 1 && rowsCollide(plan.rows, bytesOfRow)) {
     // A tile's rows, between one k and the next: apart, or no more than the cache has ways.
+    // So are they while they fill a panel.
+    plan.fillsA = plan.shared && !always && rowsOfSet(plan.rows, bytesOfRow) <= waysOfFirstCache;
     if (plan.shared)
-      plan.panelA = RowsKind::Rows;
+      plan.panelA = plan.fillsA ? RowsKind::Columns : RowsKind::Rows;
     else if (plan.spec->tile.rows == 0)
       plan.rows = std::min<int64_t>(plan.rows, 8);
   }
@@ -210,10 +222,10 @@ void choosePieces(ContractionPlan &plan) {
     return;
   }
   // Rows of a piece that fit into the second cache stay there: the thread's next pieces have the same ones.
-  PanelKind kindA = plan.packsA() && !plan.shared ? PanelKind::Copy : PanelKind::Direct;
+  PanelKind kindA = plan.packsA() && !plan.sharesA() && !plan.fillsA ? PanelKind::Copy : PanelKind::Direct;
   double nearA = readCost(kindA, 0), farA = readCost(kindA, rows * depth * plan.elementBytes());
   double bytesB = columns * depth * plan.elementBytes();
-  double costB = readCost(plan.shared ? PanelKind::Direct : plan.panelB, bytesB);
+  double costB = readCost(plan.sharesB() || plan.fillsB ? PanelKind::Direct : plan.panelB, bytesB);
   // Rows that are read in place from memory: the hardware sees a stream in long parts of them only.
   double shortRows = !plan.packsB() && bytesB > lastCache ? 192 : 0;
   double best = std::numeric_limits<double>::max();
@@ -264,25 +276,25 @@ void placeScratch(ContractionPlan &plan) {
     auto perPiece = [&](int64_t elements) {
       return std::max<int64_t>(1, packingBytes(plan.spec->bf16) / (elements * plan.elementBytes()));
     };
-    if (plan.packsB()) {
+    if (plan.sharesB()) {
       plan.panelsPerPiece = perPiece(plan.kTotal * plan.columns());
       plan.sharedBAt = take(plan.workspaceBytes, plan.panelBElements());
     }
-    if (plan.packsA()) {
+    if (plan.sharesA()) {
       plan.tilesPerPiece = perPiece(plan.tileElements());
       plan.sharedAAt = take(plan.workspaceBytes, plan.panelAElements());
     }
   }
   // Rows of B that are read in place end in a part of a vector.
   bool tail = !plan.packsB() && plan.tailColumns() % plan.spec->lanes;
-  if ((plan.packsB() && !plan.shared) || tail)
+  if ((plan.packsB() && !plan.sharesB()) || tail)
     plan.panelBAt = take(plan.scratchBytes, plan.panelBElements());
-  if (plan.packsA() && !plan.shared)
+  if (plan.packsA() && !plan.sharesA())
     plan.panelAAt = take(plan.scratchBytes, plan.panelAElements());
   plan.sumsAt = take(plan.scratchBytes, plan.sumsElements());
 }
 
-/// Packing, depth and pieces, with or without shared panels.
+/// Packing, depth and pieces; with or without panels that are shared or filled.
 ContractionPlan withPieces(ContractionPlan plan, bool shared) {
   plan.shared = shared;
   chooseTile(plan);
@@ -291,7 +303,7 @@ ContractionPlan withPieces(ContractionPlan plan, bool shared) {
   int64_t staying = int64_t(stayingBytes) / (plan.mSize() * plan.elementBytes());
   if (!shared && plan.packsB() && staying >= maxPanelDepth / 2)
     depth = std::min(depth, staying);
-  plan.shared = shared && (plan.packsA() || plan.packsB());
+  plan.shared = plan.sharesA() || plan.sharesB();
   blockDepth(plan, depth);
   choosePieces(plan);
   overridePieces(plan);
@@ -302,10 +314,7 @@ ContractionPlan withPieces(ContractionPlan plan, bool shared) {
 } // namespace
 
 bool rowsCollide(int64_t rows, int64_t bytes) {
-  if (bytes % 64 != 0)
-    return false;
-  int64_t sets = 64 / std::gcd<int64_t>(64, bytes / 64);
-  return llvm::divideCeil(rows, sets) > 4;
+  return rowsOfSet(rows, bytes) > waysOfFirstCache / 2;
 }
 
 int64_t ContractionPlan::columns() const { return vectors * spec->lanes; }
@@ -382,14 +391,15 @@ std::optional<ContractionPlan> planContraction(const ContractionSpec &spec) {
   for (unsigned i : plan.k)
     plan.kTotal *= plan.dims[i].size;
   ContractionPlan own = withPieces(plan, false);
-  // Panels that several pieces would fill again, or that are so shallow because nobody fills them, are shared.
+  // Panels that several pieces would pack again, or that are shallow because nobody packs them, are shared or filled.
   bool again = (own.packsB() && own.rowBlock < own.mSize()) || (own.packsA() && own.columnBlock < own.nSize()) ||
                (own.kBlocked && own.kPanel < maxPanelDepth / 2);
   double flops = 2.0 * plan.mSize() * plan.nSize() * plan.kTotal * (plan.pairs ? 2 : 1);
   if (!again || flops < minSharedFlops(spec.bf16) || !plan.outer.empty() || plan.mSize() <= minSharedTiles * own.rows)
     return own;
   ContractionPlan shared = withPieces(plan, true);
-  return shared.shared && shared.workspaceBytes <= maxWorkspace ? shared : own;
+  bool packs = shared.packsA() || shared.packsB();
+  return packs && shared.workspaceBytes <= maxWorkspace ? shared : own;
 }
 
 bool canLowerContraction(const ContractionSpec &spec) {

@@ -36,7 +36,7 @@ enum class PanelKind {
 /// How rows of A come to the inner loop.
 enum class RowsKind {
   Direct,  ///< no panel: read where they are
-  Columns, ///< m is contiguous: copied to [tile][k][row]
+  Columns, ///< copied to [tile][k][row]: m is contiguous, or the panel is filled
   Rows,    ///< k is contiguous: copied to [tile][row][k], so that a tile's rows don't share cache sets
 };
 
@@ -66,6 +66,9 @@ struct ContractionPlan {
   /// Panels of the whole operands lie in the launch's workspace: the first pieces fill them, each once, the others
   /// read them. Else a piece packs for itself, into its scratch.
   bool shared = false;
+  /// A piece's own panel that whoever multiplies first fills, from the operand in place: rows of A in the first panel
+  /// of columns, columns of B in the first tile of rows. The stores hide behind multiplications.
+  bool fillsA = false, fillsB = false;
   int64_t kTotal = 1;         ///< all k
   int64_t panelsPerPiece = 1; ///< panels of B that a packing piece fills
   int64_t tilesPerPiece = 1;  ///< and tiles of A
@@ -85,8 +88,10 @@ struct ContractionPlan {
 
   bool packsB() const { return panelB != PanelKind::Direct; }
   bool packsA() const { return panelA != RowsKind::Direct; }
-  /// k that a panel has room for.
-  int64_t panelDepth() const { return shared ? kTotal : kPanel; }
+  bool sharesA() const { return shared && packsA() && !fillsA; }
+  bool sharesB() const { return shared && packsB() && !fillsB; }
+  /// k that a panel of A has room for.
+  int64_t panelDepth() const { return sharesA() ? kTotal : kPanel; }
   /// Distance of two rows in a panel of kind Rows: odd in cache lines.
   int64_t pitchA() const { return (llvm::divideCeil(panelDepth(), lineElements()) | 1) * lineElements(); }
   /// Elements of A's panel that a tile has.
@@ -94,11 +99,11 @@ struct ContractionPlan {
   int64_t lineElements() const { return 64 / elementBytes(); }
   /// Elements of A's panels: of a piece, or of all of A.
   int64_t panelAElements() const {
-    return (shared ? llvm::divideCeil(mSize(), rows) : rowBlock / rows) * tileElements();
+    return (sharesA() ? llvm::divideCeil(mSize(), rows) : rowBlock / rows) * tileElements();
   }
   /// And of B's: of the one at work, or of all.
   int64_t panelBElements() const {
-    return (shared && packsB() ? llvm::divideCeil(nSize(), columns()) * kTotal : kPanel) * columns();
+    return (sharesB() ? llvm::divideCeil(nSize(), columns()) * kTotal : kPanel) * columns();
   }
   /// Of the sums that rest in scratch: a piece's between panels along k, else a tile's on its way to the epilogue.
   int64_t sumsElements() const { return kBlocked ? rowBlock * columnBlock : rows * columns(); }

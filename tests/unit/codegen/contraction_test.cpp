@@ -2,6 +2,7 @@
 #include "unit/codegen/kernel_runner.h"
 
 #include <algorithm>
+#include <cmath>
 #include <gtest/gtest.h>
 
 using namespace gptc::testing;
@@ -91,6 +92,38 @@ TEST_P(Contraction, OntoItsAddend) {
   RunOptions options{512, true, {{"b", 3}}};
   options.inPlace = 2;
   expectSame(product(form.x, form.w, form.t, form.k, form.j, "btj"), 2e-6 * std::max(form.k, 10), options);
+}
+
+/// Products large enough for panels that are filled while they are multiplied, against plain sums.
+TEST(LargeContraction, AsSummed) {
+  for (const Form &form :
+       {Form{"Columns", "btk", "kj", 270, 451, 430}, Form{"RowsAndColumns", "kbt", "kj", 100, 1300, 401},
+        Form{"FarRows", "btk", "jk", 100, 1536, 350}, Form{"RowsOfOneSet", "btk", "kj", 70, 2048, 350}}) {
+    SCOPED_TRACE(form.name);
+    KernelRunner runner(product(form.x, form.w, form.t, form.k, form.j));
+    std::vector<gptc::gpt::Tensor> inputs = runner.randomInputs(3, -2, 8, /*bf16=*/true);
+    // Distances of b, t (or j) and k in x (or w).
+    int64_t m = 4 * form.t, perRow = form.x[0] == 'k' ? 1 : form.k, perK = form.x[0] == 'k' ? m : 1;
+    int64_t perColumn = form.w[0] == 'k' ? 1 : form.k, perDepth = form.w[0] == 'k' ? form.j : 1;
+    std::vector<float> sums(m * form.j);
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t k = 0; k < form.k; ++k) {
+        float x = float(inputs[0].data[i * perRow + k * perK]);
+        for (int64_t j = 0; j < form.j; ++j)
+          sums[i * form.j + j] += x * float(inputs[1].data[k * perDepth + j * perColumn]);
+      }
+    for (int64_t bits : {512, 256}) {
+      auto results = runner.run(inputs, RunOptions{bits, true, {}});
+      ASSERT_TRUE(bool(results)) << llvm::toString(results.takeError());
+      double worst = 0; // of sums in the tens
+      for (int64_t i = 0; i < m; ++i)
+        for (int64_t j = 0; j < form.j; ++j) {
+          double want = sums[i * form.j + j] + inputs[2].data[j];
+          worst = std::max(worst, std::abs((*results)[0].data[i * form.j + j] - want));
+        }
+      EXPECT_LE(worst, 2e-3) << "with vectors of " << bits << " bits";
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(
