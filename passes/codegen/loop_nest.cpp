@@ -144,8 +144,9 @@ namespace {
 class NestEmitter {
 public:
   NestEmitter(ImplicitLocOpBuilder &b, Extents &extents, Group group, unsigned rows, ArrayRef<Range> ranges,
-              const VectorChoice &choice, Registers &registers)
-      : b(b), extents(extents), group(group), ranges(ranges), choice(choice), registers(registers) {
+              const VectorChoice &choice, Registers &registers, ArrayRef<Access> ahead)
+      : b(b), extents(extents), group(group), rows(rows), ranges(ranges), choice(choice), registers(registers),
+        ahead(ahead) {
     ArrayRef<LoopDim> dims = group.front()->dims;
     for (OpPlan *plan : group) {
       if (plan->reduction)
@@ -177,9 +178,11 @@ private:
   ImplicitLocOpBuilder &b;
   Extents &extents;
   Group group;
+  unsigned rows;
   ArrayRef<Range> ranges;
   VectorChoice choice;
   Registers &registers;
+  ArrayRef<Access> ahead;
   SmallVector<OpPlan *> reductions;
   SmallVector<unsigned> order;  // loops from the outside in
   unsigned reductionStart = 0;  // the first loop inside of the accumulators
@@ -245,6 +248,16 @@ private:
           loaded.push_back(emitLoad(b, extents, access, pointOf(u), symbolsOf(p, u)));
       }
     }
+  }
+
+  /// For the next row's element. It waits in the second cache, for the first one is busy with this row.
+  void askAhead(const Access &access, int64_t u) {
+    constexpr int64_t line = 64;
+    if (u * choice.lanes * (storageType(access.element).getIntOrFloatBitWidth() / 8) % line != 0)
+      return;
+    Point next = pointOf(u);
+    next.coordinates[rows - 1] = addIndex(b, next.coordinates[rows - 1], constantIndex(b, 1));
+    emitPrefetch(b, extents, access, next, /*write=*/false, /*second=*/true);
   }
 
   /// Vectors evaluated at this place: where lanes are reduced, the loop's own step.
@@ -366,6 +379,8 @@ private:
     SmallVector<SmallVector<Value, 4>> terms(reductions.size());
     for (int64_t u = 0; u < vectors; ++u) {
       Point here = pointOf(u);
+      for (const Access &access : ahead)
+        askAhead(access, u);
       SmallVector<SmallVector<Value>> yielded;
       unsigned reduction = 0;
       for (auto [p, plan] : llvm::enumerate(group)) {
@@ -462,8 +477,8 @@ private:
 } // namespace
 
 void emitGroup(ImplicitLocOpBuilder &b, Extents &extents, Group group, unsigned rows, ArrayRef<Range> ranges,
-               const VectorChoice &choice, Registers &registers) {
-  NestEmitter(b, extents, group, rows, ranges, choice, registers).emit();
+               const VectorChoice &choice, Registers &registers, ArrayRef<Access> ahead) {
+  NestEmitter(b, extents, group, rows, ranges, choice, registers, ahead).emit();
 }
 
 } // namespace gptc

@@ -35,9 +35,10 @@ using Registers = llvm::DenseMap<mlir::Value, mlir::Value>;
 
 /// Emits the loops at the builder's place. `ranges` has an entry a dimension;
 /// for those below `rows`, `lower` is the coordinate. The order in which terms
-/// are added is a function of shapes and `choice`.
+/// are added is a function of shapes and `choice`. At each point it asks for the elements of `ahead` one row on.
 void emitGroup(mlir::ImplicitLocOpBuilder &b, Extents &extents, Group group, unsigned rows,
-               llvm::ArrayRef<Range> ranges, const VectorChoice &choice, Registers &registers);
+               llvm::ArrayRef<Range> ranges, const VectorChoice &choice, Registers &registers,
+               llvm::ArrayRef<Access> ahead = {});
 
 /// for i = lower to upper step: body(i, carried) -> next carried. Without a loop
 /// where a step surely runs once.

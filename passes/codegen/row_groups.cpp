@@ -55,6 +55,46 @@ bool readsByElement(gpt::GenericOp op, Value value, unsigned rows) {
   return true;
 }
 
+/// How many of `op`'s operands the rest of `group` has at hand.
+unsigned sharedOperands(gpt::GenericOp op, const OpGroup &group) {
+  llvm::SmallDenseSet<Value> operands(op->operand_begin(), op->operand_end());
+  return llvm::count_if(operands, [&](Value operand) {
+    return llvm::any_of(group, [&](Operation *other) {
+      return other != op && (operand.getDefiningOp() == other || llvm::is_contained(other->getOperands(), operand));
+    });
+  });
+}
+
+/// A result of `group` may lie where one of `op`'s operands lies.
+bool mayOverwrite(const OpGroup &group, gpt::GenericOp op) {
+  return llvm::any_of(group, [&](Operation *other) {
+    return isReturned(other) && llvm::any_of(op->getOperands(), [&](Value operand) {
+             return isa<BlockArgument>(operand) && llvm::is_contained(other->getResultTypes(), operand.getType());
+           });
+  });
+}
+
+/// Nothing of a row waits for sums over rows: each goes to the loop that reads most of the same, if that comes later.
+void delaySums(SmallVector<OpGroup> &groups, unsigned rows) {
+  for (unsigned g = 0; g < groups.size(); ++g)
+    for (Operation *op : OpGroup(groups[g])) {
+      if (!isOverRows(op))
+        continue;
+      auto sum = cast<gpt::GenericOp>(op);
+      unsigned best = g, most = sharedOperands(sum, groups[g]);
+      for (unsigned later = g + 1; later < groups.size() && !mayOverwrite(groups[later - 1], sum); ++later)
+        if (canShare(sum, groups[later], rows) && sharedOperands(sum, groups[later]) > most) {
+          best = later;
+          most = sharedOperands(sum, groups[later]);
+        }
+      if (best == g)
+        continue;
+      llvm::erase(groups[g], op);
+      groups[best].push_back(op);
+    }
+  llvm::erase_if(groups, [](const OpGroup &group) { return group.empty(); });
+}
+
 } // namespace
 
 bool isOverRows(Operation *op) { return op->hasAttr("gpt.over_rows"); }
@@ -96,6 +136,7 @@ SmallVector<OpGroup> formGroups(ArrayRef<Operation *> ops, unsigned rows) {
     groups[place].push_back(op);
     groupOf[op] = place;
   }
+  delaySums(groups, rows);
   return groups;
 }
 

@@ -17,7 +17,7 @@ void shareReciprocals(gpt::GenericOp op, unsigned rows);
 
 /// Puts ops with the same dimensions beyond the first `rows` into one loop where
 /// values between them pass element by element. Groups are in an order that
-/// respects what ops need of each other. A result may lie where an argument lies that it is
+/// respects what ops need of each other; sums over rows stand where most of their operands are read anyway. A result may lie where an argument lies that it is
 /// computed from element by element: what stands before it and reads that argument comes before it.
 llvm::SmallVector<OpGroup> formGroups(llvm::ArrayRef<mlir::Operation *> ops, unsigned rows);
 

@@ -18,6 +18,8 @@ namespace {
 
 constexpr int64_t sumPieces = 32;     ///< of a kernel with sums over rows: each has its own sums
 constexpr int64_t totalColumns = 256; ///< of a piece that joins them
+constexpr int64_t secondCache = int64_t(1) << 20; ///< what is larger comes from farther away
+constexpr int64_t askingCost = 8; ///< what a loop must compute for each operand that it asks for
 
 /// A sum over the rows. Each piece adds up its own in the workspace; other pieces join these.
 struct RowSum {
@@ -79,6 +81,7 @@ private:
   std::vector<OpPlan> plans; ///< of `ops`, in the order of groups
   SmallVector<SmallVector<OpPlan *>> planGroups;
   SmallVector<VectorChoice> choices;
+  std::vector<std::vector<Access>> ahead; ///< of each group: what it asks for of the next row
   int64_t work = 0; ///< of a row
   int64_t past = 0; ///< bytes of a row that are written past the caches
 
@@ -159,18 +162,67 @@ private:
         past += bytesPast(*plan) * results;
       }
     }
+    askForNextRows();
     return success();
+  }
+
+  /// While loops run over a row in the first cache, nothing comes from memory. The hardware keeps up where a loop is
+  /// the first to read one operand that does not fit into the second cache, not where it begins with several. So these
+  /// are asked for one row ahead, each in the loop that computes most. One that writes past the caches keeps memory
+  /// busy itself.
+  void askForNextRows() {
+    ahead.resize(planGroups.size());
+    if (rows == 0 || planGroups.size() < 2)
+      return;
+    SmallVector<int64_t> time;
+    for (const SmallVector<OpPlan *> &group : planGroups) {
+      int64_t &cost = time.emplace_back();
+      for (OpPlan *plan : group)
+        cost += bytesPast(*plan) ? INT32_MIN : plan->cost();
+    }
+    llvm::DenseSet<Value> known;
+    for (auto [g, group] : llvm::enumerate(planGroups)) {
+      SmallVector<const Access *> begun;
+      for (OpPlan *plan : group)
+        for (const Access &read : plan->reads)
+          if (comesFromFar(read, choices[g]) && known.insert(read.memref).second)
+            begun.push_back(&read);
+      if (begun.size() < 2)
+        continue;
+      for (const Access *read : begun) {
+        unsigned best = g;
+        for (unsigned other = 0; other < planGroups.size(); ++other)
+          if (runAlike(g, other) && time[other] > time[best])
+            best = other;
+        time[best] -= askingCost;
+        ahead[best].push_back(*read);
+      }
+    }
+  }
+
+  /// A stream of rows that the second cache cannot hold.
+  bool comesFromFar(const Access &read, const VectorChoice &choice) {
+    return isa_and_nonnull<BlockArgument>(read.memref) && choice.dim >= 0 && read.offset.dims[choice.dim] == 1 &&
+           read.usesDim(rows - 1) && !read.usesSymbols() && read.guards.empty() &&
+           read.elements * (storageType(read.element).getIntOrFloatBitWidth() / 8) > secondCache;
+  }
+
+  /// Loops over the same points, in the same order.
+  bool runAlike(unsigned g, unsigned other) {
+    ArrayRef<LoopDim> a = planGroups[g].front()->dims, b = planGroups[other].front()->dims;
+    return choices[g].dim == choices[other].dim && choices[g].lanes == choices[other].lanes && a.size() == b.size() &&
+           llvm::all_of(llvm::zip(a, b), [](auto pair) { return std::get<0>(pair).count == std::get<1>(pair).count; });
   }
 
   void emitWork(ArrayRef<LoopDim> rowDims, const PiecePlan &pieces) {
     emitPiece(b, kernel.extents, rowDims, pieces, kernel.piece(), [&](ArrayRef<Range> rowRanges) {
       Registers registers;
-      for (auto [group, choice] : llvm::zip(planGroups, choices)) {
+      for (auto [group, choice, next] : llvm::zip(planGroups, choices, ahead)) {
         SmallVector<Range> ranges(rowRanges);
         for (const LoopDim &dim : llvm::drop_begin(group.front()->dims, rows))
           ranges.push_back(wholeRange(b, kernel.extents, dim));
         b.setLoc(group.front()->op->getLoc());
-        emitGroup(b, kernel.extents, group, rows, ranges, choice, registers);
+        emitGroup(b, kernel.extents, group, rows, ranges, choice, registers, next);
       }
     });
   }

@@ -310,3 +310,54 @@ func.func private @large_rows(%x: tensor<1024x2048xf32, #i_j>) -> tensor<1024x20
   return %y : tensor<1024x2048xf32, #i_j>
 }
 }
+
+// -----
+
+// The sum over rows that waits for the row's own sum stands in the last loop, which reads the same. Two operands that
+// one loop is the first to read are asked for one row ahead, a cache line at a time, not in the loop that writes past
+// the caches.
+#i_j = #gpt.dims<i=1024, j=512>
+#i = #gpt.dims<i=1024>
+#j = #gpt.dims<j=512>
+module attributes {gpt.extents = []} {
+// PAST-LABEL: func.func private @two_streams
+// PAST-SAME: (%{{.*}}: index, %{{.*}}: memref<?xi8>, %[[X:.*]]: memref<524288xf32>, %[[Y:.*]]: memref<524288xf32>, %{{.*}}: memref<512xf32>,
+// PAST: scf.for {{.*}} iter_args
+// PAST: memref.prefetch %[[X]][{{.*}}], read, locality<2>, data
+// PAST-NEXT: memref.prefetch %[[Y]][{{.*}}], read, locality<2>, data
+// PAST: memref.prefetch %[[X]][{{.*}}], read, locality<2>, data
+// PAST-NEXT: memref.prefetch %[[Y]][{{.*}}], read, locality<2>, data
+// PAST-NOT: memref.prefetch
+// PAST: scf.for
+// PAST: vector.load %[[X]]
+// PAST: vector.load %[[Y]]
+// PAST-NOT: scf.for
+// PAST: vector.store {{.*}}nontemporal = true}
+func.func private @two_streams(%x: tensor<1024x512xf32, #i_j>, %y: tensor<1024x512xf32, #i_j>)
+    -> (tensor<512xf32, #j>, tensor<1024x512xf32, #i_j>) attributes {gpt.kernel, gpt.rows = 1 : i64} {
+  %m = gpt.generic sum [i=1024 | j=512] inputs(%x[i, j] : tensor<1024x512xf32, #i_j>, %y[i, j] : tensor<1024x512xf32, #i_j>) -> (tensor<1024xf32, #i>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.mulf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  %s = gpt.generic sum [j=512 | i=1024] inputs(%x[i, j] : tensor<1024x512xf32, #i_j>, %y[i, j] : tensor<1024x512xf32, #i_j>, %m[i] : tensor<1024xf32, #i>) -> (tensor<512xf32, #j>) attributes {gpt.over_rows} {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %0 = arith.mulf %a, %c : f32
+    %1 = arith.mulf %0, %b : f32
+    gpt.yield %1 : f32
+  }
+  %root = gpt.generic [i=1024] inputs(%m[i] : tensor<1024xf32, #i>) -> (tensor<1024xf32, #i>) {
+  ^bb0(%a: f32):
+    %0 = math.sqrt %a : f32
+    gpt.yield %0 : f32
+  }
+  %z = gpt.generic [i=1024, j=512] inputs(%x[i, j] : tensor<1024x512xf32, #i_j>, %y[i, j] : tensor<1024x512xf32, #i_j>, %root[i] : tensor<1024xf32, #i>)
+      -> (tensor<1024x512xf32, #i_j>) {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %0 = arith.mulf %a, %c : f32
+    %1 = arith.addf %0, %b : f32
+    gpt.yield %1 : f32
+  }
+  return %s, %z : tensor<512xf32, #j>, tensor<1024x512xf32, #i_j>
+}
+}
