@@ -14,8 +14,29 @@ Value PanelElements::at(Value from, const gpt::Length &half, bool single, functi
     return rounded(first);
   Value second = single ? arith::ConstantOp::create(l.b, l.b.getZeroAttr(first.getType())).getResult()
                         : load(l.add(from, half));
+  if (auto type = dyn_cast<VectorType>(first.getType()))
+    return joined(first, second, type);
   Value high = arith::ShLIOp::create(l.b, bits(second), constant(bits(second).getType(), 16));
   return arith::OrIOp::create(l.b, bits(first), high);
+}
+
+/// Registers of first and of second elements become one of pairs: rounded by one instruction, then interleaved.
+Value PanelElements::joined(Value first, Value second, VectorType type) {
+  int64_t lanes = type.getNumElements();
+  SmallVector<int64_t> order;
+  for (int64_t lane = 0; lane < lanes; ++lane)
+    order.append({lane, lanes + lane});
+  Value both;
+  if (type.getElementType().isF32() && (lanes == 16 || lanes == 8)) {
+    StringAttr name = l.b.getStringAttr("llvm.x86.avx512bf16.cvtne2ps2bf16." + Twine(32 * lanes));
+    Value operands[] = {second, first}; // the low half comes last
+    Type type = VectorType::get({2 * lanes}, l.b.getBF16Type());
+    Value rounded = LLVM::CallIntrinsicOp::create(l.b, type, name, ValueRange(operands)).getResult(0);
+    both = vector::ShuffleOp::create(l.b, rounded, rounded, order);
+  } else {
+    both = vector::ShuffleOp::create(l.b, truncated(first), truncated(second), order);
+  }
+  return vector::BitCastOp::create(l.b, VectorType::get({lanes}, l.b.getI32Type()), both);
 }
 
 Value PanelElements::pairsOf(Value vector) {
@@ -69,9 +90,9 @@ Value PanelElements::truncated(Value value) {
 }
 
 /// bf16 in the low half of 32 bits.
-Value PanelElements::bits(Value value) {
-  Value narrow = arith::BitcastOp::create(l.b, like(value.getType(), l.b.getI16Type()), truncated(value));
-  return arith::ExtUIOp::create(l.b, like(value.getType(), l.b.getI32Type()), narrow);
+Value PanelElements::bits(Value scalar) {
+  Value narrow = arith::BitcastOp::create(l.b, l.b.getI16Type(), truncated(scalar));
+  return arith::ExtUIOp::create(l.b, l.b.getI32Type(), narrow);
 }
 
 Value PanelElements::constant(Type type, int64_t value) {

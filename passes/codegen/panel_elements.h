@@ -27,7 +27,8 @@ public:
 private:
   mlir::Type like(mlir::Type type, mlir::Type element);
   mlir::Value truncated(mlir::Value value);
-  mlir::Value bits(mlir::Value value);
+  mlir::Value bits(mlir::Value scalar);
+  mlir::Value joined(mlir::Value first, mlir::Value second, mlir::VectorType type);
   mlir::Value constant(mlir::Type type, int64_t value);
 
   LoopBuilder &l;
