@@ -252,7 +252,8 @@ def FormKernelsPass : Pass<"gpt-form-kernels", "::mlir::ModuleOp"> {
       else needs them, so usually none is ever stored whole;
     - a contraction (the first op, `isContraction()`, no attribute), then
       generics without reduction and index operands over its parallel
-      dimensions, which use values of the kernel by identity;
+      dimensions, which use values of the kernel by identity, or none but an
+      operand of one that does (an activation computed again beside its derivative);
     - a row group: generics that share their first `gpt.rows` dimensions (an
       attribute of the kernel) and use each other's values by identity on
       these. Reductions have exactly these parallel dimensions; of every value

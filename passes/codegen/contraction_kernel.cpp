@@ -152,22 +152,24 @@ LogicalResult lowerContractionKernel(KernelBuilder &kernel) {
     ImplicitLocOpBuilder b(loc, builder);
     Point point = pointOf(tile);
     point.mask = mask;
-    auto store = [&](ArrayRef<Access> places, Value value) {
-      for (const Access &place : places)
-        if (place.memref)
-          emitStore(b, kernel.extents, place, point, value);
-    };
+    // All that is read before anything is written: what several maps read and compute is then seen to be the same.
     SmallVector<SmallVector<Value>> yielded = {{sums}};
-    store(product.writes.front(), sums);
     for (OpPlan &map : parts->maps) {
       SmallVector<Value> elements;
       for (const Access &read : map.reads)
         elements.push_back(read.producer >= 0 ? yielded[read.producer][read.result]
                                               : emitLoad(b, kernel.extents, read, point, {}));
       yielded.push_back(emitBody(b, kernel.extents, map.body, map.opDims, map.dimOf, point, elements));
-      for (auto [places, value] : llvm::zip(map.writes, yielded.back()))
-        store(places, value);
     }
+    auto store = [&](const OpPlan &plan, ArrayRef<Value> values) {
+      for (auto [places, value] : llvm::zip_equal(plan.writes, values))
+        for (const Access &place : places)
+          if (place.memref)
+            emitStore(b, kernel.extents, place, point, value);
+    };
+    store(product, yielded.front());
+    for (auto [map, values] : llvm::zip_equal(parts->maps, llvm::drop_begin(yielded)))
+      store(map, values);
     builder.restoreInsertionPoint(b.saveInsertionPoint());
   };
   auto prefetch = [&](OpBuilder &builder, Location loc, const TilePoint &tile) {

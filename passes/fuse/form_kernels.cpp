@@ -29,7 +29,7 @@ class BlockKernels {
 public:
   explicit BlockKernels(Block &block)
       : block(block), groups(block), rows(groups.size(), 0), blocks(groups.size(), 0), taken(groups.size()),
-        overRows(groups.size()) {}
+        products(groups.size()), overRows(groups.size()) {}
 
   void form() {
     fuse::formRowBlocks(block, groups, blocks, taken);
@@ -46,6 +46,7 @@ public:
     for (unsigned id = groups.size(); id-- > 0;)
       if (auto op = dyn_cast<GenericOp>(groups.operation(id)); op && !taken.test(id) && op.isContraction())
         addEpilogue(op);
+    addBeside();
     joinMaps();
     build();
   }
@@ -56,6 +57,7 @@ private:
     ArrayRef<DimAttr> space = contraction.getDims().getDims().take_front(contraction.getNumParallel());
     unsigned group = groups.groupOf(contraction);
     taken.set(groups.idOf(contraction));
+    products.set(groups.idOf(contraction));
     for (unsigned id = groups.idOf(contraction) + 1; id < groups.size(); ++id) {
       auto map = dyn_cast<GenericOp>(groups.operation(id));
       if (!map || taken.test(id) || !fuse::isMap(map) || !map.getIndices().empty() ||
@@ -70,6 +72,44 @@ private:
       if (uses && straight && groups.merge(group, id))
         taken.set(id);
     }
+  }
+
+  /// Maps that are left over and read, point by point, a value that a contraction's epilogue reads, too: what is there
+  /// is loaded once, and what both compute of it (an activation and its derivative) computed once.
+  void addBeside() {
+    for (unsigned id = 0; id < groups.size(); ++id) {
+      auto map = dyn_cast<GenericOp>(groups.operation(id));
+      if (!map || taken.test(id) || !fuse::isMap(map) || !map.getIndices().empty())
+        continue;
+      auto isBeside = [&](Value value, GenericOp user) {
+        unsigned group = groups.groupOf(user);
+        bool withProduct =
+            llvm::any_of(groups.members(group), [&](unsigned member) { return products.test(member); });
+        return withProduct && fuse::isMap(user) &&
+               fuse::sameDims(user.getDims().getDims(), map.getDims().getDims()) && readsStraight(user, value) &&
+               llvm::none_of(map->getOperands(), [&](Value operand) { return isMember(operand, group); });
+      };
+      for (Value value : map.getInputs()) {
+        if (!readsStraight(map, value))
+          continue;
+        auto beside = llvm::find_if(value.getUsers(), [&](Operation *user) {
+          auto other = dyn_cast<GenericOp>(user);
+          return other && other->getBlock() == &block && isBeside(value, other);
+        });
+        if (beside == value.user_end() || !groups.merge(groups.groupOf(*beside), id))
+          continue;
+        taken.set(id);
+        break;
+      }
+    }
+  }
+
+  /// Each point of `map` reads `value` there.
+  static bool readsStraight(GenericOp map, Value value) {
+    return llvm::any_of(llvm::enumerate(map.getInputs()), [&](auto input) {
+      return input.value() == value &&
+             fuse::isIdentity(map.getInputMap(input.index()), map.getDims(), dimsOf(value));
+    });
   }
 
   /// The sum of what is scattered and another tensor, which the scatter can begin with instead of zeros.
@@ -241,6 +281,9 @@ private:
     for (unsigned id = 0; id < groups.size(); ++id)
       if (isa<GenericOp, ScatterOp>(groups.operation(id)))
         kernels[groups.groupOf(groups.operation(id))].push_back(groups.operation(id));
+    // A map that is computed beside a contraction may stand before it.
+    for (auto &[group, ops] : kernels)
+      std::stable_partition(ops.begin(), ops.end(), [&](Operation *op) { return products.test(groups.idOf(op)); });
     for (auto &[group, ops] : kernels) {
       bool maps = llvm::all_of(ops, [&](Operation *op) { return fuse::isMap(op); });
       if (maps && ops.size() > 1) {
@@ -250,8 +293,47 @@ private:
       }
       makeKernel(ops, rows[group], blocks[group]);
     }
-    // A kernel stands where its last op stood; users of its first results may stand before.
-    mlir::sortTopologically(&block);
+    sortBlock();
+  }
+
+  /// A kernel stands where its last op stood; users of its first results may stand before. They follow as soon as all
+  /// that they use is there: it is in the caches then, and its memory soon free.
+  void sortBlock() {
+    Operation *end = &block.back();
+    llvm::DenseSet<Operation *> done;
+    auto isReady = [&](Operation *op) {
+      WalkResult found = op->walk([&](Operation *inner) {
+        for (Value operand : inner->getOperands()) {
+          Operation *producer = operand.getDefiningOp();
+          if (producer && producer->getBlock() == &block && !done.contains(producer))
+            return WalkResult::interrupt();
+        }
+        return WalkResult::advance();
+      });
+      return !found.wasInterrupted();
+    };
+    SmallVector<Operation *> ops, waiting;
+    for (Operation &op : block.without_terminator())
+      ops.push_back(&op);
+    auto place = [&](Operation *op) {
+      op->moveBefore(end);
+      done.insert(op);
+    };
+    for (Operation *op : ops) {
+      if (!isReady(op)) {
+        waiting.push_back(op);
+        continue;
+      }
+      place(op);
+      for (auto next = waiting.begin(); next != waiting.end();)
+        if (isReady(*next)) {
+          place(*next);
+          waiting.erase(next);
+          next = waiting.begin();
+        } else {
+          ++next;
+        }
+    }
   }
 
   static void makeKernel(ArrayRef<Operation *> ops, unsigned rows, unsigned blocks) {
@@ -294,6 +376,7 @@ private:
   SmallVector<unsigned> rows;   ///< of each group: shared leading dimensions, 0: no row group
   SmallVector<unsigned> blocks; ///< of each group: dimensions of rows that are worked on in blocks, 0: none
   llvm::BitVector taken;        ///< ops whose group is final
+  llvm::BitVector products;     ///< contractions that begin a kernel
   llvm::BitVector overRows;     ///< sums over the rows of their group
 };
 

@@ -360,3 +360,52 @@ func.func @gain(%x: tensor<64x128xf32, #t_c>) -> (tensor<64x128xf32, #t_c>, tens
   }
   return %y, %s : tensor<64x128xf32, #t_c>, tensor<128xf32, #c>
 }
+
+// -----
+
+#t_c = #gpt.dims<t=64, c=128>
+#c_j = #gpt.dims<c=128, j=32>
+#t_j = #gpt.dims<t=64, j=32>
+#j_n = #gpt.dims<j=32, n=48>
+#t_n = #gpt.dims<t=64, n=48>
+
+// A map that reads what the epilogue of a contraction reads is computed beside it; what waits for it follows at once.
+// CHECK-LABEL: func.func @beside
+// CHECK-NEXT: %[[K:.*]]:2 = gpt.kernel(%arg0 : {{.*}}, %arg1 : {{.*}}, %arg2 : {{.*}}) -> (
+// CHECK: gpt.generic sum [t=64, j=32 | c=128]
+// CHECK: gpt.generic [t=64, j=32]
+// CHECK: math.tanh
+// CHECK: gpt.generic [t=64, j=32]
+// CHECK: math.tanh
+// CHECK: gpt.yield
+// CHECK: %[[P:.*]] = gpt.kernel(%[[K]]#0
+// CHECK: gpt.generic sum [j=32, n=48 | t=64]
+// CHECK: return %[[P]], %[[K]]#1
+func.func @beside(%dy: tensor<64x128xf32, #t_c>, %w: tensor<128x32xf32, #c_j>, %x: tensor<64x32xf32, #t_j>,
+                  %b: tensor<64x48xf32, #t_n>) -> (tensor<32x48xf32, #j_n>, tensor<64x32xf32, #t_j>) {
+  %a = gpt.generic [t=64, j=32] inputs(%x[t, j] : tensor<64x32xf32, #t_j>) -> (tensor<64x32xf32, #t_j>) {
+  ^bb0(%u: f32):
+    %r = math.tanh %u : f32
+    gpt.yield %r : f32
+  }
+  %p = gpt.generic sum [j=32, n=48 | t=64]
+      inputs(%a[t, j] : tensor<64x32xf32, #t_j>, %b[t, n] : tensor<64x48xf32, #t_n>) -> (tensor<32x48xf32, #j_n>) {
+  ^bb0(%u: f32, %k: f32):
+    %r = arith.mulf %u, %k : f32
+    gpt.yield %r : f32
+  }
+  %h = gpt.generic sum [t=64, j=32 | c=128]
+      inputs(%dy[t, c] : tensor<64x128xf32, #t_c>, %w[c, j] : tensor<128x32xf32, #c_j>) -> (tensor<64x32xf32, #t_j>) {
+  ^bb0(%u: f32, %k: f32):
+    %r = arith.mulf %u, %k : f32
+    gpt.yield %r : f32
+  }
+  %d = gpt.generic [t=64, j=32] inputs(%h[t, j] : tensor<64x32xf32, #t_j>, %x[t, j] : tensor<64x32xf32, #t_j>)
+      -> (tensor<64x32xf32, #t_j>) {
+  ^bb0(%u: f32, %k: f32):
+    %r = math.tanh %k : f32
+    %s = arith.mulf %u, %r : f32
+    gpt.yield %s : f32
+  }
+  return %p, %d : tensor<32x48xf32, #j_n>, tensor<64x32xf32, #t_j>
+}
