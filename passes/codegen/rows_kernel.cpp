@@ -202,7 +202,7 @@ private:
 
   /// A stream of rows that the second cache cannot hold.
   bool comesFromFar(const Access &read, const VectorChoice &choice) {
-    return isa_and_nonnull<BlockArgument>(read.memref) && choice.dim >= 0 && read.offset.dims[choice.dim] == 1 &&
+    return read.memref && isa<BlockArgument>(read.tensor) && choice.dim >= 0 && read.offset.dims[choice.dim] == 1 &&
            read.usesDim(rows - 1) && !read.usesSymbols() && read.guards.empty() &&
            read.elements * (storageType(read.element).getIntOrFloatBitWidth() / 8) > secondCache;
   }
