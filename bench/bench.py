@@ -122,11 +122,12 @@ def main():
         with open(os.path.join(args.out, name), "w", encoding="utf-8") as file:
             file.write(text)
     print("\n".join([*notes, "", report.text_table(rows)]))
-    problems = bench.failures + [f"not plausible: {text}" for text in report.implausible(rows)]
+    doubts = [f"not plausible: {text}" for text in report.implausible(rows)]
+    problems = bench.failures + doubts
     if args.publish and not bench.failures:
         for name in ("results.json", "results.svg"):
             shutil.copy(os.path.join(args.out, name), os.path.join(root, "bench", name))
-        report.publish(rows, about)
+        report.publish(rows, about + [f"{text[0].upper()}{text[1:]}." for text in doubts])
     for text in problems:
         say(text)
     return 1 if bench.failures else 0
