@@ -100,7 +100,7 @@ private:
     Value last = l.mul(l.div(l.sub(pieceEnd, l.constant(1)), l.constant(blockRows)), blockRows);
     l.loop(pieceBegin, pieceEnd, blockRows, [&](Value begin) {
       Value first = adds ? l.sub(last, begin) : begin;
-      isFirst = l.b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::eq, begin, pieceBegin);
+      isFirst = l.equal(begin, pieceBegin);
       Value count = whole ? l.constant(blockRows) : l.min(l.constant(blockRows), l.sub(size, first));
       Range columns = columnsOf(l, first, count, lanes);
       for (unsigned u = 0; u < units.size();) {
@@ -325,8 +325,7 @@ private:
     Value first = c.overRows() ? isFirst : arith::ConstantOp::create(l.b, l.b.getBoolAttr(true)).getResult();
     for (unsigned d = pieceDims; d + 1 < rows; ++d)
       if (c.place[d] >= c.op.getNumParallel())
-        first = l.b.createOrFold<arith::AndIOp>(
-            first, l.b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::eq, at[d], l.constant(0)));
+        first = l.b.createOrFold<arith::AndIOp>(first, l.equal(at[d], l.constant(0)));
     return first;
   }
 
