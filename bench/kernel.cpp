@@ -4,6 +4,7 @@
 #include "compiler/stages.h"
 #include "ir/gpt/gpt.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
@@ -56,12 +57,55 @@ static void makeInputs(mlir::ModuleOp module, mlir::func::FuncOp main,
   }
 }
 
+/// Turns these inputs, which contractions alone read, into bf16.
+static void roundInputs(mlir::func::FuncOp main, const std::vector<std::string> &names) {
+  for (mlir::BlockArgument argument : main.getArguments()) {
+    auto name = main.getArgAttrOfType<mlir::StringAttr>(argument.getArgNumber(), "gpt.input");
+    if (!name || !llvm::is_contained(names, name.getValue()))
+      continue;
+    mlir::OpBuilder b(main.getContext());
+    auto type = mlir::cast<mlir::RankedTensorType>(argument.getType());
+    argument.setType(type.clone(b.getBF16Type()));
+    for (mlir::OpOperand &use : argument.getUses()) {
+      auto product = mlir::cast<gpt::GenericOp>(use.getOwner());
+      mlir::BlockArgument element = product.getBlock()->getArgument(use.getOperandNumber());
+      element.setType(b.getBF16Type());
+      b.setInsertionPointToStart(product.getBlock());
+      auto wide = mlir::arith::ExtFOp::create(b, product.getLoc(), type.getElementType(), element);
+      element.replaceAllUsesExcept(wide, wide);
+    }
+  }
+  main.setType(mlir::FunctionType::get(main.getContext(), main.front().getArgumentTypes(), main.getResultTypes()));
+}
+
+/// The runtime knows no elements of bf16: it is told of pairs, as integers.
+static void describePairs(mlir::ModuleOp module) {
+  mlir::Builder b(module.getContext());
+  llvm::SmallVector<mlir::Attribute> inputs;
+  for (auto entry : module->getAttrOfType<mlir::ArrayAttr>("rt.inputs").getAsRange<mlir::DictionaryAttr>()) {
+    mlir::NamedAttrList described(entry);
+    auto type = mlir::cast<mlir::RankedTensorType>(entry.getAs<mlir::TypeAttr>("type").getValue());
+    if (type.getElementType().isBF16())
+      described.set("type", mlir::TypeAttr::get(
+                                mlir::RankedTensorType::get({type.getNumElements() / 2}, b.getI32Type())));
+    inputs.push_back(described.getDictionary(module.getContext()));
+  }
+  module->setAttr("rt.inputs", b.getArrayAttr(inputs));
+}
+
 static void fill(char *data, const runtime::TensorInfo &info, uint64_t seed) {
   uint64_t state = seed * 2654435761u + 12345;
-  auto *floats = reinterpret_cast<float *>(data);
-  for (int64_t i = 0, n = info.elements(); i < n; ++i) {
+  auto next = [&] {
     state = state * 6364136223846793005ull + 1442695040888963407ull;
-    floats[i] = float(int32_t(state >> 32)) * 0x1p-31f;
+    return float(int32_t(state >> 32)) * 0x1p-31f;
+  };
+  bool pairs = info.type == runtime::DType::I32;
+  for (int64_t i = 0, n = info.elements() * (pairs ? 2 : 1); i < n; ++i) {
+    float value = next();
+    if (pairs) // bf16 is the upper half of f32, which comes last in memory
+      std::memcpy(data + 2 * i, reinterpret_cast<const char *>(&value) + 2, 2);
+    else
+      std::memcpy(data + 4 * i, &value, 4);
   }
 }
 
@@ -108,8 +152,15 @@ static Expected<runtime::Program> compileKernel(const KernelSource &source) {
   clean.addPass(mlir::createCSEPass());
   if (mlir::failed(clean.run(*module)))
     return failed;
+  if (run.pipeline.bf16Dot)
+    roundInputs(main, source.rounded);
+  run.after = findStage(backward ? "optimizer" : "batch");
+  run.until = findStage("place");
+  if (mlir::failed(runStages(*module, run)))
+    return failed;
+  describePairs(*module);
   llvm::consumeError(std::move(failed));
-  return session.compile(run.pipeline, *module, findStage(backward ? "optimizer" : "batch"));
+  return session.compile(run.pipeline, *module, run.until);
 }
 
 Expected<std::unique_ptr<Kernel>> Kernel::create(const KernelSource &source) {

@@ -22,6 +22,9 @@ struct KernelSource {
   std::vector<std::string> gradients;
   std::string also;          // with gradients: an output that is wanted, too
   std::string dtype = "f32"; // what contractions multiply
+  /// Of `data`, what lies in memory in bf16, as a training step keeps it (gpt-store-rounded); only contractions may
+  /// read it. f32 where the CPU does not multiply pairs of bf16.
+  std::vector<std::string> rounded;
 };
 
 class Kernel {

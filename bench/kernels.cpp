@@ -112,12 +112,13 @@ void registerMachine(const Options &options) {
 void registerContractions(const Options &options) {
   struct Form {
     const char *name, *file;
-    std::vector<std::string> data;
+    std::vector<std::string> data, rounded; ///< rounded: in a training step, where contractions multiply bf16
     Product (*product)(int64_t m, int64_t k, int64_t n);
   };
   static const Form forms[] = {
       {"AB",
        "linear.gpt",
+       {"a"},
        {"a"},
        [](int64_t m, int64_t k, int64_t n) {
          return Product{m, k, n};
@@ -125,12 +126,14 @@ void registerContractions(const Options &options) {
       {"AtB",
        "linear_weight_gradient.gpt",
        {"a", "dy"},
+       {"a"},
        [](int64_t m, int64_t k, int64_t n) {
          return Product{k, m, n, /*transposeA=*/true};
        }},
       {"ABt",
        "linear_input_gradient.gpt",
        {"dy"},
+       {},
        [](int64_t m, int64_t k, int64_t n) {
          return Product{m, n, k, false, /*transposeB=*/true};
        }},
@@ -156,6 +159,10 @@ void registerContractions(const Options &options) {
       source.settings = {{"m", m}, {"k", k}, {"n", n}};
       source.data = form.data;
       source.dtype = options.dtype;
+      if (options.bf16() && !form.rounded.empty())
+        registerOurs(options, name + "/ours-from-f32", source, "GFLOP/s", flops);
+      if (options.bf16())
+        source.rounded = form.rounded;
       registerOurs(options, name + "/ours", source, "GFLOP/s", flops);
       if (form.file == std::string("linear.gpt")) {
         source.file = "product.gpt"; // as peers do it

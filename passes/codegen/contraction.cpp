@@ -397,7 +397,7 @@ void PieceEmitter::emitPanels(ArrayRef<DepthRange> depth, Value baseA, Value bas
       }
       if (prefetch && !plan.kBlocked)
         prefetchTile(rows, columns);
-      if (plan.panelBAt >= 0 && plan.packsB() && !fillsB)
+      if (plan.panelBAt >= 0 && plan.packsB() && (!fillsB || plan.pairs))
         prefetchPanel(depth, l.add(baseB, l.mul(l.add(columns.start, plan.columns()), strideN)), rows);
       SmallVector<Value> sums;
       Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(vectorType));
@@ -452,9 +452,11 @@ SmallVector<Value> PieceEmitter::multiply(ArrayRef<DepthRange> depth, const Oper
       SmallVector<Value> columns, next(values);
       for (int64_t j = 0; j < vectors; ++j) {
         Value index = l.add(indexB, u * strideB + j * spec.lanes);
-        columns.push_back(l.loadVector(sourceB.memref, index, spec.lanes));
+        auto load = [&](Value from) { return l.loadVector(sourceB.memref, from, spec.lanes); };
+        bool makesPairs = plan.pairs && !sourceB.panel;
+        columns.push_back(makesPairs ? elements.at(index, inner.halfB, /*single=*/false, load) : load(index));
         if (sourceB.fill)
-          l.prefetch(sourceB.memref, l.add(index, ahead * strideB), /*near=*/false);
+          prefetchRow(l, plan, b, l.add(index, ahead * strideB), inner.halfB);
         fill(sourceB, columns.back(), k, width, u * width + j * spec.lanes);
       }
       if (sourceA.fill && sourceA.strideRow == 1)
@@ -514,7 +516,7 @@ void PieceEmitter::prefetchPanel(ArrayRef<DepthRange> depth, Value base, const R
         l.prefetch(b, l.add(l.add(base, l.mul(i, strideN)), l.mul(at, k.strideB)), /*near=*/false);
       });
     for (int64_t at = 0; at < plan.columns(); at += line)
-      l.prefetch(b, l.add(l.add(base, at), l.mul(i, k.strideB)), /*near=*/false);
+      prefetchRow(l, plan, b, l.add(l.add(base, at), l.mul(i, k.strideB)), k.halfB);
   });
 }
 

@@ -284,6 +284,12 @@ Value multipleOf(LoopBuilder &l, const DepthRange &range, int64_t unit) {
 }
 } // namespace
 
+void prefetchRow(LoopBuilder &l, const ContractionPlan &plan, Value b, Value at, const gpt::Length &half) {
+  l.prefetch(b, at, /*near=*/false);
+  if (plan.pairs)
+    l.prefetch(b, l.add(at, half), /*near=*/false);
+}
+
 void packPanelB(LoopBuilder &l, const ContractionPlan &plan, ArrayRef<DepthRange> depth, Value b, Value base,
                 int64_t columns, int64_t vectors, Value panel, Value start) {
   int64_t lanes = plan.spec->lanes, width = vectors * lanes;

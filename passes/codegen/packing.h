@@ -91,6 +91,9 @@ unrolled(LoopBuilder &l, const DepthRange &range, int64_t unroll, mlir::ValueRan
 /// The transpose of a square: `rows` are as many registers as each has elements, of which 16 bytes are `quarter`.
 llvm::SmallVector<mlir::Value> transposeSquare(LoopBuilder &l, llvm::ArrayRef<mlir::Value> rows, int64_t quarter);
 
+/// Asks for a line of one k of B, or of both k of a pair, the second `half` behind the first.
+void prefetchRow(LoopBuilder &l, const ContractionPlan &plan, mlir::Value b, mlir::Value at, const gpt::Length &half);
+
 /// panel[k][column] = B[base + k..., column] for the `columns` columns of a panel of
 /// `vectors` vectors a row; what is beside them is arbitrary. The panel begins at element `start`.
 void packPanelB(LoopBuilder &l, const ContractionPlan &plan, llvm::ArrayRef<DepthRange> depth, mlir::Value b,

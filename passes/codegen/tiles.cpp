@@ -97,11 +97,16 @@ int64_t packingBytes(bool bf16) { return bf16 ? 32 * 1024 : 128 * 1024; }
 /// reads twice comes from near caches), a 64th of it where it is large.
 double pieceFlops(double whole) { return std::max(std::clamp(whole / 16, 5e5, 8e6), whole / 64); }
 
+/// Whether every pair along k has both elements.
+bool pairsAreWhole(const ContractionPlan &plan) {
+  const PlanDim &inner = plan.dims[plan.k.back()];
+  return inner.count.isConstant() && inner.count.constant() % 2 == 0;
+}
+
 /// Whether the rows of A lie in memory as panels would have them: pairs of bf16.
 bool hasPairs(const ContractionPlan &plan) {
   const PlanDim &inner = plan.dims[plan.k.back()];
-  bool even = inner.count.isConstant() && inner.count.constant() % 2 == 0;
-  return plan.narrowA() && inner.halfA == 1 && even &&
+  return plan.narrowA() && inner.halfA == 1 && pairsAreWhole(plan) &&
          !(plan.m && rowsCollide(plan.rows, plan.spec->limits.most(plan.dims[*plan.m].strideA) * 2));
 }
 
@@ -113,7 +118,7 @@ int64_t rowsOfSet(int64_t rows, int64_t bytes) {
 constexpr int64_t waysOfFirstCache = 8;
 
 /// Decides what is packed; returns how many k a panel may have. Where panels are shared or filled, packing costs little
-/// and no depth is cut for what is read in place. In f32 what may be filled is not shared.
+/// and no depth is cut for what is read in place. What may be filled is not shared.
 int64_t choosePacking(ContractionPlan &plan) {
   const PlanDim &n = plan.dims[plan.n], &inner = plan.dims[plan.k.back()];
   int64_t depth = maxPanelDepth;
@@ -134,7 +139,7 @@ int64_t choosePacking(ContractionPlan &plan) {
     plan.panelB = !always && (plan.mSize() <= minSharedTiles * plan.rows || readsInPlace(inner.strideB))
                       ? PanelKind::Direct
                       : PanelKind::Copy;
-  plan.fillsB = plan.shared && !always && plan.panelB == PanelKind::Copy;
+  plan.fillsB = plan.shared && plan.panelB == PanelKind::Copy && (!always || (plan.pairs && pairsAreWhole(plan)));
   plan.panelA = always && !hasPairs(plan) ? RowsKind::Rows : RowsKind::Direct;
   if (!plan.m || plan.rows < 8)
     return depth;
@@ -226,6 +231,8 @@ void choosePieces(ContractionPlan &plan) {
   double nearA = readCost(kindA, 0), farA = readCost(kindA, rows * depth * plan.elementBytes());
   double bytesB = columns * depth * plan.elementBytes();
   double costB = readCost(plan.sharesB() || plan.fillsB ? PanelKind::Direct : plan.panelB, bytesB);
+  if (plan.fillsB && plan.pairs) // f32 has twice the bytes
+    costB = readCost(PanelKind::Copy, bytesB) + (plan.narrowB() ? 0 : readCost(PanelKind::Direct, bytesB));
   // Rows that are read in place from memory: the hardware sees a stream in long parts of them only.
   double shortRows = !plan.packsB() && bytesB > lastCache ? 192 : 0;
   double best = std::numeric_limits<double>::max();

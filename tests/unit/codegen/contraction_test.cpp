@@ -97,10 +97,12 @@ TEST_P(Contraction, OntoItsAddend) {
 /// Products large enough for panels that are filled while they are multiplied, against plain sums.
 TEST(LargeContraction, AsSummed) {
   for (const Form &form :
-       {Form{"Columns", "btk", "kj", 270, 451, 430}, Form{"RowsAndColumns", "kbt", "kj", 100, 1300, 401},
+       {Form{"Columns", "btk", "kj", 270, 451, 430}, Form{"Pairs", "btk", "kj", 270, 450, 430},
+        Form{"RowsAndColumns", "kbt", "kj", 100, 1300, 401},
         Form{"FarRows", "btk", "jk", 100, 1536, 350}, Form{"RowsOfOneSet", "btk", "kj", 70, 2048, 350}}) {
     SCOPED_TRACE(form.name);
     KernelRunner runner(product(form.x, form.w, form.t, form.k, form.j));
+    KernelRunner ofRounded(product(form.x, form.w, form.t, form.k, form.j, "j", "x"));
     std::vector<gptc::gpt::Tensor> inputs = runner.randomInputs(3, -2, 8, /*bf16=*/true);
     // Distances of b, t (or j) and k in x (or w).
     int64_t m = 4 * form.t, perRow = form.x[0] == 'k' ? 1 : form.k, perK = form.x[0] == 'k' ? m : 1;
@@ -112,8 +114,16 @@ TEST(LargeContraction, AsSummed) {
         for (int64_t j = 0; j < form.j; ++j)
           sums[i * form.j + j] += x * float(inputs[1].data[k * perDepth + j * perColumn]);
       }
-    for (int64_t bits : {512, 256}) {
-      auto results = runner.run(inputs, RunOptions{bits, true, {}});
+    struct Way {
+      KernelRunner &runner;
+      int64_t bits;
+      bool bf16;
+    };
+    for (const Way &way : {Way{runner, 512, false}, Way{runner, 256, false}, Way{runner, 512, true},
+                           Way{runner, 256, true}, Way{ofRounded, 512, true}}) {
+      RunOptions options{way.bits, true, {}};
+      options.bf16 = way.bf16;
+      auto results = way.runner.run(inputs, options);
       ASSERT_TRUE(bool(results)) << llvm::toString(results.takeError());
       double worst = 0; // of sums in the tens
       for (int64_t i = 0; i < m; ++i)
@@ -121,7 +131,7 @@ TEST(LargeContraction, AsSummed) {
           double want = sums[i * form.j + j] + inputs[2].data[j];
           worst = std::max(worst, std::abs((*results)[0].data[i * form.j + j] - want));
         }
-      EXPECT_LE(worst, 2e-3) << "with vectors of " << bits << " bits";
+      EXPECT_LE(worst, 2e-3) << "with vectors of " << way.bits << " bits" << (way.bf16 ? ", bf16" : "");
     }
   }
 }
