@@ -186,15 +186,16 @@ static llvm::Error generate(llvm::Module &module, llvm::TargetMachine &machine, 
   return llvm::Error::success();
 }
 
-/// One part of the program, from the LLVM dialect to an object file.
-static llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> compilePart(mlir::ModuleOp part) {
+/// One part of the program, from the LLVM dialect to an object file. The part is freed on the way.
+static llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> compilePart(mlir::OwningOpRef<mlir::ModuleOp> part) {
   auto machine = makeMachine();
   if (!machine)
     return machine.takeError();
   llvm::LLVMContext context;
-  auto module = translate(part, context, **machine);
+  auto module = translate(*part, context, **machine);
   if (!module)
     return module.takeError();
+  part = nullptr;
   llvm::SmallVector<char, 0> object;
   llvm::raw_svector_ostream out(object);
   if (llvm::Error error = generate(**module, **machine, out, llvm::CodeGenFileType::ObjectFile))
@@ -299,7 +300,7 @@ llvm::Expected<Code> gptc::jit(mlir::ModuleOp module, const JitOptions &options)
   std::atomic<size_t> next{0};
   auto work = [&] {
     for (size_t i; (i = next++) < parts.size();) {
-      auto object = compilePart(*parts[i]);
+      auto object = compilePart(std::move(parts[i]));
       if (object)
         objects[i] = std::move(*object);
       else

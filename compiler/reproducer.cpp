@@ -15,20 +15,19 @@
 
 using namespace gptc;
 
-namespace {
 /// What a signal handler needs to know of the pass that runs.
-struct Running {
-  mlir::ModuleOp before;
-  const std::string &pipeline;
-};
-std::atomic<Running *> running;
-} // namespace
+static std::atomic<Reproducer *> current;
 
-static void writeReproducer(const Running &failed) {
+void Reproducer::begin(mlir::ModuleOp module) {
+  before = module.clone();
+  pipeline.clear();
+}
+
+void Reproducer::write() const {
   std::string name = "gptc-failure-" + std::to_string(llvm::sys::Process::getProcessId()) + ".mlir";
   PrintOptions options;
   options.sourceLines = false;
-  std::string text = printModule(failed.before, options), error;
+  std::string text = printModule(*before, options), error;
   if (mlir::failed(writeText(name, text, error))) {
     llvm::SmallString<128> path;
     llvm::sys::path::system_temp_directory(/*erasedOnReboot=*/true, path);
@@ -39,22 +38,23 @@ static void writeReproducer(const Running &failed) {
       return;
     }
   }
-  llvm::errs() << "  the IR before this pass is in " << name << "; to run it again:\n"
-               << "    gptc-opt " << name << " --pass-pipeline='builtin.module(" << failed.pipeline << ")'\n";
+  bool one = pipeline == running;
+  llvm::errs() << "  the IR before " << (one ? "this pass" : "these passes") << " is in " << name
+               << "; to run " << (one ? "it" : "them") << " again:\n"
+               << "    gptc-opt " << name << " --pass-pipeline='builtin.module(" << pipeline << ")'\n";
 }
 
 static void onCrash(void *) {
-  Running *failed = running.exchange(nullptr);
+  Reproducer *failed = current.exchange(nullptr);
   if (!failed)
     return;
-  llvm::errs() << "gptc: internal error: crash in " << failed->pipeline << "\n";
-  writeReproducer(*failed);
+  llvm::errs() << "gptc: internal error: crash in " << failed->pass() << "\n";
+  failed->write();
   llvm::sys::PrintStackTrace(llvm::errs());
   _exit(1);
 }
 
-mlir::LogicalResult gptc::runWithReproducer(mlir::ModuleOp module, mlir::PassManager &manager,
-                                            const std::string &pipeline) {
+mlir::LogicalResult Reproducer::run(mlir::ModuleOp module, mlir::PassManager &manager, const std::string &pass) {
   static bool installed = [] {
     // LLVM takes signals that are no crash, too: who ignores Ctrl-C goes on doing so,
     // and a file that is too large is an error of write().
@@ -68,16 +68,15 @@ mlir::LogicalResult gptc::runWithReproducer(mlir::ModuleOp module, mlir::PassMan
     return true;
   }();
   (void)installed;
-  // Attributes are shared, so a copy costs little beside any pass.
-  mlir::OwningOpRef<mlir::ModuleOp> before = module.clone();
-  Running state{*before, pipeline};
-  running = &state;
+  running = pass;
+  pipeline += (pipeline.empty() ? "" : ",") + pass;
+  current = this;
   mlir::LogicalResult result = mlir::failure();
   {
     mlir::ScopedDiagnosticHandler handler(module.getContext(), [&](mlir::Diagnostic &diagnostic) {
       if (diagnostic.getSeverity() != mlir::DiagnosticSeverity::Error)
         return mlir::failure();
-      llvm::errs() << "gptc: internal error in " << pipeline << ": " << diagnostic.str() << "\n";
+      llvm::errs() << "gptc: internal error in " << pass << ": " << diagnostic.str() << "\n";
       llvm::errs() << "  at " << diagnostic.getLocation() << "\n";
       for (mlir::Diagnostic &note : diagnostic.getNotes())
         llvm::errs() << "  note: " << note.str() << "\n    at " << note.getLocation() << "\n";
@@ -85,10 +84,10 @@ mlir::LogicalResult gptc::runWithReproducer(mlir::ModuleOp module, mlir::PassMan
     });
     result = manager.run(module);
   }
-  running = nullptr;
+  current = nullptr;
   if (mlir::failed(result)) {
-    llvm::errs() << "gptc: internal error: " << pipeline << " failed\n";
-    writeReproducer(state);
+    llvm::errs() << "gptc: internal error: " << pass << " failed\n";
+    write();
   }
   return result;
 }

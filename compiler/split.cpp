@@ -8,10 +8,10 @@
 
 using namespace gptc;
 
-/// Symbols of the module that an op or anything in it names.
+/// Symbols of the module that ops in `op` name.
 static void collectUses(mlir::Operation *op, mlir::SymbolTable &symbols,
                         llvm::SetVector<mlir::Operation *> &uses) {
-  op->walk([&](mlir::Operation *inner) {
+  op->walk([&](mlir::SymbolUserOpInterface inner) {
     inner->getAttrDictionary().walk([&](mlir::FlatSymbolRefAttr symbol) {
       if (mlir::Operation *used = symbols.lookup(symbol.getValue()))
         if (used != op)
@@ -52,7 +52,9 @@ llvm::SmallVector<mlir::OwningOpRef<mlir::ModuleOp>> gptc::split(mlir::ModuleOp 
     llvm::SetVector<mlir::Operation *> uses;
     for (mlir::LLVM::LLVMFuncOp function : group) {
       collectUses(function, symbols, uses);
-      llvm::cast<mlir::LLVM::LLVMFuncOp>(builder.clone(*function)).setLinkage(mlir::LLVM::Linkage::External);
+      function->remove();
+      builder.insert(function);
+      function.setLinkage(mlir::LLVM::Linkage::External);
     }
     for (size_t i = 0; i < uses.size(); ++i) { // `uses` grows: constants may name others
       auto function = llvm::dyn_cast<mlir::LLVM::LLVMFuncOp>(uses[i]);

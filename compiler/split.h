@@ -7,10 +7,10 @@
 
 namespace gptc {
 
-/// Distributes the functions of a module of the LLVM dialect over at most
-/// `count` modules of about equal size. Functions become visible to each other;
-/// each part has its own copy of the constants that it uses, declarations of
-/// what is elsewhere, and the module's attributes.
+/// Moves the functions of a module of the LLVM dialect into at most `count`
+/// modules of about equal size, the largest functions first. Functions become
+/// visible to each other; each part has its own copy of the constants that it
+/// uses, declarations of what is elsewhere, and the module's attributes.
 llvm::SmallVector<mlir::OwningOpRef<mlir::ModuleOp>> split(mlir::ModuleOp module, unsigned count);
 
 } // namespace gptc

@@ -158,23 +158,27 @@ void gptc::markStage(mlir::ModuleOp module, const Stage &stage, ProgramKind prog
   module->setAttr("gpt.program", builder.getStringAttr(nameOf(program)));
 }
 
-static mlir::LogicalResult runPass(mlir::ModuleOp module, const std::string &pass) {
+static mlir::LogicalResult runPass(mlir::ModuleOp module, const std::string &pass, bool verify,
+                                   Reproducer &reproducer) {
   mlir::PassManager manager(module.getContext(), module.getOperationName());
+  manager.enableVerifier(verify);
   std::string error;
   llvm::raw_string_ostream errors(error);
   if (mlir::failed(mlir::parsePassPipeline(pass, manager, errors))) {
     module.emitError() << "the pipeline `" << pass << "` cannot be built: " << error;
     return mlir::failure();
   }
-  return runWithReproducer(module, manager, pass);
+  return reproducer.run(module, manager, pass);
 }
 
 mlir::LogicalResult gptc::runStages(mlir::ModuleOp module, const RunOptions &options) {
   using Clock = std::chrono::steady_clock;
   const Stage *first = options.after ? options.after : findStage("gpt");
-  const Stage *last = options.until;
+  const Stage *last = options.until, *loops = findStage("loops");
   ProgramKind program = options.pipeline.program;
   DumpFiles files(options.dumpDirectory, nameOf(program));
+  Reproducer reproducer;
+  bool lowering = false;
   markStage(module, *first, program);
   files.after(first->name, "", module, /*changed=*/true);
   for (const Stage &stage : table) {
@@ -184,7 +188,13 @@ mlir::LogicalResult gptc::runStages(mlir::ModuleOp module, const RunOptions &opt
     for (const std::string &pass : stage.passes(options.pipeline)) {
       files.before(module);
       auto start = Clock::now();
-      if (mlir::failed(runPass(module, pass)))
+      // Kernels are a hundred times larger as loops: to copy and verify them costs as much as to run a pass. So what
+      // fails there is run again from the kernels, by gptc-opt, which verifies; else LLVM IR is verified at the end.
+      bool small = &stage < loops;
+      if (small || !lowering)
+        reproducer.begin(module);
+      lowering = !small;
+      if (mlir::failed(runPass(module, pass, small, reproducer)))
         return mlir::failure();
       bool changed = files.changed(module);
       // The other passes of a stage clean up after its first.

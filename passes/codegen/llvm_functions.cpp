@@ -40,6 +40,15 @@ struct LowerBodyPass : PassWrapper<LowerBodyPass, OperationPass<LLVM::LLVMFuncOp
     registry.insert<LLVM::LLVMDialect, arith::ArithDialect, cf::ControlFlowDialect, vector::VectorDialect>();
   }
 
+  /// Patterns are made once for all functions: making them takes longer than applying them to a small one.
+  LogicalResult initialize(MLIRContext *context) override {
+    converter = std::make_shared<LLVMTypeConverter>(context, LowerToLLVMOptions(context));
+    vectors = vectorPatterns(context);
+    controlFlow = controlFlowPatterns(context);
+    operations = llvmPatterns(context, *converter);
+    return success();
+  }
+
   void runOnOperation() override {
     LLVM::LLVMFuncOp function = getOperation();
     if (function.isExternal())
@@ -49,9 +58,12 @@ struct LowerBodyPass : PassWrapper<LowerBodyPass, OperationPass<LLVM::LLVMFuncOp
       signalPassFailure();
   }
 
-  /// Vectors of higher rank and what has no LLVM form to forms that do.
-  void lowerVectors(LLVM::LLVMFuncOp function) {
-    RewritePatternSet patterns(&getContext());
+private:
+  std::shared_ptr<LLVMTypeConverter> converter; // that `operations` refer to
+  FrozenRewritePatternSet vectors, controlFlow, operations;
+
+  static RewritePatternSet vectorPatterns(MLIRContext *context) {
+    RewritePatternSet patterns(context);
     vector::populateVectorToVectorCanonicalizationPatterns(patterns);
     vector::populateVectorBroadcastLoweringPatterns(patterns);
     vector::populateVectorMaskOpLoweringPatterns(patterns);
@@ -62,25 +74,17 @@ struct LowerBodyPass : PassWrapper<LowerBodyPass, OperationPass<LLVM::LLVMFuncOp
     vector::populateVectorStepLoweringPatterns(patterns);
     vector::populateVectorRankReducingFMAPattern(patterns);
     vector::populateVectorInsertExtractStridedSliceTransforms(patterns);
-    GreedyRewriteConfig config;
-    config.enableConstantCSE(false);
-    // Not reaching a fixed point is no error: what is left is converted below or reported there.
-    (void)applyPatternsGreedily(function, std::move(patterns), config);
+    return patterns;
   }
 
-  LogicalResult lowerControlFlow(LLVM::LLVMFuncOp function) {
-    RewritePatternSet patterns(&getContext());
+  static RewritePatternSet controlFlowPatterns(MLIRContext *context) {
+    RewritePatternSet patterns(context);
     populateSCFToControlFlowConversionPatterns(patterns);
-    ConversionTarget target(getContext());
-    target.addIllegalDialect<scf::SCFDialect>();
-    target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
-    return applyPartialConversion(function, target, std::move(patterns));
+    return patterns;
   }
 
-  LogicalResult lowerToLLVM(LLVM::LLVMFuncOp function) {
-    LowerToLLVMOptions options(&getContext());
-    LLVMTypeConverter converter(&getContext(), options);
-    RewritePatternSet patterns(&getContext());
+  static RewritePatternSet llvmPatterns(MLIRContext *context, const LLVMTypeConverter &converter) {
+    RewritePatternSet patterns(context);
     populateVectorToLLVMConversionPatterns(converter, patterns, /*reassociateFPReductions=*/false,
                                            /*force32BitVectorIndices=*/true);
     arith::populateArithToLLVMConversionPatterns(converter, patterns);
@@ -90,9 +94,28 @@ struct LowerBodyPass : PassWrapper<LowerBodyPass, OperationPass<LLVM::LLVMFuncOp
     cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);
     index::populateIndexToLLVMConversionPatterns(converter, patterns);
     ub::populateUBToLLVMConversionPatterns(converter, patterns);
+    return patterns;
+  }
+
+  /// Vectors of higher rank and what has no LLVM form to forms that do.
+  void lowerVectors(LLVM::LLVMFuncOp function) {
+    GreedyRewriteConfig config;
+    config.enableConstantCSE(false);
+    // Not reaching a fixed point is no error: what is left is converted below or reported there.
+    (void)applyPatternsGreedily(function, vectors, config);
+  }
+
+  LogicalResult lowerControlFlow(LLVM::LLVMFuncOp function) {
+    ConversionTarget target(getContext());
+    target.addIllegalDialect<scf::SCFDialect>();
+    target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
+    return applyPartialConversion(function, target, controlFlow, noRollback());
+  }
+
+  LogicalResult lowerToLLVM(LLVM::LLVMFuncOp function) {
     LLVMConversionTarget target(getContext());
     target.addLegalOp<UnrealizedConversionCastOp>();
-    if (failed(applyFullConversion(function, target, std::move(patterns))))
+    if (failed(applyFullConversion(function, target, operations, noRollback())))
       return failure();
     SmallVector<UnrealizedConversionCastOp> casts;
     function.walk([&](UnrealizedConversionCastOp cast) { casts.push_back(cast); });
@@ -101,6 +124,13 @@ struct LowerBodyPass : PassWrapper<LowerBodyPass, OperationPass<LLVM::LLVMFuncOp
     if (!left.empty())
       return left.front().emitError() << "a type has no LLVM form";
     return success();
+  }
+
+  /// A function that cannot be converted is an internal error; nothing needs to be as it was then.
+  static ConversionConfig noRollback() {
+    ConversionConfig result;
+    result.allowPatternRollback = false;
+    return result;
   }
 };
 
