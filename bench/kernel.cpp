@@ -1,4 +1,5 @@
 #include "kernel.h"
+#include "multiply_adds.h"
 
 #include "compiler/session.h"
 #include "compiler/stages.h"
@@ -119,7 +120,22 @@ static bool knows(Session &session, const std::string &dtype) {
   return dtype == "f32" || !(plain == asked);
 }
 
-static Expected<runtime::Program> compileKernel(const KernelSource &source) {
+/// Of the program that `module` becomes, from behind the stage `after` on.
+static Expected<double> countTiles(mlir::ModuleOp module, const PipelineOptions &pipeline, const Stage *after) {
+  mlir::OwningOpRef<mlir::ModuleOp> lowered = module.clone();
+  RunOptions run;
+  run.pipeline = pipeline;
+  run.after = after;
+  run.until = findStage("loops");
+  if (mlir::failed(runStages(*lowered, run)))
+    return runtime::failure("the kernel was not lowered");
+  if (std::optional<double> count = multiplyAdds(*lowered))
+    return *count;
+  return runtime::failure("how many tiles the kernel visits is not known before it runs");
+}
+
+/// Also counts its tiles in `counted`, if that is asked for.
+static Expected<runtime::Program> compileKernel(const KernelSource &source, double &counted) {
   CommonOptions options;
   options.dtype = source.dtype;
   Session session(options);
@@ -160,14 +176,20 @@ static Expected<runtime::Program> compileKernel(const KernelSource &source) {
     return failed;
   describePairs(*module);
   llvm::consumeError(std::move(failed));
+  if (source.countTiles) {
+    Expected<double> count = countTiles(*module, run.pipeline, run.until);
+    if (!count)
+      return count.takeError();
+    counted = *count;
+  }
   return session.compile(run.pipeline, *module, run.until);
 }
 
 Expected<std::unique_ptr<Kernel>> Kernel::create(const KernelSource &source) {
-  auto program = compileKernel(source);
+  auto kernel = std::make_unique<Kernel>();
+  auto program = compileKernel(source, kernel->counted);
   if (!program)
     return program.takeError();
-  auto kernel = std::make_unique<Kernel>();
   kernel->program = std::move(*program);
   uint64_t seed = 1;
   if (Error error = kernel->store.add(kernel->program.variables))

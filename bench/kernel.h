@@ -25,6 +25,7 @@ struct KernelSource {
   /// Of `data`, what lies in memory in bf16, as a training step keeps it (gpt-store-rounded); only contractions may
   /// read it. f32 where the CPU does not multiply pairs of bf16.
   std::vector<std::string> rounded;
+  bool countTiles = false;   // multiplyAdds() is asked for
 };
 
 class Kernel {
@@ -35,9 +36,12 @@ public:
   void run(runtime::Pool &pool);
   /// Bytes of memory that the program works in, beside inputs and parameters.
   int64_t arenaBytes() const { return program.arenaBytes; }
+  /// Multiplications and additions of all tiles that a run visits (multiply_adds.h); 0 where they were not counted.
+  double multiplyAdds() const { return counted; }
 
 private:
   runtime::Program program;
+  double counted = 0;
   runtime::VariableStore store;
   runtime::Arena arena;
   std::vector<runtime::Buffer> memory; // of inputs

@@ -1,4 +1,6 @@
 """Rows of kernels: contractions, elementwise work and reductions, attention, and compiling."""
+import statistics
+
 from measure import Row, say
 
 
@@ -65,13 +67,22 @@ def attention(bench):
             for length in (256, 1024, 4096) for way in ("forward", "forward-backward")}
     rows.update({f"{name}/forward-backward": Row("attention", f"T = 1024, {title}, forward and backward", "f32",
                                                  "GFLOP/s") for name, title in variants.items()})
+    tiles = {name: [] for name in rows}
     for ours, theirs in in_turn(bench, "attention/|machine/f32", "attention"):
         for name, row in rows.items():
             kind, way = name.split("/")
             row.ours.append(ours[f"attention/{kind}/f32/{way}/ours"])
+            tiles[name].append(ours[f"attention/{kind}/f32/{way}/ours/by tiles"])
             row.limits.append(ours["machine/f32"])
             if name in theirs:
                 row.peers.setdefault("PyTorch", []).append(theirs[name])
+    def against_causal(name, figures):
+        return statistics.median(a / b for a, b in zip(figures[name], figures["T1024/forward-backward"]))
+
+    pairs = {name: row.ours for name, row in rows.items()}
+    for name in (f"{variant}/forward-backward" for variant in variants):
+        rows[name].note = (f"{against_causal(name, pairs):.2f} of the causal one's speed by the pairs that its mask leaves, "
+                           f"{against_causal(name, tiles):.2f} by the tiles that it touches")
     return list(rows.values())
 
 

@@ -84,8 +84,12 @@ void registerFor(const Options &options, const std::string &name, Function funct
 void registerOurs(const Options &options, const std::string &name, KernelSource source, const char *unit,
                   double amount) {
   registerFor(options, name, [=](State &state, unsigned threads) {
-    if (Kernel *kernel = compiled(state, name, source))
-      time(state, unit, amount, [&] { kernel->run(poolOf(threads)); });
+    Kernel *kernel = compiled(state, name, source);
+    if (!kernel)
+      return;
+    time(state, unit, amount, [&] { kernel->run(poolOf(threads)); });
+    if (source.countTiles)
+      state.counters["GFLOP/s by tiles"] = Counter(kernel->multiplyAdds() * 1e-9, Counter::kIsIterationInvariantRate);
   });
 }
 
@@ -205,6 +209,7 @@ void registerAttention(const Options &options) {
     source.settings = {{"length", length}};
     source.dtype = options.dtype;
     source.data = {"query", "key", "value", "dmix"};
+    source.countTiles = true;
     double one = 2.0 * double(heads) * double(d) * pairs;
     std::string full = fmt::format("attention/{}/{}", name, options.dtype);
     registerOurs(options, full + "/forward/ours", source, "GFLOP/s", 2 * one);

@@ -131,7 +131,8 @@ class Bench:
         return json.loads(text.strip().splitlines()[-1])
 
     def google(self, pattern, repetitions=1, seconds=0.1, dtype="f32"):
-        """Figures of benchmarks on all threads, a list for each name, taken in turns. Times are in ms."""
+        """Figures of benchmarks on all threads, a list for each name, taken in turns. Times are in ms. Where tiles
+        are counted, too, that figure has the name with `/by tiles` behind it."""
         done = subprocess.run(
             [kernels, "--threads", str(self.threads), "--dtype", dtype, "--benchmark_format=json",
              f"--benchmark_filter=^({pattern}).*/threads:{self.threads}/",
@@ -147,6 +148,8 @@ class Bench:
             name = entry["name"].split("/threads:")[0]
             unit = next((u for u in ("GFLOP/s", "GB/s") if u in entry), None)
             figures.setdefault(name, []).append(entry[unit] if unit else entry["real_time"])
+            if "GFLOP/s by tiles" in entry:
+                figures.setdefault(name + "/by tiles", []).append(entry["GFLOP/s by tiles"])
         return figures
 
     def machine(self, names="f32|bf16|read|copy|add|update"):
