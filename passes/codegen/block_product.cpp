@@ -295,6 +295,11 @@ void emitTile(LoopBuilder &l, const BlockProduct &p, Value panels, const PanelPa
     sums = l.choose(p.begins, [&] { return zeros; }, loadSums);
   else if (p.accumulate)
     sums = loadSums();
+  // What is added to comes from memory, rows far from each other: the next tile's is asked for now.
+  if ((p.begins || p.accumulate) && rows == p.rows)
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t j = 0; j < vectors; ++j)
+        l.prefetch(p.c, placeOf(rows + r, j));
   Value firstStep = l.div(p.kLower, l.constant(p.shape.step()));
   Value beginA = l.add(l.add(p.baseA, l.mul(m, p.strideM)), l.mul(firstStep, p.strideK));
   Value beginB = l.add(part.base, l.add(l.mul(firstStep, part.width), shift));

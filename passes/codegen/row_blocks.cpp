@@ -94,7 +94,7 @@ private:
     rests.clear();
     for (ColumnBound &bound : bounds)
       rests.push_back(restOf(l, bound));
-    nextPoint(l);
+    findAhead(l);
     // The first block writes what folds over rows add to: the last rows do, which have most columns under a causal
     // mask.
     Value last = l.mul(l.div(l.sub(pieceEnd, l.constant(1)), l.constant(blockRows)), blockRows);
@@ -130,11 +130,15 @@ private:
     return sum;
   }
 
-  /// Finds what memory the next outer point reads, row by row, if it is small enough to wait in the second cache.
-  void nextPoint(LoopBuilder &l) {
+  /// Finds what memory is read later, row by row: by the next outer point, if that is little enough to wait in the
+  /// second cache; else by the next block.
+  void findAhead(LoopBuilder &l) {
     ahead.clear();
-    if (pieceRows > 0)
-      return;
+    if (pieceRows > 0 || !nextPoint(l))
+      nextBlock(l);
+  }
+
+  bool nextPoint(LoopBuilder &l) {
     int64_t bytes = 0;
     SmallVector<Value> here = at;
     Value point = l.constant(0);
@@ -146,24 +150,40 @@ private:
       at[d] = d > 0 ? l.rem(point, size) : point;
       point = l.div(point, size);
     }
-    auto add = [&](RowBlockContraction &c, const Access &access, unsigned side) {
-      gpt::Length stride = strideOf(access, c.place[side]);
-      bool known = llvm::any_of(ahead, [&](const Ahead &other) { return other.memref == access.memref; });
-      if (known || strideOf(access, c.own) != 1)
-        return;
-      int64_t row = c.op.getDims()[c.own].getSize() * elementBytes;
-      bytes += row * space[side].bound;
-      ahead.push_back({access.memref, outerOffset(l, c, access), stride, llvm::divideCeil(row, 64)});
-    };
     for (RowBlockUnit &unit : units)
       if (auto &c = unit.contraction) {
-        add(*c, c->panels, c->overRows() ? rows - 1 : rows);
+        bytes += addAhead(l, *c, c->panels, c->overRows() ? rows - 1 : rows);
         if (!c->isFold)
-          add(*c, c->lines, rows - 1);
+          bytes += addAhead(l, *c, c->lines, rows - 1);
       }
-    if (bytes > mostAhead)
-      ahead.clear();
     at = here;
+    return bytes <= mostAhead;
+  }
+
+  void nextBlock(LoopBuilder &l) {
+    ahead.clear();
+    for (RowBlockUnit &unit : units)
+      if (auto &c = unit.contraction) {
+        if (c->overRows())
+          addAhead(l, *c, c->panels, rows - 1);
+        if (!c->isFold)
+          addAhead(l, *c, c->lines, rows - 1);
+      }
+    for (Ahead &next : ahead) {
+      Value step = l.mul(l.constant(blockRows), next.stride);
+      next.base = adds ? l.sub(next.base, step) : l.add(next.base, step);
+    }
+  }
+
+  /// Rows or columns (`side`) of an operand at the outer indices `at`, if it is new; how many bytes these are.
+  int64_t addAhead(LoopBuilder &l, RowBlockContraction &c, const Access &access, unsigned side) {
+    bool known = llvm::any_of(ahead, [&](const Ahead &other) { return other.memref == access.memref; });
+    if (known || strideOf(access, c.own) != 1)
+      return 0;
+    int64_t row = c.op.getDims()[c.own].getSize() * elementBytes;
+    ahead.push_back({access.memref, outerOffset(l, c, access), strideOf(access, c.place[side]),
+                     int64_t(llvm::divideCeil(row, 64))});
+    return row * space[side].bound;
   }
 
   /// Asks for one row of each of these.
