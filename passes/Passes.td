@@ -482,8 +482,8 @@ def ExpandMathPass : Pass<"gpt-expand-math", "::mlir::func::FuncOp"> {
     the same bits wherever it is computed; docs/numerics.md has their errors. On
     vectors of f64 a function is applied lane by lane, by the C library. `powf` by
     a constant 1, -1, 2, 3 or 4 is multiplications. Without `fma` a multiplication and
-    an addition stand where one op would; with `avx512` exp and erf take coefficients
-    from tables of a register's size, and a scaling by a power of two is one instruction.
+    an addition stand where one op would; with `avx512` exp, tanh and erf take
+    coefficients from tables of a register's size, and a scaling by a power of two is one instruction.
 
     Before:
     ```

@@ -154,6 +154,8 @@ Value Polynomials::expm1(Value x) {
 }
 
 Value Polynomials::tanh(Value x) {
+  if (useTables)
+    return tanhByTable(x);
   // (e^2|x| - 1) / (e^2|x| + 1); beyond 10 the result is 1.
   Value magnitude = clamp(absolute(x), 0, 10);
   Value t = expm1(add(magnitude, magnitude));
@@ -268,6 +270,55 @@ Value Polynomials::erfByTable(Value x) {
   Value t = atMost(absolute(x), 3.93); // from there on the result is 1
   Value shifted = add(t, magic), interval = asInteger(shifted);
   Value d = sub(t, sub(shifted, magic));
+  Value sum = lookUp(interval, coefficients[0]);
+  for (const auto &coefficient : ArrayRef(coefficients).drop_front())
+    sum = fma(sum, d, lookUp(interval, coefficient));
+  return copySign(sum, x);
+}
+
+Value Polynomials::tanhByTable(Value x) {
+  // Intervals of |x|, 32/111 wide, the first around 0, each with a polynomial of the distance to its middle in such
+  // widths, minimax relative to tanh.
+  static const float coefficients[][tableSize] = {
+      {0.00025629145f, 0.00011646468f, -8.94942e-05f, -0.000118258286f, -5.7504356e-05f, -1.1010093e-05f,
+       6.6578823e-06f, 9.413707e-06f, 7.43033e-06f, 4.8971765e-06f, 2.9988196e-06f, 1.7690518e-06f,
+       1.0214648e-06f, 5.80972e-07f, 3.2990118e-07f, 1.8607268e-07f, 1.043423e-07f, 5.8959586e-08f,
+       3.3202735e-08f, 1.8636788e-08f, 1.0482028e-08f, 5.877432e-09f, 3.3005425e-09f, 1.859906e-09f,
+       1.0408497e-09f, 5.871975e-10f, 3.2973033e-10f, 1.8458772e-10f, 1.0401594e-10f, 5.8270375e-11f,
+       3.277994e-11f, 1.8361018e-11f},
+      {5.417452e-06f, 0.00103508f, 0.001031969f, 0.0004420159f, -1.4269746e-06f, -0.00016110856f,
+       -0.00016580873f, -0.00012183105f, -7.799347e-05f, -4.8556038e-05f, -2.8900944e-05f, -1.6184946e-05f,
+       -8.556601e-06f, -5.501101e-06f, -2.0389155e-06f, -1.0170343e-06f, -2.3067541e-06f, 8.265048e-08f,
+       1.0293318e-06f, 5.312665e-07f, 9.94618e-07f, 6.762973e-08f, -1.553069e-07f, 1.2225446e-06f,
+       -5.781257e-07f, 1.3231956e-06f, 1.0874327e-06f, -5.542672e-07f, 8.205323e-07f, -4.9892395e-07f,
+       9.70051e-08f, -1.2827247e-06f},
+      {-0.007987662f, -0.00562199f, -0.0010973517f, 0.0018995727f, 0.002661803f, 0.0022412399f, 0.0015536529f,
+       0.0009784058f, 0.0005854775f, 0.0003407032f, 0.00019521252f, 0.00011088748f, 6.268426e-05f,
+       3.5339915e-05f, 1.9893057e-05f, 1.1188554e-05f, 6.2899444e-06f, 3.5349472e-06f, 1.9863676e-06f,
+       1.1161075e-06f, 6.2708534e-07f, 3.5232407e-07f, 1.9794653e-07f, 1.11209495e-07f, 6.2481206e-08f,
+       3.5102456e-08f, 1.9721298e-08f, 1.1080007e-08f, 6.224859e-09f, 3.4972938e-09f, 1.9648312e-09f,
+       1.1038958e-09f},
+      {7.491891e-08f, -0.021480674f, -0.031533714f, -0.029718552f, -0.02242831f, -0.014918812f, -0.009226943f,
+       -0.005473945f, -0.0031715417f, -0.0018125393f, -0.0010281353f, -0.0005809295f, -0.00032758754f,
+       -0.00018415804f, -0.00010389641f, -5.8444035e-05f, -3.2303047e-05f, -1.8582556e-05f, -1.0748216e-05f,
+       -6.024176e-06f, -3.6021409e-06f, -1.8702927e-06f, -9.903681e-07f, -9.657225e-07f, -1.4725738e-07f,
+       -5.977314e-07f, -4.433282e-07f, 1.1505719e-07f, -2.8908684e-07f, 1.3755886e-07f, -4.0626208e-08f,
+       3.9505795e-07f},
+      {0.2882883f, 0.2655963f, 0.21028335f, 0.14752878f, 0.09501209f, 0.057884343f, 0.034085464f, 0.019671936f,
+       0.011222143f, 0.0063594636f, 0.0035902914f, 0.002022624f, 0.0011380994f, 0.0006399591f, 0.00035971586f,
+       0.00020215026f, 0.00011358919f, 6.3822015e-05f, 3.5858124e-05f, 2.0146303e-05f, 1.1318737e-05f,
+       6.3591297e-06f, 3.5726932e-06f, 2.0072105e-06f, 1.1276894e-06f, 6.335573e-07f, 3.5594434e-07f,
+       1.9997613e-07f, 1.1235029e-07f, 6.312047e-08f, 3.5462243e-08f, 1.9923341e-08f},
+      {0.0f, 0.2805586f, 0.5201728f, 0.6987557f, 0.818796f, 0.89398754f, 0.939024f, 0.9652787f, 0.9803434f,
+       0.98890877f, 0.99375355f, 0.9964858f, 0.99802417f, 0.99888945f, 0.99937594f, 0.99964935f, 0.99980295f,
+       0.9998893f, 0.99993783f, 0.9999651f, 0.9999804f, 0.999989f, 0.9999938f, 0.99999654f, 0.99999803f,
+       0.9999989f, 0.9999994f, 0.99999964f, 0.9999998f, 0.9999999f, 0.99999994f, 0.99999994f},
+  };
+  Value scale = constant(3.46875);
+  Value magic = constant(magicNumber);
+  Value t = atMost(absolute(x), 9.07); // from there on the result is 1
+  Value shifted = fma(t, scale, magic), interval = asInteger(shifted);
+  Value d = fma(t, scale, sub(magic, shifted));
   Value sum = lookUp(interval, coefficients[0]);
   for (const auto &coefficient : ArrayRef(coefficients).drop_front())
     sum = fma(sum, d, lookUp(interval, coefficient));

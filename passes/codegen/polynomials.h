@@ -11,7 +11,7 @@ namespace gptc {
 class Polynomials {
 public:
   /// `type`: f32 or a vector of it. Without `fma` multiplies and adds are two ops; with `avx512`
-  /// exp and erf look their coefficients up, and vectors of 16 are scaled by one instruction.
+  /// exp, tanh and erf look their coefficients up, and vectors of 16 are scaled by one instruction.
   Polynomials(mlir::ImplicitLocOpBuilder &b, mlir::Type type, bool fma, bool avx512)
       : b(b), type(type), useFma(fma), useTables(avx512 && lanesOf(type) <= tableSize / 2),
         useScalef(avx512 && lanesOf(type) == tableSize / 2) {}
@@ -60,6 +60,7 @@ private:
   Value lookUp(Value index, llvm::ArrayRef<float> table);
   Value expByTable(Value x);
   Value erfByTable(Value x);
+  Value tanhByTable(Value x);
   /// A whole number, as i32 or as f32, whichever scale() takes on this machine.
   Value exponentOf(Value shifted);
   /// value * 2^exponent, rounded once, denormal results too.
