@@ -459,7 +459,7 @@ SmallVector<Value> PieceEmitter::multiply(ArrayRef<DepthRange> depth, const Oper
           prefetchRow(l, plan, b, l.add(index, ahead * strideB), inner.halfB);
         fill(sourceB, columns.back(), k, width, u * width + j * spec.lanes);
       }
-      if (sourceA.fill && sourceA.strideRow == 1)
+      if (sourceA.fill)
         for (int64_t r : {int64_t(0), plan.rows - 1})
           l.prefetch(sourceA.memref, l.add(indexA, (ahead + u) * strideA + r), /*near=*/false);
       for (int64_t r = 0; r < plan.rows; ++r) {

@@ -149,14 +149,11 @@ int64_t choosePacking(ContractionPlan &plan) {
     plan.fillsA = plan.shared && !always;
     if (!plan.fillsA)
       plan.rows = 8; // whole vectors of a power of two
-  } else if (plan.panelA == RowsKind::Direct && inner.strideA == 1 && rowsCollide(plan.rows, bytesOfRow)) {
-    // A tile's rows, between one k and the next: apart, or no more than the cache has ways.
-    // So are they while they fill a panel.
-    plan.fillsA = plan.shared && !always && rowsOfSet(plan.rows, bytesOfRow) <= waysOfFirstCache;
-    if (plan.shared)
-      plan.panelA = plan.fillsA ? RowsKind::Columns : RowsKind::Rows;
-    else if (plan.spec->tile.rows == 0)
-      plan.rows = std::min<int64_t>(plan.rows, 8);
+  } else if (!always && inner.strideA == 1 && rowsCollide(plan.rows, bytesOfRow) && plan.spec->tile.rows == 0) {
+    // Between one k and the next a tile's rows need no more lines of a set than the cache has ways; columns instead.
+    plan.rows = std::min(plan.rows, waysOfFirstCache);
+    if (plan.nSize() % (3 * plan.spec->lanes) == 0)
+      plan.vectors = 3;
   }
   return depth;
 }

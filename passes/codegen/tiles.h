@@ -36,7 +36,7 @@ enum class PanelKind {
 /// How rows of A come to the inner loop.
 enum class RowsKind {
   Direct,  ///< no panel: read where they are
-  Columns, ///< copied to [tile][k][row]: m is contiguous, or the panel is filled
+  Columns, ///< copied to [tile][k][row]: m is contiguous
   Rows,    ///< k is contiguous: copied to [tile][row][k], so that a tile's rows don't share cache sets
 };
 
