@@ -223,6 +223,15 @@ void choosePieces(ContractionPlan &plan) {
     plan.group = std::max<int64_t>(1, target / inner);
     return;
   }
+  // Rows along k come ahead of their use even from the last cache. So pieces may have all of them, and panels that are
+  // transposed are packed where they are used, each once, and nobody waits for them.
+  bool streams = !plan.spec->bf16 && !plan.packsA() && plan.dims[plan.k.back()].strideA == 1 &&
+                 double(rows) * depth * plan.elementBytes() <= lastCache;
+  if (streams && !plan.shared && plan.panelB == PanelKind::Transpose && columns >= 32 * plan.columns()) {
+    plan.rowBlock = llvm::alignTo(rows, plan.rows);
+    plan.columnBlock = plan.columns();
+    return;
+  }
   // Rows of a piece that fit into the second cache stay there: the thread's next pieces have the same ones.
   PanelKind kindA = plan.packsA() && !plan.sharesA() && !plan.fillsA ? PanelKind::Copy : PanelKind::Direct;
   double nearA = readCost(kindA, 0), farA = readCost(kindA, rows * depth * plan.elementBytes());

@@ -100,7 +100,7 @@ TEST(LargeContraction, AsSummed) {
        {Form{"Columns", "btk", "kj", 270, 451, 430}, Form{"Pairs", "btk", "kj", 270, 450, 430},
         Form{"RowsAndColumns", "kbt", "kj", 100, 1300, 401},
         Form{"FarRows", "btk", "jk", 100, 1536, 350}, Form{"RowsOfOneSet", "btk", "kj", 70, 2048, 350},
-        Form{"ThreeVectors", "btk", "kj", 75, 2048, 336}}) {
+        Form{"ThreeVectors", "btk", "kj", 75, 2048, 336}, Form{"AllRows", "btk", "jk", 110, 600, 1030}}) {
     SCOPED_TRACE(form.name);
     KernelRunner runner(product(form.x, form.w, form.t, form.k, form.j));
     KernelRunner ofRounded(product(form.x, form.w, form.t, form.k, form.j, "j", "x"));
