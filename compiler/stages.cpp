@@ -78,7 +78,7 @@ static const Stage table[] = {
        return {"gpt-outline-kernels", llvm::formatv("gpt-fit-memory{{keep={0}}", options.keep).str()};
      }},
     {"place", "every value at its place in memory; the program as a list of launches", Stage::Module,
-     [](const PipelineOptions &) -> Passes { return {"gpt-place"}; }},
+     [](const PipelineOptions &) -> Passes { return {"gpt-store-past", "gpt-place"}; }},
     {"loops", "kernels as loops on vectors", Stage::Module,
      [](const PipelineOptions &options) -> Passes {
        return {llvm::formatv("func.func(gpt-lower-kernels{{vector-bits={0} fma={1} bf16={2} bf16-dot={3}{4}})",

@@ -355,6 +355,28 @@ def FitMemoryPass : Pass<"gpt-fit-memory", "::mlir::ModuleOp"> {
   }];
   let options = [Option<"keep", "keep", "int64_t", "0", "bytes that may be kept">];
 }
+def StorePastPass : Pass<"gpt-store-past", "::mlir::ModuleOp"> {
+  let summary = "marks results that no cache has any more when they are read";
+  let description = [{
+    Pre-condition: as `gpt-outline-kernels` leaves the program. Ensures: a result of a
+    kernel has the attribute `gpt.past` if, wherever the kernel is launched, at least
+    `bytes` are written or come from parameters and from other copies of a repeat before
+    the result is read: what is kept for the way back, gradients, results larger than the
+    caches. Such a result is written past the caches: a store that goes through them
+    fetches what it overwrites and drives out what is needed sooner.
+
+    Before:
+    ```
+    func.func private @up(%x: T) -> T attributes {gpt.kernel} { ... }
+    ```
+    After:
+    ```
+    func.func private @up(%x: T) -> (T {gpt.past}) attributes {gpt.kernel} { ... }
+    ```
+  }];
+  let options = [Option<"bytes", "bytes", "int64_t", "16777216",
+                        "bytes that drive a result out of the caches">];
+}
 def PlacePass : Pass<"gpt-place", "::mlir::ModuleOp"> {
   let summary = "gives every value its place; the program becomes launches on memory";
   let description = [{
@@ -441,9 +463,6 @@ def LowerKernelsPass : Pass<"gpt-lower-kernels", "::mlir::func::FuncOp"> {
     ```
   }];
   let options = [Option<"vectorBits", "vector-bits", "int64_t", "512", "width of a vector register">,
-                 Option<"pastBytes", "past-bytes", "int64_t", "33554432",
-                        "results of so many bytes are written past the caches, except by contractions and "
-                        "where an operand was">,
                  Option<"fma", "fma", "bool", "true", "the machine has fused multiply-add">,
                  Option<"bf16", "bf16", "bool", "false", "round operands of f32 contractions to bf16">,
                  Option<"bf16Dot", "bf16-dot", "bool", "false", "the same, by the machine's VDPBF16PS (512 bits)">,

@@ -249,7 +249,7 @@ bool isAligned(const Access &access, const Point &point) {
   for (auto [d, stride] : llvm::enumerate(access.offset.dims))
     if (int(d) != point.vectorDim && !isMultiple(stride))
       return false;
-  return !point.linear && isMultiple(access.offset.constant);
+  return isMultiple(access.offset.constant);
 }
 
 bool needsWideOffsets(const Access &access) { return access.elements >= (int64_t(1) << 31); }

@@ -177,7 +177,7 @@ LogicalResult lowerContractionKernel(KernelBuilder &kernel) {
     Point point = pointOf(tile);
     auto ask = [&](const Access &access, bool write) {
       if (!access.memref || access.producer >= 0 || access.offset.dims[point.vectorDim] != 1 ||
-          access.usesSymbols())
+          access.usesSymbols() || (write && access.past))
         return;
       const ContractionPlan &plan = *tile.plan;
       gpt::Length stride = plan.m ? access.offset.dims[plan.dims[*plan.m].originals.back()] : gpt::Length();

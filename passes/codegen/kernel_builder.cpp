@@ -1,5 +1,7 @@
 #include "passes/codegen/kernel_builder.h"
 
+#include "passes/fuse/arena.h"
+
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -44,9 +46,10 @@ KernelBuilder::KernelBuilder(func::FuncOp function, const Target &target)
 
 Buffer KernelBuilder::resultBuffer(Value memref, Value result, unsigned number) {
   Buffer buffer = Buffer::of(memref, result, limits);
-  // What no cache can hold until it is read would be fetched only to be overwritten, unless it has been read.
-  buffer.past = buffer.elements * (storageType(buffer.element).getIntOrFloatBitWidth() / 8) >= target.pastBytes &&
-                !function.getResultAttr(number, "gpt.in_place");
+  // Not where it was read just now, for the caches have it; and a slice of a stack is aligned as its size allows.
+  int64_t bytes = buffer.elements * (storageType(buffer.element).getIntOrFloatBitWidth() / 8);
+  buffer.past = function.getResultAttr(number, "gpt.past") && !function.getResultAttr(number, "gpt.in_place") &&
+                bytes % fuse::arenaAlignment == 0;
   storesPast |= buffer.past;
   return buffer;
 }

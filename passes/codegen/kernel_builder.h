@@ -14,7 +14,6 @@ struct Target {
   int64_t vectorBits = 512;
   bool fma = true;
   Bf16 bf16 = Bf16::Off;
-  int64_t pastBytes = int64_t(1) << 25; ///< results of so many bytes are written past the caches
   TileChoice tile;
 };
 

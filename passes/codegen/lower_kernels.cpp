@@ -84,7 +84,6 @@ struct LowerKernels : impl::LowerKernelsPassBase<LowerKernels> {
     Target target;
     target.vectorBits = vectorBits;
     target.fma = fma;
-    target.pastBytes = pastBytes;
     target.bf16 = bf16Dot ? Bf16::Dot : bf16 ? Bf16::Round : Bf16::Off;
     if (!tile.empty()) {
       std::optional<TileChoice> choice = parseTile(tile);

@@ -1,5 +1,6 @@
 // RUN: gptc-opt %s --split-input-file --verify-diagnostics --pass-pipeline='builtin.module(func.func(gpt-lower-kernels{vector-bits=256}),canonicalize,cse)' | FileCheck %s
-// RUN: gptc-opt %s --split-input-file --verify-diagnostics --pass-pipeline='builtin.module(func.func(gpt-lower-kernels{vector-bits=256 past-bytes=256}),canonicalize,cse)' | FileCheck %s --check-prefix=PAST
+// Once more with the results past the caches that are marked so here.
+// RUN: sed 's/gpt.marked/gpt.past/g' %s | gptc-opt --split-input-file --verify-diagnostics --pass-pipeline='builtin.module(func.func(gpt-lower-kernels{vector-bits=256}),canonicalize,cse)' | FileCheck %s --check-prefix=PAST
 
 #c = #gpt.dims<c=64>
 #d = #gpt.dims<d=13>
@@ -15,12 +16,12 @@ module attributes {gpt.extents = ["b"], gpt.bounds = [8]} {
 // CHECK: %[[V:.*]] = vector.load %[[X]][%[[I]]] : memref<64xf32>, vector<8xf32>
 // CHECK: %[[S:.*]] = arith.mulf %[[V]], %[[V]] : vector<8xf32>
 // CHECK: vector.store %[[S]], %[[Y]][%[[I]]]
-// What is too large for the caches goes past them.
+// What is read only when it has left the caches goes past them.
 // PAST-LABEL: func.func private @square
 // PAST: vector.store {{.*}}alignment = 32 : i64, nontemporal = true
 // PAST: llvm.call_intrinsic "llvm.x86.sse.sfence"()
 // PAST-NEXT: return
-func.func private @square(%x: tensor<64xf32, #c>) -> tensor<64xf32, #c> attributes {gpt.kernel} {
+func.func private @square(%x: tensor<64xf32, #c>) -> (tensor<64xf32, #c> {gpt.marked}) attributes {gpt.kernel} {
   %y = gpt.generic [c=64] inputs(%x[c] : tensor<64xf32, #c>) -> (tensor<64xf32, #c>) {
   ^bb0(%a: f32):
     %r = arith.mulf %a, %a : f32
@@ -29,12 +30,25 @@ func.func private @square(%x: tensor<64xf32, #c>) -> tensor<64xf32, #c> attribut
   return %y : tensor<64xf32, #c>
 }
 
+// A stack's slices of such a size begin anywhere.
+// PAST-LABEL: func.func private @square_odd
+// PAST-NOT: nontemporal
+// PAST: return
+func.func private @square_odd(%x: tensor<13xf32, #d>) -> (tensor<13xf32, #d> {gpt.marked}) attributes {gpt.kernel} {
+  %y = gpt.generic [d=13] inputs(%x[d] : tensor<13xf32, #d>) -> (tensor<13xf32, #d>) {
+  ^bb0(%a: f32):
+    %r = arith.mulf %a, %a : f32
+    gpt.yield %r : f32
+  }
+  return %y : tensor<13xf32, #d>
+}
+
 // What was read where it is written is in the caches.
 // PAST-LABEL: func.func private @square_in_place
 // PAST-NOT: nontemporal
 // PAST-NOT: sfence
 // PAST: return
-func.func private @square_in_place(%x: tensor<64xf32, #c>) -> (tensor<64xf32, #c> {gpt.in_place}) attributes {gpt.kernel} {
+func.func private @square_in_place(%x: tensor<64xf32, #c>) -> (tensor<64xf32, #c> {gpt.in_place, gpt.marked}) attributes {gpt.kernel} {
   %y = gpt.generic [c=64] inputs(%x[c] : tensor<64xf32, #c>) -> (tensor<64xf32, #c>) {
   ^bb0(%a: f32):
     %r = arith.mulf %a, %a : f32
@@ -273,7 +287,7 @@ module attributes {gpt.extents = []} {
 // CHECK-SAME: rt.pieces = #[[MAP]],
 // PAST-LABEL: func.func private @large_map
 // PAST-SAME: rt.pieces = #[[MAP]],
-func.func private @large_map(%x: tensor<1024x2048xf32, #i_j>) -> (tensor<1024x2048xf32, #i_j>, tensor<1024x2048xf32, #i_j>)
+func.func private @large_map(%x: tensor<1024x2048xf32, #i_j>) -> (tensor<1024x2048xf32, #i_j> {gpt.marked}, tensor<1024x2048xf32, #i_j> {gpt.marked})
     attributes {gpt.kernel} {
   %y:2 = gpt.generic [i=1024, j=2048] inputs(%x[i, j] : tensor<1024x2048xf32, #i_j>)
       -> (tensor<1024x2048xf32, #i_j>, tensor<1024x2048xf32, #i_j>) {
@@ -296,7 +310,7 @@ func.func private @large_map(%x: tensor<1024x2048xf32, #i_j>) -> (tensor<1024x20
 // CHECK-NOT: arith.cmpf uno
 // CHECK: vector.reduction <or>, {{.*}} : vector<8xi1> into i1
 // CHECK: arith.maximumf
-func.func private @large_rows(%x: tensor<1024x2048xf32, #i_j>) -> tensor<1024x2048xf32, #i_j> attributes {gpt.kernel, gpt.rows = 1 : i64} {
+func.func private @large_rows(%x: tensor<1024x2048xf32, #i_j>) -> (tensor<1024x2048xf32, #i_j> {gpt.marked}) attributes {gpt.kernel, gpt.rows = 1 : i64} {
   %m = gpt.generic max [i=1024 | j=2048] inputs(%x[i, j] : tensor<1024x2048xf32, #i_j>) -> (tensor<1024xf32, #i>) {
   ^bb0(%a: f32):
     gpt.yield %a : f32
@@ -334,7 +348,7 @@ module attributes {gpt.extents = []} {
 // PAST-NOT: scf.for
 // PAST: vector.store {{.*}}nontemporal = true}
 func.func private @two_streams(%x: tensor<1024x512xf32, #i_j>, %y: tensor<1024x512xf32, #i_j>)
-    -> (tensor<512xf32, #j>, tensor<1024x512xf32, #i_j>) attributes {gpt.kernel, gpt.rows = 1 : i64} {
+    -> (tensor<512xf32, #j>, tensor<1024x512xf32, #i_j> {gpt.marked}) attributes {gpt.kernel, gpt.rows = 1 : i64} {
   %m = gpt.generic sum [i=1024 | j=512] inputs(%x[i, j] : tensor<1024x512xf32, #i_j>, %y[i, j] : tensor<1024x512xf32, #i_j>) -> (tensor<1024xf32, #i>) {
   ^bb0(%a: f32, %b: f32):
     %0 = arith.mulf %a, %b : f32
