@@ -109,6 +109,8 @@ def main():
         seen.append(bench.machine())
     machine = {name: round(statistics.median(now[name] for now in seen), 1) for name in seen[0]}
     about = [report.machine_text(bench, machine), report.peers_text(bench)]
+    if bench.again:
+        about.append(f"{bench.again} rounds were measured again: others used the machine beside them.")
     if busy > 0.05:
         about.append(f"The machine was not quiet: others used {busy:.0%} of its cores when this began.")
     notes = list(about)

@@ -57,10 +57,8 @@ def kept(bench):
             count = max(3, round(model.steps * bench.scale))
             sets = model.words(lambda name, size: [f"{name}={size}"]) + [f"steps={count}"]
             data = [text_of(bench, model)]
-            for _ in range(bench.rounds if model.width < 768 else min(3, bench.rounds)):
-                before = statistics.median(log_times(train(bench, model.file, data, sets, "f32")))
-                after = statistics.median(log_times(train(bench, model.file, data, sets, "f32", words=["--memory",
-                                                                                                       str(budget)])))
-                half.ours.append(before / after)
+            time = lambda *words: statistics.median(log_times(train(bench, model.file, data, sets, "f32", words=words)))
+            half.ours = bench.in_turn(bench.rounds if model.width < 768 else min(3, bench.rounds),
+                                      lambda: time() / time("--memory", str(budget)))
         yield row
         yield half

@@ -14,7 +14,11 @@ def contractions(bench):
         if dtype == "bf16" and not bench.ours_bf16 and not bench.has("oneDNN"):
             continue
         say(f"contractions, {dtype}")
-        figures = bench.google(f"contraction/|machine/{dtype}", repetitions=bench.rounds, dtype=dtype)
+        once = lambda: bench.google(f"contraction/|machine/{dtype}", dtype=dtype)
+        figures = {}
+        for now in bench.in_turn(bench.rounds, once):
+            for name, values in now.items():
+                figures.setdefault(name, []).extend(values)
         limits = figures[f"machine/{dtype}"]
         forms = {"AB": "x·w, bias, GELU", "AtB": "gradient xᵀ·dy", "ABt": "gradient dy·wᵀ"}
         names = {n.rsplit("/", 1)[0] for n in figures if n.startswith("contraction/")}
@@ -34,12 +38,14 @@ def contractions(bench):
 
 def in_turn(bench, pattern, part):
     """Rounds of our kernels and the machine's limits, then PyTorch's, each in a process."""
-    for _ in range(bench.rounds):
+    def once():
         ours = bench.google(pattern)
         theirs = {}
         if bench.has("PyTorch"):
             theirs = bench.torch("torch_kernels.py", part, "--seconds", str(0.1 * bench.scale), **ARENA)
-        yield {name: values[0] for name, values in ours.items()}, theirs
+        return {name: values[0] for name, values in ours.items()}, theirs
+
+    return bench.in_turn(bench.rounds, once)
 
 
 def memory(bench):
@@ -50,11 +56,9 @@ def memory(bench):
     for ours, theirs in in_turn(bench, "memory/|machine/(copy|add)", "memory"):
         for name, row in rows.items():
             stream = "copy" if name.endswith("forward") else "add"
-            row.ours.append(ours[f"memory/{name}/ours"])
             # Stores past the caches spare the reading of what is overwritten.
-            row.limits.append(max(ours[f"machine/{stream}"], ours[f"machine/{stream}_past"]))
-            if name in theirs:
-                row.peers.setdefault("PyTorch", []).append(theirs[name])
+            limit = max(ours[f"machine/{stream}"], ours[f"machine/{stream}_past"])
+            row.add(ours[f"memory/{name}/ours"], limit, PyTorch=theirs.get(name))
     return list(rows.values())
 
 
@@ -71,11 +75,9 @@ def attention(bench):
     for ours, theirs in in_turn(bench, "attention/|machine/f32", "attention"):
         for name, row in rows.items():
             kind, way = name.split("/")
-            row.ours.append(ours[f"attention/{kind}/f32/{way}/ours"])
             tiles[name].append(ours[f"attention/{kind}/f32/{way}/ours/by tiles"])
-            row.limits.append(ours["machine/f32"])
-            if name in theirs:
-                row.peers.setdefault("PyTorch", []).append(theirs[name])
+            row.add(ours[f"attention/{kind}/f32/{way}/ours"], ours["machine/f32"], PyTorch=theirs.get(name))
+
     def against_causal(name, figures):
         return statistics.median(a / b for a, b in zip(figures[name], figures["T1024/forward-backward"]))
 

@@ -101,8 +101,8 @@ void registerMachine(const Options &options) {
         time(state, "GFLOP/s", double(multiplyAdd(pool, bf16)), [&] { multiplyAdd(pool, bf16); });
       });
   static std::unique_ptr<Streams> streams;
-  static const char *const names[] = {"read", "copy", "copy_past", "add", "add_past", "update"};
-  for (int kind = Streams::Read; kind <= Streams::Update; ++kind)
+  static const char *const names[] = {"read", "copy", "copy_past", "add", "add_past", "update", "cached"};
+  for (int kind = Streams::Read; kind <= Streams::Cached; ++kind)
     registerFor(options, fmt::format("machine/{}", names[kind]), [=](State &state, unsigned threads) {
       if (!streams)
         streams = std::make_unique<Streams>();

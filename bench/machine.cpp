@@ -102,6 +102,9 @@ void read(const gptc_context *, void *const *arrays, char *, int64_t index) {
       sum[k] += load(a + i + k * lanes);
   sink = (sum[0] + sum[1] + sum[2] + sum[3])[0];
 }
+void readCached(const gptc_context *context, void *const *arrays, char *scratch, int64_t index) {
+  read(context, arrays, scratch, index % (Streams::cached / piece));
+}
 template <void (*put)(float *, Vector)>
 void copy(const gptc_context *, void *const *arrays, char *, int64_t index) {
   sweep(index, [&](int64_t i) { put(at(arrays, 1) + i, load(at(arrays, 0) + i) + 1.0f); });
@@ -155,7 +158,7 @@ int64_t Streams::run(Pool &pool, Kind kind) {
     gptc_kernel kernel;
     int64_t moved; // floats read and written for an element
   } const table[] = {{read, 1},       {copy<store>, 2},    {copy<storePast>, 2},
-                     {add<store>, 3}, {add<storePast>, 3}, {update, 7}};
+                     {add<store>, 3}, {add<storePast>, 3}, {update, 7},       {readCached, 1}};
   void *places[4];
   for (int i = 0; i < 4; ++i)
     places[i] = arrays[i].data();

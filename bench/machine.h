@@ -23,8 +23,10 @@ public:
     Add,      // read two, write one
     AddPast,  // the same with stores that go past the caches
     Update,   // an optimizer's step: four reads, three writes of them
+    Cached,   // read the first `cached` elements of one array again and again
   };
   static constexpr int64_t elements = int64_t(1) << 24; // floats of an array: 64 MiB
+  static constexpr int64_t cached = int64_t(1) << 21;   // floats that the last cache holds, if others let it: 8 MiB
 
   Streams();
   /// Streams once through the arrays; returns the bytes read and written.

@@ -5,6 +5,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 
 root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 gptc = os.path.join(root, "build/bin/gptc")
@@ -12,6 +13,8 @@ kernels = os.path.join(root, "build/bin/gptc-kernels")
 # Debian's own Python has torch; OpenBLAS with OpenMP comes first, or torch is slowed unfairly.
 python = "/usr/bin/python3"
 blas = "/usr/lib/x86_64-linux-gnu/openblas-openmp"
+
+CALM = 0.9  # of the machine's best: below it others use it, too
 
 
 class Failure(Exception):
@@ -56,6 +59,15 @@ class Row:
         pairs = list(zip(figures, self.limits))
         return statistics.median(self.better(a, b) for a, b in pairs) if pairs else None
 
+    def add(self, ours, limit=None, **peers):
+        """A round's figures; what was not measured is None."""
+        for values, figure in ((self.ours, ours), (self.limits, limit)):
+            if figure is not None:
+                values.append(figure)
+        for name, figure in peers.items():
+            if figure is not None:
+                self.peers.setdefault(name, []).append(figure)
+
     def as_json(self):
         def figures(values, **more):
             return dict(median=round(statistics.median(values), 4), spread=round(spread(values), 3),
@@ -84,6 +96,7 @@ class Bench:
         self.threads, self.rounds, self.out, self.scale = args.threads, args.rounds, args.out, args.scale
         self.data, self.pairs = args.data, args.pairs
         self.versions, self.missing, self.failures = {}, {}, []
+        self.best, self.again = {}, 0
         found = run([kernels, "--benchmark_filter=^machine/f32/threads:1/", "--benchmark_format=json",
                      "--benchmark_min_time=0.001"])
         context = json.loads(found)["context"]
@@ -156,3 +169,33 @@ class Bench:
         """GFLOP/s and GB/s of the machine, by name."""
         found = self.google(f"machine/({names})")
         return {name.split("/")[1]: values[0] for name, values in found.items()}
+
+    def calm(self):
+        """How near the machine is to the best that it did while this ran: arithmetic, and reading the last cache."""
+        now = self.machine("f32|cached")
+        for name, figure in now.items():
+            self.best[name] = max(figure, self.best.get(name, 0))
+        return now
+
+    def in_turn(self, count, once):
+        """What so many calls of `once` return. A call beside which the machine did less than CALM of its best, as others
+        used it, is made again after a while, up to as many times as there are rounds; the calmest are taken."""
+        tries = []
+
+        def calmness(now):
+            return min(now[name] / best for name, best in self.best.items())
+
+        def taken():
+            return sorted(sorted(range(len(tries)), key=lambda i: -min(map(calmness, tries[i][0])))[:count])
+
+        for left in reversed(range(2 * count)):
+            before = self.calm()
+            result = once()
+            tries.append(((before, self.calm()), result))
+            good = [i for i in taken() if min(map(calmness, tries[i][0])) >= CALM]
+            if len(good) == count:
+                break
+            if left and calmness(tries[-1][0][1]) < CALM:
+                time.sleep(10 * self.scale)
+        self.again += len(tries) - count
+        return [tries[i][1] for i in taken()]

@@ -93,14 +93,17 @@ def theirs(bench, model, steps, dtype):
 
 def measure_step(bench, model, dtype, row):
     count = max(3, round(model.steps * bench.scale))
-    for _ in range(bench.rounds if model.width < 768 else min(3, bench.rounds)):
+    peer = "PyTorch" if dtype == "f32" else "PyTorch autocast"
+
+    def once():
         now = bench.machine(f"{dtype}|update")
-        row.limits.append(limit_ms(now, dtype, model.flops(), model.update_bytes()))
-        if dtype == "f32" or bench.ours_bf16:
-            row.ours.append(statistics.median(ours(bench, model, count, dtype)))
-        if bench.has("PyTorch"):
-            name = "PyTorch" if dtype == "f32" else "PyTorch autocast"
-            row.peers.setdefault(name, []).append(theirs(bench, model, count, dtype)["ms"])
+        mine = dtype == "f32" or bench.ours_bf16
+        return {"limit": limit_ms(now, dtype, model.flops(), model.update_bytes()),
+                "ours": statistics.median(ours(bench, model, count, dtype)) if mine else None,
+                peer: theirs(bench, model, count, dtype)["ms"] if bench.has("PyTorch") else None}
+
+    for figures in bench.in_turn(bench.rounds if model.width < 768 else min(3, bench.rounds), once):
+        row.add(**figures)
 
 
 def steps(bench):
@@ -193,14 +196,17 @@ def translation(bench):
     flops = translation_flops(lengths)
     layers, width, inner = 4, 128, 256
     parameters = 4000 * width + layers * (4 * width ** 2 + 2 * width * inner + 8 * width ** 2 + 2 * width * inner)
-    for _ in range(bench.rounds):
+
+    def once():
         now = bench.machine("f32|update")
+        mine = log_times(train(bench, model, files, [f"steps={count}"], "f32"))
+        words = [*[f + ".ids" for f in files], "--steps", str(count)]
         # The average of the parameters is one read and one write more.
-        row.limits.append(limit_ms(now, "f32", flops, 9 * 4 * parameters))
-        row.ours.append(statistics.median(log_times(train(bench, model, files, [f"steps={count}"], "f32"))))
-        if bench.has("PyTorch"):
-            result = bench.torch("torch_transformer.py", *[f + ".ids" for f in files], "--steps", str(count))
-            row.peers.setdefault("PyTorch", []).append(result["ms"])
+        return {"limit": limit_ms(now, "f32", flops, 9 * 4 * parameters), "ours": statistics.median(mine),
+                "PyTorch": bench.torch("torch_transformer.py", *words)["ms"] if bench.has("PyTorch") else None}
+
+    for figures in bench.in_turn(bench.rounds, once):
+        row.add(**figures)
     return [row]
 
 
@@ -235,18 +241,19 @@ def company(bench):
         directory = train(bench, model.file, [text_of(bench, model)], sets, "f32", name)
         return statistics.mean(log_times(directory)), weights(directory)
 
-    for _ in range(min(3, bench.rounds)):
+    def both():
         alone, expected = once("alone")
         peer_alone = theirs(bench, model, count // 2, "f32")["mean_ms"] if bench.has("PyTorch") else None
         with Company():
             beside, actual = once("beside")
             peer_beside = theirs(bench, model, count // 2, "f32")["mean_ms"] if bench.has("PyTorch") else None
-        row.ours.append(alone / beside)
-        row.limits.append(bench.threads / (bench.threads + 1))
-        if peer_alone:
-            row.peers.setdefault("PyTorch", []).append(peer_alone / peer_beside)
         if expected != actual:
             row.note = "the weights differ: a bug"
+        return {"limit": bench.threads / (bench.threads + 1), "ours": alone / beside,
+                "PyTorch": peer_alone / peer_beside if peer_alone else None}
+
+    for figures in bench.in_turn(min(3, bench.rounds), both):
+        row.add(**figures)
     halved = f"{1 - 0.5 / bench.threads:.0%} with one core shared by halves"
     row.note = row.note or f"same bits; the limit is a fair share by threads, {halved}"
     return [row]
