@@ -144,7 +144,7 @@ namespace {
 class NestEmitter {
 public:
   NestEmitter(ImplicitLocOpBuilder &b, Extents &extents, Group group, unsigned rows, ArrayRef<Range> ranges,
-              const VectorChoice &choice, Registers &registers, ArrayRef<Access> ahead)
+              const VectorChoice &choice, Registers &registers, ArrayRef<AskAhead> ahead)
       : b(b), extents(extents), group(group), rows(rows), ranges(ranges), choice(choice), registers(registers),
         ahead(ahead) {
     ArrayRef<LoopDim> dims = group.front()->dims;
@@ -182,7 +182,7 @@ private:
   ArrayRef<Range> ranges;
   VectorChoice choice;
   Registers &registers;
-  ArrayRef<Access> ahead;
+  ArrayRef<AskAhead> ahead;
   SmallVector<OpPlan *> reductions;
   SmallVector<unsigned> order;  // loops from the outside in
   unsigned reductionStart = 0;  // the first loop inside of the accumulators
@@ -250,14 +250,14 @@ private:
     }
   }
 
-  /// For the next row's element. It waits in the second cache, for the first one is busy with this row.
-  void askAhead(const Access &access, int64_t u) {
+  /// For a later row's element. It waits in the second cache, for the first one is busy with this row.
+  void askFor(const AskAhead &next, int64_t u) {
     constexpr int64_t line = 64;
-    if (u * choice.lanes * (storageType(access.element).getIntOrFloatBitWidth() / 8) % line != 0)
+    if (u * choice.lanes * (storageType(next.read.element).getIntOrFloatBitWidth() / 8) % line != 0)
       return;
-    Point next = pointOf(u);
-    next.coordinates[rows - 1] = addIndex(b, next.coordinates[rows - 1], constantIndex(b, 1));
-    emitPrefetch(b, extents, access, next, /*write=*/false, /*second=*/true);
+    Point later = pointOf(u);
+    later.coordinates[rows - 1] = addIndex(b, later.coordinates[rows - 1], constantIndex(b, next.rows));
+    emitPrefetch(b, extents, next.read, later, /*write=*/false, /*second=*/true);
   }
 
   /// Vectors evaluated at this place: where lanes are reduced, the loop's own step.
@@ -379,8 +379,8 @@ private:
     SmallVector<SmallVector<Value, 4>> terms(reductions.size());
     for (int64_t u = 0; u < vectors; ++u) {
       Point here = pointOf(u);
-      for (const Access &access : ahead)
-        askAhead(access, u);
+      for (const AskAhead &next : ahead)
+        askFor(next, u);
       SmallVector<SmallVector<Value>> yielded;
       unsigned reduction = 0;
       for (auto [p, plan] : llvm::enumerate(group)) {
@@ -477,7 +477,7 @@ private:
 } // namespace
 
 void emitGroup(ImplicitLocOpBuilder &b, Extents &extents, Group group, unsigned rows, ArrayRef<Range> ranges,
-               const VectorChoice &choice, Registers &registers, ArrayRef<Access> ahead) {
+               const VectorChoice &choice, Registers &registers, ArrayRef<AskAhead> ahead) {
   NestEmitter(b, extents, group, rows, ranges, choice, registers, ahead).emit();
 }
 

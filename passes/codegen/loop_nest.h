@@ -33,12 +33,18 @@ VectorChoice chooseVector(Group group, unsigned rows, int64_t vectorBits);
 /// Values of graph tensors that are one scalar a row, while that row is at work.
 using Registers = llvm::DenseMap<mlir::Value, mlir::Value>;
 
+/// An operand that is asked for before a later row reads it.
+struct AskAhead {
+  Access read;
+  int64_t rows; ///< how many rows ahead
+};
+
 /// Emits the loops at the builder's place. `ranges` has an entry a dimension;
 /// for those below `rows`, `lower` is the coordinate. The order in which terms
-/// are added is a function of shapes and `choice`. At each point it asks for the elements of `ahead` one row on.
+/// are added is a function of shapes and `choice`. At each point it asks for the same element of a later row of `ahead`.
 void emitGroup(mlir::ImplicitLocOpBuilder &b, Extents &extents, Group group, unsigned rows,
                llvm::ArrayRef<Range> ranges, const VectorChoice &choice, Registers &registers,
-               llvm::ArrayRef<Access> ahead = {});
+               llvm::ArrayRef<AskAhead> ahead = {});
 
 /// for i = lower to upper step: body(i, carried) -> next carried. Without a loop
 /// where a step surely runs once.

@@ -20,6 +20,8 @@ constexpr int64_t sumPieces = 32;     ///< of a kernel with sums over rows: each
 constexpr int64_t totalColumns = 256; ///< of a piece that joins them
 constexpr int64_t secondCache = int64_t(1) << 20; ///< what is larger comes from farther away
 constexpr int64_t askingCost = 8; ///< what a loop must compute for each operand that it asks for
+constexpr int64_t restingCost = 16; ///< of a loop in which memory would rest for long
+constexpr int64_t bytesAhead = 12 << 10; ///< of an operand, to the row that is asked for
 
 /// A sum over the rows. Each piece adds up its own in the workspace; other pieces join these.
 struct RowSum {
@@ -81,7 +83,7 @@ private:
   std::vector<OpPlan> plans; ///< of `ops`, in the order of groups
   SmallVector<SmallVector<OpPlan *>> planGroups;
   SmallVector<VectorChoice> choices;
-  std::vector<std::vector<Access>> ahead; ///< of each group: what it asks for of the next row
+  std::vector<std::vector<AskAhead>> ahead; ///< of each group
   int64_t work = 0; ///< of a row
   int64_t past = 0; ///< bytes of a row that are written past the caches
 
@@ -162,15 +164,15 @@ private:
         past += bytesPast(*plan) * results;
       }
     }
-    askForNextRows();
+    askForLaterRows();
     return success();
   }
 
   /// While loops run over a row in the first cache, nothing comes from memory. The hardware keeps up where a loop is
-  /// the first to read one operand that does not fit into the second cache, not where it begins with several. So these
-  /// are asked for one row ahead, each in the loop that computes most. One that writes past the caches keeps memory
-  /// busy itself.
-  void askForNextRows() {
+  /// the first to read one operand that does not fit into the second cache, not where it begins with several, nor
+  /// where that is all that is read and another loop computes for long. So these are asked for some rows ahead, each
+  /// in the loop that computes most. One that writes past the caches keeps memory busy itself.
+  void askForLaterRows() {
     ahead.resize(planGroups.size());
     if (rows == 0 || planGroups.size() < 2)
       return;
@@ -181,23 +183,34 @@ private:
         cost += bytesPast(*plan) ? INT32_MIN : plan->cost();
     }
     llvm::DenseSet<Value> known;
-    for (auto [g, group] : llvm::enumerate(planGroups)) {
-      SmallVector<const Access *> begun;
+    SmallVector<SmallVector<const Access *>> begun(planGroups.size());
+    for (auto [g, group] : llvm::enumerate(planGroups))
       for (OpPlan *plan : group)
         for (const Access &read : plan->reads)
           if (comesFromFar(read, choices[g]) && known.insert(read.memref).second)
-            begun.push_back(&read);
-      if (begun.size() < 2)
+            begun[g].push_back(&read);
+    bool rests = known.size() == 1 && *llvm::max_element(time) >= restingCost;
+    for (auto [g, reads] : llvm::enumerate(begun)) {
+      if (reads.size() < 2 && !rests)
         continue;
-      for (const Access *read : begun) {
+      for (const Access *read : reads) {
         unsigned best = g;
         for (unsigned other = 0; other < planGroups.size(); ++other)
           if (runAlike(g, other) && time[other] > time[best])
             best = other;
         time[best] -= askingCost;
-        ahead[best].push_back(*read);
+        ahead[best].push_back({*read, int64_t(llvm::divideCeil(bytesAhead, rowBytes(*read, g)))});
       }
     }
+  }
+
+  /// Of one row of an operand.
+  int64_t rowBytes(const Access &read, unsigned g) {
+    int64_t bytes = storageType(read.element).getIntOrFloatBitWidth() / 8;
+    for (auto [d, dim] : llvm::enumerate(planGroups[g].front()->dims))
+      if (d >= rows && read.usesDim(d))
+        bytes *= dim.bound;
+    return bytes;
   }
 
   /// A stream of rows that the second cache cannot hold.

@@ -328,7 +328,7 @@ func.func private @large_rows(%x: tensor<1024x2048xf32, #i_j>) -> (tensor<1024x2
 // -----
 
 // The sum over rows that waits for the row's own sum stands in the last loop, which reads the same. Two operands that
-// one loop is the first to read are asked for one row ahead, a cache line at a time, not in the loop that writes past
+// one loop is the first to read are asked for six rows (12 KiB) ahead, a cache line at a time, not in the loop that writes past
 // the caches.
 #i_j = #gpt.dims<i=1024, j=512>
 #i = #gpt.dims<i=1024>
@@ -373,5 +373,47 @@ func.func private @two_streams(%x: tensor<1024x512xf32, #i_j>, %y: tensor<1024x5
     gpt.yield %1 : f32
   }
   return %s, %z : tensor<512xf32, #j>, tensor<1024x512xf32, #i_j>
+}
+}
+
+// -----
+
+// Of one operand alone, the hardware sees the stream; but while exp is computed memory would rest, so that loop asks.
+#i_j = #gpt.dims<i=1024, j=512>
+#i = #gpt.dims<i=1024>
+module attributes {gpt.extents = []} {
+// PAST-LABEL: func.func private @memory_would_rest
+// PAST-SAME: (%{{.*}}: index, %{{.*}}: memref<?xi8>, %[[X:.*]]: memref<524288xf32>,
+// PAST-DAG: %[[SIX:.*]] = arith.constant 6 : index
+// PAST: scf.for %[[ROW:.*]] = %{{.*}} to
+// PAST-NOT: memref.prefetch
+// PAST: vector.reduction <or>
+// PAST: %[[LATER:.*]] = arith.addi %[[ROW]], %[[SIX]] : index
+// PAST: memref.prefetch %[[X]][{{.*}}], read, locality<2>, data
+// PAST: math.exp
+// PAST: scf.for
+// PAST-NOT: memref.prefetch
+// PAST: vector.store {{.*}}nontemporal = true}
+func.func private @memory_would_rest(%x: tensor<1024x512xf32, #i_j>) -> tensor<1024x512xf32, #i_j> attributes {gpt.kernel, gpt.rows = 1 : i64} {
+  %m = gpt.generic max [i=1024 | j=512] inputs(%x[i, j] : tensor<1024x512xf32, #i_j>) -> (tensor<1024xf32, #i>) {
+  ^bb0(%a: f32):
+    gpt.yield %a : f32
+  }
+  %e = gpt.generic [i=1024, j=512] inputs(%x[i, j] : tensor<1024x512xf32, #i_j>, %m[i] : tensor<1024xf32, #i>) -> (tensor<1024x512xf32, #i_j>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.subf %a, %b : f32
+    %1 = math.exp %0 : f32
+    gpt.yield %1 : f32
+  }
+  %s = gpt.generic sum [i=1024 | j=512] inputs(%e[i, j] : tensor<1024x512xf32, #i_j>) -> (tensor<1024xf32, #i>) {
+  ^bb0(%a: f32):
+    gpt.yield %a : f32
+  }
+  %y = gpt.generic [i=1024, j=512] inputs(%e[i, j] : tensor<1024x512xf32, #i_j>, %s[i] : tensor<1024xf32, #i>) -> (tensor<1024x512xf32, #i_j>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.divf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  return %y : tensor<1024x512xf32, #i_j>
 }
 }
