@@ -394,7 +394,8 @@ module attributes {gpt.extents = []} {
 // PAST: scf.for
 // PAST-NOT: memref.prefetch
 // PAST: vector.store {{.*}}nontemporal = true}
-func.func private @memory_would_rest(%x: tensor<1024x512xf32, #i_j>) -> tensor<1024x512xf32, #i_j> attributes {gpt.kernel, gpt.rows = 1 : i64} {
+func.func private @memory_would_rest(%x: tensor<1024x512xf32, #i_j>) -> (tensor<1024x512xf32, #i_j> {gpt.marked})
+    attributes {gpt.kernel, gpt.rows = 1 : i64} {
   %m = gpt.generic max [i=1024 | j=512] inputs(%x[i, j] : tensor<1024x512xf32, #i_j>) -> (tensor<1024xf32, #i>) {
   ^bb0(%a: f32):
     gpt.yield %a : f32
