@@ -42,7 +42,8 @@ def options():
                         help=f"parts of this name ({', '.join([*PARTS, *MORE])}), or training steps whose name"
                              " holds it")
     parser.add_argument("--publish", action="store_true",
-                        help="also write bench/results.json, bench/results.svg and the table in README.md")
+                        help="also write bench/results.json, bench/results.svg and the table in README.md; with --only,"
+                             " the rows that were measured take the place of those that were there")
     parser.add_argument("--data", help="the text of the recipe")
     parser.add_argument("--pairs", nargs=2, metavar=("EN", "DE"), help="Multi30k's training files")
     parser.add_argument("--rounds", type=int, default=5)
@@ -54,8 +55,8 @@ def options():
         if word not in {**PARTS, **MORE} and not any(word in name for name in step_rows.NAMES):
             parser.error(f"no part is called '{word}', and no training step has it in its name: "
                          f"{', '.join(step_rows.NAMES)}")
-    if args.publish and (args.only or args.quick):
-        parser.error("--publish is for the whole")
+    if args.publish and args.quick:
+        parser.error("--publish is for figures that were measured at length, not for --quick")
     args.scale = 0.1 if args.quick else 1.0
     args.rounds = 1 if args.quick else args.rounds
     args.out = os.path.abspath(args.out)
@@ -127,9 +128,14 @@ def main():
     doubts = [f"not plausible: {text}" for text in report.implausible(rows)]
     problems = bench.failures + doubts
     if args.publish and not bench.failures:
-        for name in ("results.json", "results.svg"):
-            shutil.copy(os.path.join(args.out, name), os.path.join(root, "bench", name))
-        report.publish(rows, about + [f"{text[0].upper()}{text[1:]}." for text in doubts])
+        if args.only:
+            rows = report.joined(rows)
+            about.append(f"Measured once more, in a run of their own: {', '.join(args.only)}.")
+        for name, text in (("json", report.json_text(bench, machine, rows)), ("svg", report.svg(rows, " ".join(about)))):
+            with open(os.path.join(root, f"bench/results.{name}"), "w", encoding="utf-8") as file:
+                file.write(text)
+        doubts = [f"Not plausible: {text}." for text in report.implausible(rows)]
+        report.publish(rows, about + doubts)
     for text in problems:
         say(text)
     return 1 if bench.failures else 0

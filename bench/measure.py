@@ -68,6 +68,13 @@ class Row:
             if figure is not None:
                 self.peers.setdefault(name, []).append(figure)
 
+    @classmethod
+    def of_json(cls, entry):
+        row = cls(*(entry[key] for key in ("group", "what", "dtype", "unit", "headline", "physical")))
+        row.ours, row.limits, row.note = (entry["ours"] or {}).get("values", []), entry["limits"], entry["note"]
+        row.peers = {name: figures["values"] for name, figures in entry["theirs"].items()}
+        return row
+
     def as_json(self):
         def figures(values, **more):
             return dict(median=round(statistics.median(values), 4), spread=round(spread(values), 3),
@@ -75,8 +82,9 @@ class Row:
 
         share = self.share(self.ours)
         return {"group": self.group, "what": self.what, "dtype": self.dtype, "unit": self.unit,
-                "headline": self.headline, "ours": figures(self.ours),
+                "headline": self.headline, "physical": self.physical, "ours": figures(self.ours),
                 "limit": round(statistics.median(self.limits), 4) if self.limits else None,
+                "limits": [round(limit, 4) for limit in self.limits],
                 "share": round(share, 4) if share else None,
                 "theirs": {name: figures(values, ratio=round(self.ratio(name), 3) if self.ours else None,
                                          share=round(self.share(values), 4) if self.limits else None)

@@ -7,7 +7,7 @@ import re
 import statistics
 from xml.sax.saxutils import escape
 
-from measure import root, spread
+from measure import Row, root, spread
 
 
 def number(value):
@@ -152,6 +152,15 @@ def svg(rows, note):
 #===-- The README ---------------------------------------------------------------#
 
 BEGIN, END = "<!-- results: written by ./dev bench --publish -->", "<!-- end of results -->"
+
+
+def joined(rows):
+    """The published rows, these in the place of older ones."""
+    with open(os.path.join(root, "bench/results.json"), encoding="utf-8") as file:
+        published = [Row.of_json(entry) for entry in json.load(file)["rows"]]
+    key = lambda row: (row.group, row.what, row.dtype)
+    now = {key(row): row for row in rows}
+    return [now.pop(key(row), row) for row in published] + list(now.values())
 
 
 def publish(rows, notes):
