@@ -213,6 +213,13 @@ Value Polynomials::lookUp(Value index, ArrayRef<float> table) {
   return found;
 }
 
+Value Polynomials::hornerByTable(Value index, Value x, ArrayRef<float[tableSize]> coefficients) {
+  Value sum = lookUp(index, coefficients.front());
+  for (const auto &coefficient : coefficients.drop_front())
+    sum = fma(sum, x, lookUp(index, coefficient));
+  return sum;
+}
+
 Value Polynomials::expByTable(Value x) {
   // x = k ln 2 / 32 + r, and the result is 2^(k / 32) (1 + r p(r)), with k modulo 32 from the table.
   static const float powers[tableSize] = {
@@ -270,10 +277,7 @@ Value Polynomials::erfByTable(Value x) {
   Value t = atMost(absolute(x), 3.93); // from there on the result is 1
   Value shifted = add(t, magic), interval = asInteger(shifted);
   Value d = sub(t, sub(shifted, magic));
-  Value sum = lookUp(interval, coefficients[0]);
-  for (const auto &coefficient : ArrayRef(coefficients).drop_front())
-    sum = fma(sum, d, lookUp(interval, coefficient));
-  return copySign(sum, x);
+  return copySign(hornerByTable(interval, d, coefficients), x);
 }
 
 Value Polynomials::tanhByTable(Value x) {
@@ -319,10 +323,7 @@ Value Polynomials::tanhByTable(Value x) {
   Value t = atMost(absolute(x), 9.07); // from there on the result is 1
   Value shifted = fma(t, scale, magic), interval = asInteger(shifted);
   Value d = fma(t, scale, sub(magic, shifted));
-  Value sum = lookUp(interval, coefficients[0]);
-  for (const auto &coefficient : ArrayRef(coefficients).drop_front())
-    sum = fma(sum, d, lookUp(interval, coefficient));
-  return copySign(sum, x);
+  return copySign(hornerByTable(interval, d, coefficients), x);
 }
 
 //===-- Logarithms -------------------------------------------------------------===//

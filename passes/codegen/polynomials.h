@@ -58,6 +58,8 @@ private:
   static int64_t lanesOf(mlir::Type type);
   /// table[index % tableSize].
   Value lookUp(Value index, llvm::ArrayRef<float> table);
+  /// The polynomial of x whose coefficients, the highest power first, are at this index of their tables.
+  Value hornerByTable(Value index, Value x, llvm::ArrayRef<float[tableSize]> coefficients);
   Value expByTable(Value x);
   Value erfByTable(Value x);
   Value tanhByTable(Value x);

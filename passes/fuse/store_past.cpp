@@ -62,10 +62,10 @@ private:
     if (!visited.insert(value).second)
       return never;
     Block *block = value.getParentBlock();
-    int64_t least = never;
+    int64_t nearest = never;
     for (OpOperand &use : value.getUses())
-      least = std::min(least, to(use, block->findAncestorOpInBlock(*use.getOwner()), at));
-    return least;
+      nearest = std::min(nearest, to(use, block->findAncestorOpInBlock(*use.getOwner()), at));
+    return nearest;
   }
 
   int64_t to(OpOperand &use, Operation *user, int64_t at) {
