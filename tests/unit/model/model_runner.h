@@ -3,8 +3,7 @@
 
 #include "compiler/options.h"
 #include "frontend/model.h"
-#include "ir/gpt/interpreter.h"
-#include "runtime/runner.h"
+#include "support/compiled_program.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -12,13 +11,6 @@
 #include <memory>
 
 namespace gptc::test {
-
-/// What a program is run on and what it leaves.
-struct RunState {
-  std::map<std::string, gpt::Tensor> variables;
-  std::map<std::string, gpt::Tensor> inputs; // by name; missing ones are zero
-  std::map<std::string, int64_t> extents;    // missing ones are at their bound
-};
 
 /// A context with every dialect and pass of the compiler.
 mlir::MLIRContext &modelContext();
@@ -33,20 +25,15 @@ public:
   /// `module` is copied. `vectorBits` 0: those of this CPU.
   CompiledModule(mlir::ModuleOp module, const char *afterStage, int64_t vectorBits = 0,
                  ProgramKind program = ProgramKind::Train);
-  bool ok() const { return bool(bound); }
-  std::vector<gpt::Tensor> run(RunState &state);
+  bool ok() const { return bool(compiled); }
+  std::vector<gpt::Tensor> run(RunState &state) { return compiled->run(state); }
   /// The same variables and inputs as the last run, but for one element of one.
-  double firstResultWith(const std::string &variable, size_t element, double value);
+  double firstResultWith(const std::string &variable, size_t element, double value) {
+    return compiled->firstResultWith(variable, element, value);
+  }
 
 private:
-  void store(const std::string &name, const gpt::Tensor &tensor);
-  std::vector<int64_t> placesOf(const runtime::TensorInfo &info) const;
-  gpt::Tensor load(const runtime::TensorInfo &info, const char *data) const;
-
-  runtime::VariableStore variables;
-  runtime::Arena arena;
-  std::unique_ptr<runtime::Pool> pool;
-  std::unique_ptr<runtime::ProgramRun> bound;
+  std::unique_ptr<CompiledProgram> compiled;
 };
 
 /// A model with a batch of made-up data.

@@ -1,0 +1,778 @@
+// Statements: free ones, and the structures that kernels are made for.
+#include "differential/generator.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace gptc::differential {
+
+namespace {
+Dim named(NameId name) {
+  Dim dim;
+  dim.kind = Dim::Named;
+  dim.name = name;
+  return dim;
+}
+Dim sized(NameId name, int64_t size) {
+  Dim dim = named(name);
+  dim.kind = Dim::Sized;
+  dim.size = makeSize(size);
+  return dim;
+}
+Dim rest() {
+  Dim dim;
+  dim.kind = Dim::Rest;
+  return dim;
+}
+ExprPtr times(ExprPtr a, ExprPtr b) {
+  return makeBinary("*", std::move(a), std::move(b));
+}
+ExprPtr at(NameId name, std::vector<NameId> indices) {
+  std::vector<ExprPtr> list;
+  for (NameId index : indices)
+    list.push_back(makeRef(index));
+  return makeSubscript(makeRef(name), list);
+}
+} // namespace
+
+std::string Generator::act() {
+  return d.of(std::vector<std::string>{"tanh", "relu", "gelu", "silu", "sigmoid", "sin", "abs", "erf"});
+}
+Generator::Made Generator::activated(Made x) {
+  return d.chance(0.4) ? x : Made{makeCall(act(), {bounded(x, 10).e}), std::min(x.size, 10.0)};
+}
+
+/// A value with two dimensions, made where there is none.
+Generator::Value *Generator::matrix() {
+  std::vector<Value *> fitting;
+  for (Value &v : values)
+    if (v.type == Type::Float && v.dims.size() == 2 && !v.base)
+      fitting.push_back(&v);
+  if (!fitting.empty() && d.chance(0.85))
+    return d.of(fitting);
+  int64_t n = size(), m = size();
+  if (isLarge && d.chance(0.6)) {
+    n = d.of(std::vector<int64_t>{15, 16, 17, 31, 32, 33, 63, 64, 65});
+    m = d.chance(0.5) ? n : size();
+  }
+  Value *vector = anyValue(1, 1);
+  if (vector && d.chance(0.5) && vector->extents[0].empty()) {
+    Value x = *vector;
+    const Value w = param({n});
+    NameId i = p.name(Name::Index, "t"), j = p.name(Name::Index, "c");
+    let({named(i), named(j)}, {times(at(w.name, {i}), at(x.name, {j})), x.size}, {n, x.dims[0]}, {"", ""});
+  } else {
+    param({n, m});
+  }
+  return &values.back();
+}
+
+void Generator::freeLet() {
+  std::vector<std::unique_ptr<Index>> own;
+  Value *source = anyValue(1, 4);
+  std::map<size_t, Index *> fixed;
+  Value shape;
+  static const std::vector<std::string> hints = {"i", "j", "t", "c", "k"};
+  if (source && d.chance(0.75)) {
+    shape = *source;
+    for (size_t i = 0; i < shape.dims.size(); ++i)
+      if (d.chance(0.85) && own.size() < 3) {
+        own.push_back(std::make_unique<Index>(
+            Index{p.name(Name::Index, d.of(hints)), shape.dims[i], shape.extents[i], false, false, shape.extents[i].empty()}));
+        fixed[i] = own.back().get();
+      }
+  }
+  for (int64_t n = own.empty() ? 1 + d.below(2) : d.chance(0.25); n > 0; --n) {
+    int64_t room = 400;
+    for (auto &index : own)
+      room /= std::max<int64_t>(1, index->size);
+    if (room >= 2)
+      own.push_back(std::make_unique<Index>(
+          Index{p.name(Name::Index, d.of(hints)), std::min(size(), room), "", false, false, true}));
+  }
+  if (d.chance(0.3))
+    std::reverse(own.begin(), own.end());
+  for (auto &index : own)
+    indices.push_back(index.get());
+  int budget = 2 + int(d.below(3));
+  Made value = fixed.empty() ? any(budget) : load(shape, fixed);
+  if (!fixed.empty() && d.chance(0.9))
+    value = d.chance(0.3) ? unary(value) : binary(value, any(budget));
+  if (d.chance(0.12))
+    value = ofIndex(3);
+  bool lost = false; // an index of a text must stand alone somewhere
+  for (auto &index : own)
+    lost |= !index->extent.empty() && !index->plain;
+  if (d.chance(0.1) && !lost)
+    value = choice(3);
+  // What says the ranges of dynamic indices is in the value for sure.
+  bool dynamic = std::any_of(own.begin(), own.end(), [](auto &index) { return !index->extent.empty(); });
+  if (dynamic && !fixed.empty())
+    value = {makeBinary("+", value.e, times(makeNumber(0.5), load(shape, fixed).e)), value.size + shape.size};
+  indices.clear();
+  std::vector<Dim> dims;
+  std::vector<int64_t> sizes;
+  std::vector<std::string> extents;
+  for (auto &index : own) {
+    bool inferred = !index->extent.empty() || (index->plain && !index->shorter && dynamic);
+    dims.push_back(inferred ? named(index->name) : sized(index->name, index->size));
+    if (!inferred && d.chance(0.1))
+      dims.back().kind = Dim::Bounded;
+    sizes.push_back(index->size);
+    extents.push_back(index->extent);
+  }
+  let(dims, value, sizes, extents);
+}
+
+/// On whole tensors, without indices.
+void Generator::wholeLet() {
+  Value *first = anyValue(0, 3);
+  if (!first)
+    return;
+  Value a = *first;
+  Made value = {a.base ? a.base : makeRef(a.name), a.size};
+  for (Value &b : values)
+    if (&b != first && b.dims == a.dims && b.extents == a.extents && b.type == Type::Float && d.chance(0.5)) {
+      value = binary(value, {b.base ? b.base : makeRef(b.name), b.size});
+      break;
+    }
+  if (d.chance(0.5))
+    value = unary(value);
+  else
+    value.e = times(value.e, number(0).e);
+  value.size *= 3;
+  let({}, value, a.dims, a.extents);
+}
+
+void Generator::integerLet() {
+  Index index{p.name(Name::Index, "i"), size(), ""};
+  indices = {&index};
+  int64_t limit = std::max<int64_t>(2, size());
+  Stmt s;
+  s.kind = Stmt::Let;
+  s.name = p.name(Name::Value, "n");
+  s.dims = {sized(index.name, index.size)};
+  s.value = makeBinary("+", integer(limit, 3), makeBinary("*", makeNumber(0), indexRef(&index)));
+  indices.clear();
+  add(s);
+  values.push_back({s.name, {index.size}, {""}, Type::Int, limit, 1, nullptr});
+}
+
+void Generator::linear() {
+  Value *first = anyValue(1, 3);
+  if (!first)
+    return;
+  Value x = *first;
+  int64_t n = size();
+  if (isLarge && d.chance(0.4))
+    n = d.of(std::vector<int64_t>{15, 16, 17, 31, 32, 33, 64, 65, 127, 128, 129});
+  for (Value &v : values)
+    if (v.type == Type::Int && v.limit > 1 && d.chance(0.4))
+      n = v.limit;
+  if (!x.extents.back().empty())
+    return;
+  const Value w = param(d.chance(0.7) ? std::vector<int64_t>{x.dims.back(), n} : std::vector<int64_t>{n, x.dims.back()});
+  bool turned = w.dims[0] != x.dims.back() || (w.dims[0] == w.dims[1] && d.chance(0.4));
+  NameId j = p.name(Name::Index, "j"), c = p.name(Name::Index, "c");
+  std::vector<NameId> outer;
+  std::vector<Dim> dims;
+  for (size_t i = 0; i + 1 < x.dims.size(); ++i) {
+    outer.push_back(p.name(Name::Index, i ? "u" : "t"));
+    dims.push_back(named(outer.back()));
+  }
+  std::vector<NameId> in = outer;
+  in.push_back(c);
+  dims.push_back(named(j));
+  ExprPtr product = times(at(x.name, in), turned ? at(w.name, {j, c}) : at(w.name, {c, j}));
+  if (x.base)
+    return;
+  Made value = {makeBind("sum", {c}, product), x.size};
+  if (d.chance(0.5)) {
+    const Value b = param({n});
+    value = {makeBinary("+", value.e, at(b.name, {j})), value.size + 1};
+  }
+  if (d.chance(0.15))
+    value.e = makeBinary("/", value.e, makeNumber(3));
+  value = activated(value);
+  std::vector<int64_t> sizes(x.dims.begin(), x.dims.end() - 1);
+  std::vector<std::string> extents(x.extents.begin(), x.extents.end() - 1);
+  // A residual, an epilogue.
+  if (n == x.dims.back() && d.chance(0.4)) {
+    std::vector<NameId> here = outer;
+    here.push_back(j);
+    value = {makeBinary("+", value.e, at(x.name, here)), value.size + x.size};
+  }
+  sizes.push_back(n);
+  extents.push_back("");
+  let(dims, value, sizes, extents);
+}
+
+/// softmax(x·y) z, with and without an axis of heads.
+void Generator::attention() {
+  Value x = *matrix();
+  if (!x.extents[1].empty())
+    return;
+  Value m = x;
+  if (d.chance(0.3))
+    if (Value *other = matrix(); other->dims[1] == x.dims[1] && other->extents[1].empty())
+      m = *other;
+  NameId t = p.name(Name::Index, "t"), s = p.name(Name::Index, "s"), c = p.name(Name::Index, "c");
+  NameId h = p.name(Name::Index, "h"), e = p.name(Name::Index, "e");
+  bool heads = d.chance(0.4), projects = d.chance(0.6);
+  int64_t H = 1 + d.below(3), E = size(), C = x.dims[1];
+  Value q = x, k = m, v = m;
+  auto project = [&](const Value &from, const char *) {
+    if (!projects && !heads)
+      return from;
+    const Value w = param(heads ? std::vector<int64_t>{C, H, E} : std::vector<int64_t>{C, E});
+    NameId a = p.name(Name::Index, "t"), b = p.name(Name::Index, "c"), f = p.name(Name::Index, "e"),
+           g = p.name(Name::Index, "h");
+    std::vector<Dim> dims = {named(a)};
+    std::vector<int64_t> sizes = {from.dims[0]};
+    std::vector<std::string> extents = {from.extents[0]};
+    ExprPtr weight = at(w.name, {b, f});
+    if (heads) {
+      weight = at(w.name, {b, g, f});
+      dims.push_back(named(g));
+      sizes.push_back(H);
+      extents.push_back("");
+    }
+    dims.push_back(named(f));
+    sizes.push_back(E);
+    extents.push_back("");
+    return let(dims, {makeBind("sum", {b}, times(at(from.name, {a, b}), weight)), 1}, sizes, extents);
+  };
+  q = project(q, "q");
+  k = project(k, "k");
+  v = project(v, "v");
+  int64_t inner = q.dims.back();
+  auto pick = [&](const Value &value, NameId row, NameId column) {
+    return heads ? at(value.name, {row, h, column}) : at(value.name, {row, column});
+  };
+  ExprPtr score = makeBind("sum", {e}, times(pick(q, t, e), pick(k, s, e)));
+  if (d.chance(0.5))
+    score = times(score, makeNumber(1 / std::sqrt(double(inner))));
+  std::vector<Dim> square = {named(t), named(s)};
+  std::vector<int64_t> sizes = {q.dims[0], k.dims[0]};
+  std::vector<std::string> extents = {q.extents[0], k.extents[0]};
+  if (heads) {
+    square.insert(square.begin(), named(h));
+    sizes.insert(sizes.begin(), H);
+    extents.insert(extents.begin(), "");
+  }
+  const Value scores = let(square, {score, 2}, sizes, extents);
+  NameId t2 = p.name(Name::Index, "t"), s2 = p.name(Name::Index, "s"), h2 = p.name(Name::Index, "h");
+  std::vector<NameId> here = {t2, s2};
+  std::vector<Dim> dims = {named(t2), named(s2)};
+  if (heads) {
+    here.insert(here.begin(), h2);
+    dims.insert(dims.begin(), named(h2));
+  }
+  ExprPtr logit = at(scores.name, here);
+  if (d.chance(0.5))
+    logit = makeWhere(makeBinary("<=", makeRef(s2), makeRef(t2)), logit, makeUnary("-", makeWord("inf")));
+  ExprPtr weight = d.chance(0.8) ? makeBind("softmax", {d.chance(0.85) ? s2 : t2}, logit, nullptr, false)
+                                 : makeCall("exp", {makeCall("min", {logit, makeNumber(1)})});
+  if (d.chance(0.15))
+    weight = makeCall("dropout", {weight, makeNumber(0.3)});
+  const Value weights = let(dims, {weight, 1}, sizes, extents);
+  if (d.chance(0.15))
+    return; // the weights are the result
+  NameId t3 = p.name(Name::Index, "t"), s3 = p.name(Name::Index, "s"), h3 = p.name(Name::Index, "h"),
+         e3 = p.name(Name::Index, "e");
+  std::vector<NameId> w3 = {t3, s3}, v3 = {s3, e3};
+  std::vector<Dim> out = {named(t3)};
+  std::vector<int64_t> outSizes = {q.dims[0]};
+  std::vector<std::string> outExtents = {q.extents[0]};
+  if (heads) {
+    w3.insert(w3.begin(), h3);
+    v3.insert(v3.begin() + 1, h3);
+    if (d.chance(0.6)) {
+      Dim group;
+      group.kind = Dim::Group;
+      group.group = {h3, e3};
+      out.push_back(group);
+      outSizes.push_back(H * v.dims.back());
+      outExtents.push_back("");
+    } else {
+      out.push_back(named(h3));
+      out.push_back(named(e3));
+      outSizes.insert(outSizes.end(), {H, v.dims.back()});
+      outExtents.insert(outExtents.end(), {"", ""});
+    }
+  } else {
+    out.push_back(named(e3));
+    outSizes.push_back(v.dims.back());
+    outExtents.push_back("");
+  }
+  let(out, {makeBind("sum", {s3}, times(at(weights.name, w3), at(v.name, v3))), 1}, outSizes, outExtents);
+  (void)c;
+}
+
+void Generator::libraryBlock() {
+  Value *first = d.chance(0.4) ? matrix() : anyValue(1, 3);
+  if (!first || first->base || !first->extents.back().empty())
+    return;
+  Value x = *first;
+  int64_t c = x.dims.back(), n = size();
+  auto keyed = [&](const char *name, std::vector<ExprPtr> kids, std::vector<std::string> keys) {
+    return makeCall(name, std::move(kids), std::move(keys));
+  };
+  ExprPtr callee;
+  std::vector<int64_t> sizes = x.dims;
+  std::vector<ExprPtr> inputs = {makeRef(x.name)};
+  switch (d.below(9)) {
+  case 0:
+  case 1:
+    callee = d.chance(0.7) ? keyed("Linear", {makeSize(n)}, {})
+                           : keyed("Linear", {makeSize(n), makeWord("false")}, {"", "bias"});
+    sizes.back() = n;
+    break;
+  case 2: callee = keyed("LayerNorm", {}, {}); break;
+  case 3: callee = keyed(d.chance(0.5) ? "RMSNorm" : "LayerNorm", {makeNumber(0.01)}, {"eps"}); break;
+  case 4: callee = keyed("MLP", {makeSize(n)}, {}); break;
+  case 5: callee = d.chance(0.5) ? keyed("FeedForward", {makeSize(n), makeNumber(0.25)}, {"", "drop"})
+                                 : keyed("SwiGLU", {makeSize(n)}, {});
+    break;
+  case 6:
+  case 7: {
+    if (x.dims.size() != 2)
+      return;
+    std::vector<int64_t> divisors;
+    for (int64_t h = 1; h <= c && h <= 4; ++h)
+      if (c % h == 0)
+        divisors.push_back(h);
+    ExprPtr see = makeWord(d.chance(0.5) ? "causal" : "everything");
+    for (Value &v : values)
+      if (v.type == Type::Bool && v.dims.size() == 1 && v.extents[0] == x.extents[0] && v.dims[0] == x.dims[0] && d.chance(0.7))
+        see = v.base;
+    inputs.push_back(makeRef(x.name));
+    callee = d.chance(0.7) ? keyed("Attention", {makeSize(d.of(divisors)), see}, {})
+                           : keyed("Attention", {makeSize(d.of(divisors)), see, makeNumber(0.3)}, {"", "", "drop"});
+    break;
+  }
+  default: {
+    if (x.dims.size() != 2 || c % 2)
+      return;
+    int64_t heads = c % 4 == 0 && d.chance(0.5) ? 2 : 1;
+    if (c / heads % 2)
+      return;
+    callee = keyed("GroupedAttention", {makeSize(heads), makeSize(d.chance(0.5) ? 1 : heads), makeWord("causal")}, {});
+  }
+  }
+  bool keeps = sizes == x.dims && inputs.size() == 1;
+  if (d.chance(0.35)) { // an instance that is used twice
+    Stmt s;
+    s.kind = Stmt::Assign;
+    s.name = p.name(Name::Fixed, "f" + std::to_string(p.names.size()));
+    s.value = callee;
+    add(s);
+    ExprPtr once = makeApply(makeRef(s.name), inputs);
+    ExprPtr twice = keeps ? makeApply(makeRef(s.name), {d.chance(0.5) ? once : makeCall("tanh", {once})})
+                          : makeBinary("*", once, makeNumber(0.5));
+    let({}, {twice, 3}, sizes, x.extents);
+    p.names[size_t(values.back().name)].kind = Name::Fixed; // it names the instance
+    p.names[size_t(values.back().name)].hint = "v" + std::to_string(values.back().name);
+    return;
+  }
+  ExprPtr value = makeApply(callee, inputs);
+  if (sizes == x.dims && d.chance(0.4))
+    value = makeBinary("+", makeRef(x.name), value);
+  let({}, {value, 3}, sizes, x.extents);
+  p.names[size_t(values.back().name)].kind = Name::Fixed;
+  p.names[size_t(values.back().name)].hint = "v" + std::to_string(values.back().name);
+}
+
+/// A block of the model's own: its names hide others.
+void Generator::ownBlock() {
+  Value *first = d.chance(0.5) ? matrix() : anyValue(1, 3);
+  if (!first || first->base || !first->extents.back().empty())
+    return;
+  Value x = *first;
+  Stmt block;
+  block.kind = Stmt::Block;
+  block.name = p.name(Name::Fixed, "B" + std::to_string(p.names.size()));
+  int64_t kind = d.below(3);
+  NameId in = p.name(Name::Value, "x"), c = p.name(Name::Size, "c"), n = p.name(Name::Size, "n");
+  NameId size1 = p.name(Name::Size, "d");
+  int64_t width = size();
+  std::vector<int64_t> sizes = x.dims;
+  std::vector<StmtPtr> *outer = into;
+  std::vector<ExprPtr> arguments;
+  std::vector<Value> saved = values;
+  into = &block.body;
+  Formal input;
+  input.name = in;
+  input.hasDims = true;
+  auto letIn = [&](std::vector<Dim> dims, ExprPtr value) {
+    Stmt s;
+    s.kind = Stmt::Let;
+    s.name = p.name(Name::Value, "y");
+    s.dims = std::move(dims);
+    s.value = std::move(value);
+    add(s);
+    return s.name;
+  };
+  auto paramIn = [&](std::vector<Dim> dims) {
+    Stmt s;
+    s.kind = Stmt::Param;
+    s.name = p.name(Name::Value, "w");
+    s.dims = std::move(dims);
+    s.text = "~ normal(0.5)";
+    add(s);
+    return s.name;
+  };
+  auto ofRef = [&](NameId size) {
+    Dim dim;
+    dim.size = makeRef(size);
+    return dim;
+  };
+  NameId i = p.name(Name::Index, "i"), j = p.name(Name::Index, "j");
+  if (kind < 2 || x.dims.size() != 2) {
+    // (x[.., c]) with a parameter whose second dimension gets a name, or is a setting.
+    bool isSetting = d.chance(0.4);
+    input.dims = {rest(), named(c)};
+    if (isSetting) {
+      Formal setting;
+      setting.name = n;
+      block.settings.push_back(setting);
+      arguments.push_back(makeSize(width));
+    }
+    NameId w = paramIn({ofRef(c), isSetting ? ofRef(n) : sized(size1, width)});
+    ExprPtr sum = makeBind("sum", {i}, times(makeSubscript(makeRef(in), {makeRest(), makeRef(i)}), at(w, {i, j})));
+    if (d.chance(0.6))
+      sum = times(sum, makeBinary("/", makeRef(d.chance(0.7) ? (isSetting ? n : size1) : c), makeNumber(4)));
+    NameId y = letIn({rest(), named(j)}, sum);
+    ExprPtr result = makeRef(y);
+    if (d.chance(0.4)) {
+      NameId b = paramIn({isSetting ? ofRef(n) : ofRef(size1)});
+      NameId k = p.name(Name::Index, "k");
+      result = makeRef(letIn({rest(), named(k)}, makeBinary("+", makeSubscript(makeRef(y), {makeRest(), makeRef(k)}),
+                                                          at(b, {k}))));
+    }
+    block.value = d.chance(0.5) ? makeCall(act(), {result}) : result;
+    sizes.back() = width;
+  } else {
+    // With a predicate.
+    Formal setting;
+    setting.name = p.name(Name::Callable, "see");
+    setting.hasDims = true;
+    NameId t = p.name(Name::Size, "t");
+    setting.dims = {named(p.name(Name::Index, "a")), named(p.name(Name::Index, "b"))};
+    block.settings.push_back(setting);
+    input.dims = {named(t), named(c)};
+    NameId s = p.name(Name::Index, "s");
+    NameId y = letIn({named(i), named(j)},
+                     makeBinary("+", makeBind("sum", {s}, at(in, {s, j}), makeCallOf(setting.name, {makeRef(i), makeRef(s)})),
+                                times(makeNumber(0.25), at(in, {i, j}))));
+    NameId k = p.name(Name::Index, "k"), l = p.name(Name::Index, "l");
+    block.value = makeRef(letIn({named(k), named(l)}, makeBinary("+", times(makeNumber(0.5), at(y, {k, l})), at(in, {k, l}))));
+    if (d.chance(0.5)) {
+      arguments.push_back(makeWord(d.chance(0.5) ? "causal" : "everything"));
+    } else {
+      Stmt def;
+      def.kind = Stmt::Def;
+      def.name = p.name(Name::Callable, "see");
+      Formal a, b;
+      a.name = p.name(Name::Value, "t");
+      b.name = p.name(Name::Value, "s");
+      def.formals = {a, b};
+      def.value = makeBinary("<", makeBinary("-", makeRef(a.name), makeRef(b.name)), makeNumber(double(1 + d.below(3))));
+      arguments.push_back(makeRef(def.name));
+      outer->push_back(std::make_shared<const Stmt>(def));
+    }
+  }
+  block.formals = {input};
+  into = outer;
+  values = saved;
+  NameId name = block.name;
+  add(block);
+  ExprPtr callee = makeCallOf(name, arguments), value = makeApply(callee, {makeRef(x.name)});
+  if (d.chance(0.3) && sizes == x.dims) // two instances
+    value = makeBinary("-", value, makeApply(callee, {makeCall("tanh", {makeRef(x.name)})}));
+  let({}, {value, 6}, sizes, x.extents);
+  p.names[size_t(values.back().name)].kind = Name::Fixed;
+  p.names[size_t(values.back().name)].hint = "v" + std::to_string(values.back().name);
+}
+
+void Generator::norm() {
+  Value *first = anyValue(1, 3);
+  if (!first || first->base || !first->extents.back().empty())
+    return;
+  Value x = *first;
+  NameId c = p.name(Name::Index, "c");
+  auto in = [&] { return makeSubscript(makeRef(x.name), {makeRest(), makeRef(c)}); };
+  std::vector<int64_t> outer(x.dims.begin(), x.dims.end() - 1);
+  std::vector<std::string> extents(x.extents.begin(), x.extents.end() - 1);
+  const Value middle = let({rest()}, {makeBind("mean", {c}, in()), x.size}, outer, extents);
+  auto m = [&] { return makeSubscript(makeRef(middle.name), {makeRest()}); };
+  const Value spread = let({rest()}, {makeBind("mean", {c}, makeBinary("^", makeBinary("-", in(), m()), makeNumber(2))), x.size},
+                           outer, extents);
+  NameId j = p.name(Name::Index, "j");
+  const Value gain = param({x.dims.back()});
+  ExprPtr here = makeSubscript(makeRef(x.name), {makeRest(), makeRef(j)});
+  ExprPtr root = makeCall("rsqrt", {makeBinary("+", makeSubscript(makeRef(spread.name), {makeRest()}), makeNumber(0.1))});
+  let({rest(), named(j)}, {times(times(makeBinary("-", here, m()), root), at(gain.name, {j})), 2}, x.dims, x.extents);
+}
+
+/// A product, then folds of it: rows, columns, other products.
+void Generator::productAndFolds() {
+  Value a = *matrix(), b = *matrix();
+  if (b.dims[1] != a.dims[1] || b.extents[1] != a.extents[1])
+    b = a;
+  NameId t = p.name(Name::Index, "t"), u = p.name(Name::Index, "u"), r = p.name(Name::Index, "r");
+  ExprPtr sum = makeBind("sum", {r}, times(at(a.name, {t, r}), at(b.name, {u, r})));
+  if (d.chance(0.3))
+    sum = makeCall(act(), {sum});
+  const Value v = let({named(t), named(u)}, {sum, a.size * b.size}, {a.dims[0], b.dims[0]}, {a.extents[0], b.extents[0]});
+  for (int64_t n = d.below(3); n > 0; --n) {
+    NameId i = p.name(Name::Index, "i"), k = p.name(Name::Index, "k");
+    bool rows = d.chance(0.5);
+    ExprPtr element = rows ? at(v.name, {i, k}) : at(v.name, {k, i});
+    std::string kind = d.of(std::vector<std::string>{"sum", "sum", "max", "mean", "min"});
+    if (d.chance(0.5) && a.dims[0] == b.dims[0])
+      element = times(element, rows ? at(v.name, {k, i}) : at(v.name, {i, k}));
+    else if (d.chance(0.5))
+      element = makeCall(act(), {element});
+    let({named(i)}, {makeBind(kind, {k}, element), v.size * 2}, {rows ? a.dims[0] : b.dims[0]},
+        {rows ? a.extents[0] : b.extents[0]});
+  }
+  if (d.chance(0.5)) { // a fold that is a contraction
+    NameId i = p.name(Name::Index, "i"), j = p.name(Name::Index, "j"), k = p.name(Name::Index, "k");
+    bool rows = d.chance(0.5);
+    const Value &other = rows ? b : a;
+    ExprPtr element = rows ? at(v.name, {i, k}) : at(v.name, {k, i});
+    let({named(i), named(j)}, {makeBind("sum", {k}, times(element, at(other.name, {k, j}))), v.size * 2},
+        {rows ? a.dims[0] : b.dims[0], other.dims[1]}, {rows ? a.extents[0] : b.extents[0], other.extents[1]});
+  }
+}
+
+void Generator::embedding() {
+  Value *first = anyValue(0, 1, Type::Int);
+  if (!first || first->limit < 1)
+    return;
+  Value token = *first;
+  int64_t c = isLarge ? 2 + d.below(7) : size();
+  const Value table = param({token.limit, c});
+  NameId t = p.name(Name::Index, "t"), j = p.name(Name::Index, "c");
+  bool flat = token.dims.empty();
+  ExprPtr base = token.base ? token.base : makeRef(token.name);
+  ExprPtr place = flat ? base : makeSubscript(base, {makeRef(t)});
+  ExprPtr row = makeSubscript(makeRef(table.name), {place, makeRef(j)});
+  if (!flat && d.chance(0.4)) {
+    const Value positions = param({token.dims[0], c});
+    row = makeBinary("+", row, at(positions.name, {t, j}));
+    if (!token.extents[0].empty())
+      row = makeBinary("+", makeSubscript(makeRef(table.name), {place, makeRef(j)}),
+                       makeSubscript(makeRef(positions.name), {makeBinary("+", makeRef(t), makeNumber(0)), makeRef(j)}));
+  }
+  std::vector<Dim> dims = {named(j)};
+  std::vector<int64_t> sizes = token.dims;
+  std::vector<std::string> extents = token.extents;
+  sizes.push_back(c);
+  extents.push_back("");
+  if (!flat)
+    dims.insert(dims.begin(), named(t));
+  Value x = let(dims, {row, 1}, sizes, extents);
+  if (d.chance(0.4))
+    freeLet();
+  if (d.chance(0.5)) { // logits with the same table
+    NameId t2 = p.name(Name::Index, "t"), w = p.name(Name::Index, "w"), k = p.name(Name::Index, "c");
+    ExprPtr logit = makeBind("sum", {k}, times(flat ? at(x.name, {k}) : at(x.name, {t2, k}), at(table.name, {w, k})));
+    if (d.chance(0.3)) {
+      const Value bias = param({token.limit});
+      logit = makeBinary("+", logit, at(bias.name, {w}));
+    }
+    sizes.back() = token.limit;
+    std::vector<Dim> out = {named(w)};
+    if (!flat)
+      out.insert(out.begin(), named(t2));
+    let(out, {logit, 2}, sizes, extents);
+  }
+}
+
+void Generator::restLet() {
+  Value *first = anyValue(1, 3);
+  if (!first || first->base)
+    return;
+  Value x = *first;
+  NameId c = p.name(Name::Index, "c");
+  ExprPtr in = makeSubscript(makeRef(x.name), {makeRest(), makeRef(c)});
+  Made value = d.chance(0.5) ? Made{makeBind("softmax", {c}, in, nullptr, false), 1} : unary({in, x.size});
+  let({rest(), named(c)}, value, x.dims, x.extents);
+}
+
+/// Two indices merged into one axis, or an axis split.
+void Generator::groupLet() {
+  Value x = *matrix();
+  if (!x.extents[0].empty() || !x.extents[1].empty())
+    return;
+  NameId i = p.name(Name::Index, "i"), j = p.name(Name::Index, "j");
+  Dim group;
+  group.kind = Dim::Group;
+  group.group = {i, j};
+  ExprPtr in = at(x.name, d.chance(0.5) ? std::vector<NameId>{i, j} : std::vector<NameId>{j, i});
+  bool turned = in->kids[1]->name == j;
+  int64_t n = x.dims[turned ? 1 : 0], m = x.dims[turned ? 0 : 1];
+  const Value flat = let({group}, unary({in, x.size}), {n * m}, {""});
+  if (d.chance(0.6)) {
+    NameId a = p.name(Name::Index, "a"), b = p.name(Name::Index, "b");
+    int64_t first = d.chance(0.5) ? n : m;
+    let({sized(a, first), named(b)}, {makeSubscript(makeRef(flat.name), {makeGroup({a, b})}), flat.size},
+        {first, n * m / first}, {"", ""});
+  }
+}
+
+/// Running sums, convolutions, rings.
+void Generator::scan() {
+  Value *first = anyValue(1, 1);
+  if (!first || first->base)
+    return;
+  Value x = *first;
+  NameId i = p.name(Name::Index, "i"), k = p.name(Name::Index, "k");
+  bool dynamic = !x.extents[0].empty();
+  int64_t n = x.dims[0];
+  if (d.chance(0.5) || dynamic) {
+    std::string kind = d.of(std::vector<std::string>{"sum", "max", "mean"});
+    ExprPtr condition = makeBinary("<=", makeRef(k), makeRef(i));
+    let({named(i)}, {makeBinary("+", makeBind(kind, {k}, at(x.name, {k}), condition), times(makeNumber(0.5), at(x.name, {i}))), 3 * x.size}, {n},
+        x.extents);
+    return;
+  }
+  const Value w = param({std::max<int64_t>(1, std::min<int64_t>(size(), 4))});
+  ExprPtr place = makeBinary(d.chance(0.5) ? "+" : "-", makeRef(i), makeRef(k));
+  if (d.chance(0.4))
+    place = makeBinary("%", place, makeSize(n));
+  let({sized(i, n)}, {makeBind("sum", {k}, times(makeSubscript(makeRef(x.name), {place}), at(w.name, {k}))), 2 * x.size}, {n}, {""});
+}
+
+/// Sizes around those from which sums are cut into pieces and rows are too long.
+void Generator::longReduction() {
+  static const std::vector<int64_t> lengths = {255, 256, 257, 400, 511, 512, 513, 1023, 1024, 1025, 2049, 16383, 16384, 16385};
+  int64_t n = d.of(lengths);
+  if (d.chance(0.03))
+    n = 131073;
+  const Value w = param({n});
+  NameId i = p.name(Name::Index, "i");
+  ExprPtr element = at(w.name, {i});
+  if (d.chance(0.4))
+    element = times(element, makeCall("sin", {makeCall("float", {makeRef(i)})}));
+  if (d.chance(0.4))
+    element = makeBinary("/", element, makeNumber(3));
+  if (d.chance(0.3) && n < 3000)
+    element = makeCall(act(), {element});
+  std::string kind = d.of(std::vector<std::string>{"sum", "max", "mean", "min", "sum"});
+  const Value s = let({}, {makeBind(kind, {i}, element), kind == "sum" ? std::sqrt(double(n)) : 1}, {}, {});
+  if (d.chance(0.5) && n <= 1025) {
+    NameId c = p.name(Name::Index, "c");
+    let({named(c)}, {times(at(w.name, {c}), makeRef(s.name)), s.size}, {n}, {""});
+  }
+  values.erase(std::remove_if(values.begin(), values.end(), [&](const Value &v) { return count(v) > 2000; }), values.end());
+}
+
+void Generator::repeat() {
+  std::vector<Value> carried;
+  for (int64_t n = 1 + d.below(3); n > 0; --n) {
+    Value *first = anyValue(d.chance(0.15) ? 0 : 1, 2);
+    if (!first || count(*first) > 80)
+      continue;
+    Value v = *first;
+    ExprPtr whole = v.base ? v.base : makeRef(v.name);
+    let({}, d.chance(0.6) ? Made{times(whole, makeNumber(1)), v.size} : Made{makeCall("tanh", {whole}), 1}, v.dims, v.extents);
+    carried.push_back(values.back());
+  }
+  if (carried.empty())
+    return;
+  Stmt r;
+  r.kind = Stmt::Repeat;
+  r.name = p.name(Name::Fixed, "layers" + std::to_string(p.names.size()));
+  r.count = makeSize(1 + d.below(4));
+  std::vector<StmtPtr> *outer = into;
+  std::vector<Value> outside = values;
+  into = &r.body;
+  ++inRepeat;
+  if (d.chance(0.5))
+    param({size()});
+  for (int64_t n = d.below(3); n > 0; --n)
+    switch (d.below(inRepeat > 1 ? 5 : 6)) {
+    case 0:
+    case 1: freeLet(); break;
+    case 2: linear(); break;
+    case 3: libraryBlock(); break;
+    case 4: attention(); break;
+    default: repeat();
+    }
+  for (const Value &h : carried) {
+    Stmt s;
+    s.kind = Stmt::Assign;
+    s.name = h.name;
+    ExprPtr next;
+    double what = d.unit();
+    bool fits = !h.dims.empty() && h.extents.back().empty();
+    if (what < 0.25 && fits) {
+      ExprPtr block = d.chance(0.5) ? makeCall("Linear", {makeSize(h.dims.back())}) : makeCall("LayerNorm", {});
+      next = makeApply(block, {makeRef(h.name)});
+      if (d.chance(0.5))
+        next = makeBinary("+", makeRef(h.name), d.chance(0.5) ? makeCall("tanh", {next}) : next);
+    } else if (what < 0.8 && !h.dims.empty()) {
+      std::vector<std::unique_ptr<Index>> own;
+      std::map<size_t, Index *> fixed;
+      std::vector<Dim> dims;
+      for (size_t i = 0; i < h.dims.size(); ++i) {
+        own.push_back(std::make_unique<Index>(Index{p.name(Name::Index, i ? "j" : "i"), h.dims[i], h.extents[i], true, false,
+                                                    h.extents[i].empty()}));
+        fixed[i] = own.back().get();
+        indices.push_back(own.back().get());
+      }
+      Made value = binary(load(h, fixed), any(3));
+      if (d.chance(0.4))
+        value = {makeBinary("+", times(makeNumber(0.5), load(h, fixed).e), value.e), value.size + h.size};
+      value = {makeBinary("+", value.e, times(makeNumber(0.25), load(h, fixed).e)), value.size + h.size};
+      indices.clear();
+      for (auto &index : own)
+        dims.push_back(index->extent.empty() ? sized(index->name, index->size) : named(index->name));
+      value.size = 20; // a tanh or a small factor, often
+      let(dims, value, h.dims, h.extents);
+      next = makeRef(values.back().name);
+      if (d.chance(0.3))
+        next = makeBinary("+", makeRef(h.name), next);
+    } else {
+      Made value = {makeRef(h.name), 1};
+      for (Value &v : values)
+        if (v.dims == h.dims && v.extents == h.extents && v.type == Type::Float && v.name != h.name && !v.base && d.chance(0.5)) {
+          value = {makeBinary(d.chance(0.5) ? "+" : "*", value.e, makeRef(v.name)), 2};
+          break;
+        }
+      next = makeCall("tanh", {value.e});
+    }
+    s.value = next;
+    add(s);
+  }
+  --inRepeat;
+  into = outer;
+  values = outside;
+  add(r);
+}
+
+void Generator::piece() {
+  if (isLarge && d.chance(0.3))
+    return longReduction();
+  double what = d.unit();
+  struct Kind {
+    double share;
+    void (Generator::*make)();
+  };
+  static const Kind kinds[] = {{0.30, &Generator::freeLet},   {0.05, &Generator::wholeLet},  {0.04, &Generator::integerLet},
+                               {0.09, &Generator::linear},    {0.08, &Generator::attention}, {0.08, &Generator::libraryBlock},
+                               {0.07, &Generator::ownBlock},  {0.04, &Generator::norm},      {0.07, &Generator::productAndFolds},
+                               {0.05, &Generator::embedding}, {0.02, &Generator::restLet},   {0.02, &Generator::groupLet},
+                               {0.03, &Generator::scan},      {0.08, &Generator::repeat}};
+  for (const Kind &kind : kinds) {
+    if (what < kind.share)
+      return (this->*kind.make)();
+    what -= kind.share;
+  }
+  freeLet();
+}
+
+} // namespace gptc::differential
