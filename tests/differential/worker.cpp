@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/wait.h>
@@ -103,7 +104,17 @@ struct Child {
   std::string errors;
   Reader reader;
   bool killed = false;
+  double used = 0; // seconds of a core before this index
 };
+
+/// Other processes take cores away: what counts is what this one had of them.
+double cpuSeconds(pid_t pid) {
+  clockid_t clock;
+  timespec time = {};
+  if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &time))
+    return 0;
+  return double(time.tv_sec) + double(time.tv_nsec) * 1e-9;
+}
 
 std::string folder() {
   const char *given = getenv("TMPDIR");
@@ -127,6 +138,7 @@ static void start(Child &child, unsigned number, const std::function<Outcome(uin
   child.errors = folder() + "/gptc-differential-" + std::to_string(getpid()) + "-" + std::to_string(number) + ".log";
   child.reader = Reader();
   child.killed = false;
+  child.used = 0;
   fflush(stdout);
   child.pid = fork();
   if (child.pid == 0) {
@@ -187,6 +199,7 @@ void gptc::differential::runAll(uint64_t begin, uint64_t end, unsigned jobs, dou
         done({child.at, std::move(outcome)});
         ++child.at;
         child.since = Clock::now();
+        child.used = child.pid > 0 ? cpuSeconds(child.pid) : 0;
       };
       if (waits[w].revents) {
         char buffer[65536];
@@ -225,7 +238,8 @@ void gptc::differential::runAll(uint64_t begin, uint64_t end, unsigned jobs, dou
         }
         unlink(child.errors.c_str());
         refill(who[w]);
-      } else if (!child.killed && std::chrono::duration<double>(Clock::now() - child.since).count() > seconds) {
+      } else if (!child.killed && (cpuSeconds(child.pid) - child.used > seconds ||
+                                   std::chrono::duration<double>(Clock::now() - child.since).count() > 20 * seconds)) {
         child.killed = true;
         kill(child.pid, SIGKILL);
       }
