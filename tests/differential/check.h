@@ -16,17 +16,18 @@ struct Setup {
   bool single = false, bf16 = false;
   unsigned threads = 2;
   int64_t keep = -1;
-  bool shortBatch = false; // fewer examples than the program is compiled for, and shorter texts
+  bool dynamicBatch = false; // training: compiled for at most so many examples, not for exactly so many
+  bool shortBatch = false;   // fewer examples than the program is compiled for, and shorter texts
   std::string text() const;
 };
 
 /// What is looked at besides the training in f64.
 struct Plan {
   Setup train, outputs;
+  bool withOutputs = true;   // a model with a loss is not always run, too
   std::vector<Setup> others; // training again
   bool budget = false;       // with less memory: the same bits
   bool threads = false;      // with one thread: the same bits
-  bool eval = false;
   bool verify = false; // also behind the stages that make loops
 };
 Plan planOf(uint64_t seed);
