@@ -259,13 +259,16 @@ def FormKernelsPass : Pass<"gpt-form-kernels", "::mlir::ModuleOp"> {
       these. Reductions have exactly these parallel dimensions; of every value
       a row has at most 131072 elements. Operands other than values of the
       kernel may be read in any way. (Some are sums of products, too:
-      `gpt.rows` decides.) With the attribute `gpt.over_rows` a reduction is a sum
-      over the rows, of what the group reads or computes; its own dimensions are the
+      `gpt.rows` decides.) A reduction whose reduced dimensions are the rows is a sum
+      over these, of what the group reads or computes; its own dimensions are the
       columns, then the rows;
     - a scatter, then the generic that adds another tensor to it: the scatter begins
       with that instead of zeros, in its memory where that is the result's;
     - one generic or scatter alone. Maps over one space that use each other have
       become one generic with several results.
+    Ops of row blocks and of row groups have `gpt.axes` (rules A1 to A5 of
+    `gpt.kernel`): which of the kernel's dimensions each of theirs is. It follows
+    from the values that ops share, never from sizes, which may be equal by chance.
     Results are the values used outside; inputs are in order of first use.
 
     Before:

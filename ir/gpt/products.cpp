@@ -69,9 +69,8 @@ bool isLargeMatrix(Value value) {
   auto op = value.getDefiningOp<GenericOp>();
   if (!op || isLargeProduct(op))
     return static_cast<bool>(op);
-  auto shape = [](Value tensor) { return cast<RankedTensorType>(tensor.getType()).getShape(); };
-  return !op.isReduction() && llvm::any_of(op.getInputs(), [&](Value input) {
-    return shape(input) == shape(value) && isLargeMatrix(input);
+  return !op.isReduction() && llvm::any_of(llvm::enumerate(op.getInputs()), [&](auto input) {
+    return op.getInputMap(input.index()).isIdentity() && isLargeMatrix(input.value());
   });
 }
 

@@ -1,4 +1,5 @@
 // The rules of GptOps.td, each cited at its check.
+#include "ir/gpt/axes.h"
 #include "ir/gpt/maps.h"
 
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -236,7 +237,7 @@ LogicalResult GenericOp::verify() {
       return emitOpError() << "result " << i << " is " << type << ", but the parallel dims make " << expected;
     elements.push_back(element);
   }
-  if (failed(verifyArguments(space, *getBlock()))) // N6
+  if (failed(verifyArguments(space, *getBlock())) || failed(verifyAxes(*this))) // N6, A1 to A5
     return failure();
   YieldOp yield = yieldOf(*this);
   return failure(!yield || failed(verifyYield(*this, yield, elements, "results"))); // N6

@@ -1,4 +1,5 @@
 // gpt-lower-kernels: kernels to loops and vectors.
+#include "ir/gpt/axes.h"
 #include "ir/rt/rt.h"
 #include "passes/codegen/kernel_builder.h"
 #include "passes/passes.h"
@@ -52,9 +53,9 @@ LogicalResult lowerKernel(KernelBuilder &kernel) {
       return kernel.function.emitError() << "result " << i << " is an argument, which no loop computes";
   if (failed(checkExtents(kernel)))
     return failure();
-  if (auto rows = kernel.function->getAttrOfType<IntegerAttr>("gpt.rows"))
+  if (auto rows = kernel.function->getAttrOfType<IntegerAttr>(gpt::rowsName))
     return lowerRows(kernel, rows.getInt());
-  if (auto rows = kernel.function->getAttrOfType<IntegerAttr>("gpt.row_blocks"))
+  if (auto rows = kernel.function->getAttrOfType<IntegerAttr>(gpt::rowBlocksName))
     return lowerRowBlocks(kernel, rows.getInt());
   if (canLowerContractionKernel(kernel))
     return lowerContractionKernel(kernel);

@@ -93,7 +93,7 @@ FailureOr<OpPlan> makePlan(Operation *op, const Buffers &buffers, unsigned rows)
                                         AffineMap::getMultiDimIdentityMap(numParallel, op->getContext()).getResults(),
                                         op->getContext());
     resultMaps.assign(op->getNumResults(), identity);
-    if (isOverRows(op)) {
+    if (gpt::isOverRows(op)) {
       // Rows outside, columns inside: what is a reduction to the op adds to a place for each row here.
       unsigned all = plan.opDims.size(), reduced = all - numParallel;
       rotateDims(maps, all, reduced);

@@ -17,20 +17,20 @@ bool sameDims(ArrayRef<gpt::DimAttr> a, ArrayRef<gpt::DimAttr> b) {
 
 /// A loop over all dimensions beyond the rows, with other ops in it.
 bool canShare(gpt::GenericOp op, unsigned rows) {
-  return op.getNumDims() > rows && (!op.isReduction() || isOverRows(op) || op.getNumParallel() == int64_t(rows));
+  return op.getNumDims() > rows && (!op.isReduction() || gpt::isOverRows(op) || op.getNumParallel() == int64_t(rows));
 }
 
 /// The rows first.
 SmallVector<gpt::DimAttr> dimsOf(gpt::GenericOp op, unsigned rows) {
   SmallVector<gpt::DimAttr> dims(op.getDims().getDims());
-  if (isOverRows(op))
+  if (gpt::isOverRows(op))
     std::rotate(dims.begin(), dims.end() - rows, dims.end());
   return dims;
 }
 
 /// Each point reads the element of the same place.
 bool readsStraight(gpt::GenericOp op, AffineMap map, unsigned rows) {
-  unsigned rank = map.getNumResults(), shift = isOverRows(op) ? rank - rows : 0;
+  unsigned rank = map.getNumResults(), shift = gpt::isOverRows(op) ? rank - rows : 0;
   if (rank != op.getNumDims())
     return false;
   for (unsigned i = 0; i < rank; ++i)
@@ -78,7 +78,7 @@ bool mayOverwrite(const OpGroup &group, gpt::GenericOp op) {
 void delaySums(SmallVector<OpGroup> &groups, unsigned rows) {
   for (unsigned g = 0; g < groups.size(); ++g)
     for (Operation *op : OpGroup(groups[g])) {
-      if (!isOverRows(op))
+      if (!gpt::isOverRows(op))
         continue;
       auto sum = cast<gpt::GenericOp>(op);
       unsigned best = g, most = sharedOperands(sum, groups[g]);
@@ -96,8 +96,6 @@ void delaySums(SmallVector<OpGroup> &groups, unsigned rows) {
 }
 
 } // namespace
-
-bool isOverRows(Operation *op) { return op->hasAttr("gpt.over_rows"); }
 
 SmallVector<OpGroup> formGroups(ArrayRef<Operation *> ops, unsigned rows) {
   SmallVector<OpGroup> groups;
@@ -146,7 +144,7 @@ bool leavesGroup(Value value, const OpGroup &group) {
 
 void shareReciprocals(gpt::GenericOp op, unsigned rows) {
   llvm::DenseSet<Value> fixed; // the same for all of a row
-  auto isOfRow = [&](unsigned dim) { return isOverRows(op) ? int64_t(dim) >= op.getNumParallel() : dim < rows; };
+  auto isOfRow = [&](unsigned dim) { return gpt::isOverRows(op) ? int64_t(dim) >= op.getNumParallel() : dim < rows; };
   for (auto [i, argument] : llvm::enumerate(op.getBlock()->getArguments())) {
     AffineMap map = op.getMap(i);
     bool varies = false;

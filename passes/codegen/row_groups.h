@@ -1,15 +1,13 @@
 // Which ops of a rows kernel share one loop.
 #pragma once
 
+#include "ir/gpt/axes.h"
 #include "passes/codegen/op_plan.h"
 
 namespace gptc {
 
 /// Ops of one loop, in order.
 using OpGroup = llvm::SmallVector<mlir::Operation *, 4>;
-
-/// A sum over the rows of a kernel (`gpt.form-kernels` says which): its dimensions are the columns, then the rows.
-bool isOverRows(mlir::Operation *op);
 
 /// x / y, where y is the same for all of a row, becomes x * (1 / y): one division a row. Rows have the first `rows`
 /// dimensions.

@@ -95,7 +95,7 @@ private:
   void placeValues() {
     for (const OpGroup &group : groups)
       for (Operation *op : group) {
-        if (isOverRows(op)) {
+        if (gpt::isOverRows(op)) {
           placeSum(cast<gpt::GenericOp>(op));
           continue;
         }

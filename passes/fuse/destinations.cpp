@@ -1,5 +1,6 @@
 #include "passes/fuse/destinations.h"
 
+#include "ir/gpt/axes.h"
 #include "passes/fuse/arena.h"
 #include "passes/fuse/copy_kernels.h"
 #include "passes/fuse/space.h"
@@ -41,7 +42,7 @@ bool readsElementwise(func::FuncOp kernel, unsigned argument, unsigned result) {
   Value input = kernel.getArgument(argument);
   if (!map || map.isReduction() || input.getType() != yielded.getType())
     return false;
-  auto rows = kernel->getAttrOfType<IntegerAttr>("gpt.rows");
+  auto rows = kernel->getAttrOfType<IntegerAttr>(rowsName);
   return llvm::all_of(input.getUses(), [&](OpOperand &use) {
     unsigned i = use.getOperandNumber();
     auto op = dyn_cast<GenericOp>(use.getOwner());

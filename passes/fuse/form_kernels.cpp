@@ -1,4 +1,5 @@
 // gpt-form-kernels: which ops become one loop nest.
+#include "ir/gpt/axes.h"
 #include "passes/fuse/groups.h"
 #include "passes/fuse/merge_maps.h"
 #include "passes/fuse/row_blocks.h"
@@ -31,7 +32,7 @@ public:
         products(groups.size()), overRows(groups.size()) {}
 
   void form() {
-    fuse::formRowBlocks(block, groups, blocks, taken);
+    fuse::formRowBlocks(block, groups, blocks, taken, axes);
     for (unsigned id = groups.size(); id-- > 0;)
       if (auto op = dyn_cast<GenericOp>(groups.operation(id));
           op && !taken.test(id) && fuse::isContraction(op))
@@ -275,11 +276,17 @@ private:
   void build() {
     // The ops are replaced one by one; groups know only the old ones.
     llvm::MapVector<unsigned, SmallVector<Operation *>> kernels;
-    for (unsigned id : overRows.set_bits())
-      groups.operation(id)->setAttr("gpt.over_rows", UnitAttr::get(block.getParentOp()->getContext()));
-    for (unsigned id = 0; id < groups.size(); ++id)
-      if (isa<GenericOp, ScatterOp>(groups.operation(id)))
-        kernels[groups.groupOf(groups.operation(id))].push_back(groups.operation(id));
+    for (unsigned id = 0; id < groups.size(); ++id) {
+      Operation *op = groups.operation(id);
+      if (!isa<GenericOp, ScatterOp>(op))
+        continue;
+      unsigned group = groups.groupOf(op);
+      if (rows[group] != 0)
+        axes[op] = axesInRowGroup(id, rows[group]);
+      kernels[group].push_back(op);
+    }
+    for (auto &[op, own] : axes)
+      setAxes(op, own);
     // A map that is computed beside a contraction may stand before it.
     for (auto &[group, ops] : kernels)
       std::stable_partition(ops.begin(), ops.end(), [&](Operation *op) { return products.test(groups.idOf(op)); });
@@ -293,6 +300,17 @@ private:
       makeKernel(ops, rows[group], blocks[group]);
     }
     sortBlock();
+  }
+
+  /// The rows' dimensions come first, or, in a sum over rows, last. Values pass between ops of the group on these
+  /// (`staysInRow`, `hasAtHand`).
+  fuse::Axes axesInRowGroup(unsigned id, unsigned rank) {
+    auto op = cast<GenericOp>(groups.operation(id));
+    unsigned first = overRows.test(id) ? op.getNumParallel() : 0;
+    fuse::Axes own(op.getNumDims(), ownAxis);
+    for (unsigned d = 0; d < rank; ++d)
+      own[first + d] = d;
+    return own;
   }
 
   /// A kernel stands where its last op stood; users of its first results may stand before. They follow as soon as all
@@ -353,9 +371,9 @@ private:
     SmallVector<Type> types = llvm::map_to_vector(results, [](Value v) { return v.getType(); });
     auto kernel = KernelOp::create(builder, loc, types, inputs.getArrayRef());
     if (rows != 0)
-      kernel->setAttr("gpt.rows", builder.getI64IntegerAttr(rows));
+      kernel->setAttr(rowsName, builder.getI64IntegerAttr(rows));
     if (blocks != 0)
-      kernel->setAttr("gpt.row_blocks", builder.getI64IntegerAttr(blocks));
+      kernel->setAttr(rowBlocksName, builder.getI64IntegerAttr(blocks));
     Block *body = builder.createBlock(&kernel.getBody());
     IRMapping mapping;
     for (Value input : inputs)
@@ -377,6 +395,7 @@ private:
   llvm::BitVector taken;        ///< ops whose group is final
   llvm::BitVector products;     ///< contractions that begin a kernel
   llvm::BitVector overRows;     ///< sums over the rows of their group
+  fuse::KernelAxes axes;        ///< of ops in kernels by rows
 };
 
 struct FormKernels : impl::FormKernelsPassBase<FormKernels> {

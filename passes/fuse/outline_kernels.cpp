@@ -1,4 +1,5 @@
 // gpt-outline-kernels: each kernel a function, equal kernels one.
+#include "ir/gpt/axes.h"
 #include "passes/fuse/space.h"
 #include "passes/passes.h"
 
@@ -29,7 +30,7 @@ func::FuncOp makeFunction(OpBuilder &builder, KernelOp kernel) {
   auto function = func::FuncOp::create(builder, kernel.getLoc(), "kernel", type);
   function.setPrivate();
   function->setAttr("gpt.kernel", builder.getUnitAttr());
-  for (StringRef form : {"gpt.rows", "gpt.row_blocks"})
+  for (StringRef form : {rowsName, rowBlocksName})
     if (Attribute rows = kernel->getAttr(form))
       function->setAttr(form, rows);
   Block *entry = function.addEntryBlock();

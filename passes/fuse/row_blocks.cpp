@@ -1,5 +1,6 @@
 #include "passes/fuse/row_blocks.h"
 
+#include "ir/gpt/axes.h"
 #include "ir/gpt/products.h"
 #include "passes/fuse/space.h"
 
@@ -27,7 +28,11 @@ class RowBlocks {
 public:
   RowBlocks(Block &block, const Groups &groups, const llvm::BitVector &taken, GenericOp seed)
       : block(block), groups(groups), taken(taken),
-        space(seed.getDims().getDims().take_front(seed.getNumParallel())), group(groups.groupOf(seed)) {}
+        space(seed.getDims().getDims().take_front(seed.getNumParallel())), group(groups.groupOf(seed)) {
+    Axes own = llvm::to_vector(llvm::seq<int64_t>(0, space.size()));
+    own.push_back(ownAxis);
+    axes[seed] = own;
+  }
 
   /// Grows the group. False where none comes about that is worth it.
   bool form() {
@@ -52,6 +57,7 @@ public:
 
   ArrayRef<unsigned> members() const { return groups.members(group); }
   const Groups &result() const { return groups; }
+  const KernelAxes &memberAxes() const { return axes; }
   unsigned number() const { return group; }
 
 private:
@@ -77,24 +83,62 @@ private:
     return order;
   }
 
+  /// A matrix that the group computes.
   bool isMatrix(Value value) {
-    DimsAttr dims = dimsOf(value);
-    return dims && sameDims(dims.getDims(), space);
+    Operation *producer = value.getDefiningOp();
+    return isMember(producer) && cast<RankedTensorType>(value.getType()).getRank() == int64_t(space.size()) &&
+           isLeading(ArrayRef(axes.lookup(producer)).take_front(space.size()), space.size());
   }
 
-  /// The kind of op by its form alone.
+  /// Which of the space's dimensions each of `op`'s is, by the values that it shares with the group; nothing where these
+  /// contradict each other, or pass other than by plain dimensions.
+  std::optional<Axes> findAxes(GenericOp op) {
+    Axes found(op.getNumDims(), ownAxis);
+    bool fits = true;
+    auto set = [&](unsigned dim, int64_t axis) {
+      if (axis == ownAxis)
+        return;
+      fits &= found[dim] == axis || (found[dim] == ownAxis && !llvm::is_contained(found, axis) &&
+                                     sameDim(op.getDims()[dim], space[axis]));
+      found[dim] = axis;
+    };
+    for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+      Operation *producer = operand.getDefiningOp();
+      if (!isMember(producer))
+        continue;
+      for (auto [index, axis] : llvm::zip(op.getMap(i).getResults(), axes.lookup(producer)))
+        if (auto dim = dyn_cast<AffineDimExpr>(index))
+          set(dim.getPosition(), axis);
+        else
+          fits = false;
+    }
+    for (OpOperand &use : op->getUses()) {
+      auto user = dyn_cast<GenericOp>(use.getOwner());
+      if (!user || !isMember(user))
+        continue;
+      const Axes &theirs = axes.find(user)->second;
+      for (auto [r, index] : llvm::enumerate(user.getMap(use.getOperandNumber()).getResults()))
+        if (auto dim = dyn_cast<AffineDimExpr>(index))
+          set(r, theirs[dim.getPosition()]);
+        else
+          fits = false;
+    }
+    return fits ? std::optional(found) : std::nullopt;
+  }
+
+  /// The kind of op by its axes.
   Part partOf(GenericOp op) {
-    ArrayRef<DimAttr> dims = op.getDims().getDims();
-    if (matrixProduct(op) && isMatrix(op.getResult(0)) && !isMatrix(op.getInputs()[0]) &&
-        !isMatrix(op.getInputs()[1]))
-      return Part::Product;
-    if (sameDims(dims, space)) {
+    const Axes &own = axes.find(op)->second;
+    unsigned rank = space.size();
+    if (isLeading(own, rank)) {
       if (!op.isReduction())
         return Part::Matrix;
-      return op.getNumParallel() + 1 == int64_t(space.size()) ? Part::Row : Part::None;
+      return op.getNumParallel() + 1 == int64_t(rank) ? Part::Row : Part::None;
     }
-    if (sameDims(dims, space.drop_back()))
+    if (isLeading(own, rank - 1))
       return op.isReduction() ? Part::None : Part::Row;
+    if (llvm::none_of(op->getOperands(), [&](Value v) { return isMember(v.getDefiningOp()); }))
+      return matrixProduct(op) && isLeading(ArrayRef(own).drop_back(), rank) ? Part::Product : Part::None;
     for (unsigned i = 0; i < op.getInputs().size() && op.getInputs().size() == 2; ++i)
       if (isMatrix(op.getInputs()[i]) && matrixFold(op, i))
         return Part::Fold;
@@ -145,16 +189,18 @@ private:
     if (!op || taken.test(id) || groups.members(groups.groupOf(op)).size() > 1 ||
         members().size() >= mostMembers)
       return false;
-    Part part = partOf(op);
-    if (part == Part::None || !isAttached(op, part) ||
-        !llvm::all_of(op->getResultTypes(), [&](Type type) { return isServed(type); }))
+    std::optional<Axes> own = findAxes(op);
+    if (!own || !llvm::all_of(op->getResultTypes(), [&](Type type) { return isServed(type); }))
       return false;
+    axes[op] = *own;
+    Part part = partOf(op);
     Groups before = groups;
-    if (groups.merge(group, id) && llvm::all_of(members(), [&](unsigned member) {
-          return readsWell(cast<GenericOp>(groups.operation(member)));
-        }))
+    if (part != Part::None && isAttached(op, part) && groups.merge(group, id) &&
+        llvm::all_of(members(),
+                     [&](unsigned member) { return readsWell(cast<GenericOp>(groups.operation(member))); }))
       return true;
     groups = std::move(before);
+    axes.erase(op);
     return false;
   }
 
@@ -163,11 +209,13 @@ private:
   const llvm::BitVector &taken;
   ArrayRef<DimAttr> space; // outer dimensions, row, column
   unsigned group;
+  KernelAxes axes; // of the members
 };
 
 } // namespace
 
-void formRowBlocks(Block &block, Groups &groups, SmallVectorImpl<unsigned> &blocks, llvm::BitVector &taken) {
+void formRowBlocks(Block &block, Groups &groups, SmallVectorImpl<unsigned> &blocks, llvm::BitVector &taken,
+                   KernelAxes &axes) {
   for (unsigned id = 0; id < groups.size(); ++id) {
     auto seed = dyn_cast<GenericOp>(groups.operation(id));
     if (!seed || taken.test(id) || !isLargeProduct(seed))
@@ -179,6 +227,7 @@ void formRowBlocks(Block &block, Groups &groups, SmallVectorImpl<unsigned> &bloc
     blocks[attempt.number()] = seed.getNumParallel() - 1;
     for (unsigned member : groups.members(attempt.number()))
       taken.set(member);
+    axes.insert(attempt.memberAxes().begin(), attempt.memberAxes().end());
   }
 }
 

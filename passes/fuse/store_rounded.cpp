@@ -1,4 +1,5 @@
 // gpt-store-rounded: what contractions alone read lies in memory as they multiply it.
+#include "ir/gpt/axes.h"
 #include "passes/fuse/space.h"
 #include "passes/passes.h"
 
@@ -21,7 +22,7 @@ RankedTensorType roundedType(Value tensor) {
 /// A contraction, perhaps with maps behind it: the form that rounds its operands.
 bool isContractionKernel(KernelOp kernel) {
   auto first = dyn_cast<GenericOp>(kernel.getBlock()->front());
-  return first && fuse::isContraction(first) && !kernel->hasAttr("gpt.rows") && !kernel->hasAttr("gpt.row_blocks");
+  return first && fuse::isContraction(first) && !kernel->hasAttr(rowsName) && !kernel->hasAttr(rowBlocksName);
 }
 
 /// Where a value is read, under whatever shape.
@@ -71,7 +72,7 @@ bool roundResult(KernelOp kernel, unsigned number) {
   YieldOp yield = kernel.getYield();
   Value value = yield.getValues()[number];
   auto producer = value.getDefiningOp<GenericOp>();
-  if (!producer || kernel->hasAttr("gpt.row_blocks"))
+  if (!producer || kernel->hasAttr(rowBlocksName))
     return false;
   OpBuilder builder(producer.getYield());
   auto rounded = [&](OpBuilder &builder, Value wide) -> Value {

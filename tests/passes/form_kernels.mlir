@@ -339,7 +339,7 @@ func.func @scatter_onto(%token: tensor<4xi32, #t>, %d: tensor<4x8xf32, #t_c>, %w
 // A sum over the rows reads what the rows of a group have at hand: it is done there.
 // CHECK-LABEL: func.func @gain
 // CHECK: %[[K:.*]]:2 = gpt.kernel(%arg0 : {{.*}}) -> (tensor<64x128xf32, {{.*}}>, tensor<128xf32, {{.*}}>) attributes {gpt.rows = 1 : i64}
-// CHECK: gpt.generic sum [c=128 | t=64] {{.*}} attributes {gpt.over_rows}
+// CHECK: gpt.generic sum [c=128 | t=64] {{.*}} attributes {gpt.axes = array<i64: -1, 0>}
 // CHECK-NOT: gpt.kernel
 // CHECK: return %[[K]]#0, %[[K]]#1
 func.func @gain(%x: tensor<64x128xf32, #t_c>) -> (tensor<64x128xf32, #t_c>, tensor<128xf32, #c>) {

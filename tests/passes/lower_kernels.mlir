@@ -182,12 +182,12 @@ module attributes {gpt.extents = [], gpt.bounds = []} {
 // CHECK: return
 func.func private @blocks(%q: tensor<2x128x4x4xf32, #b_t_h_e>, %k: tensor<2x128x4x4xf32, #b_t_h_e>, %v: tensor<2x128x4x4xf32, #b_t_h_e>) -> tensor<2x128x4x4xf32, #b_t_h_e> attributes {gpt.kernel, gpt.row_blocks = 3 : i64} {
   %s = gpt.generic sum [b=2, h=4, t=128, s=128 | e=4]
-      inputs(%q[b, t, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>, %k[b, s, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>) -> (tensor<2x4x128x128xf32, #b_h_t_s>) {
+      inputs(%q[b, t, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>, %k[b, s, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>) -> (tensor<2x4x128x128xf32, #b_h_t_s>) attributes {gpt.axes = array<i64: 0, 1, 2, 3, -1>} {
   ^bb0(%a: f32, %b: f32):
     %0 = arith.mulf %a, %b : f32
     gpt.yield %0 : f32
   }
-  %top = gpt.generic max [b=2, h=4, t=128 | s=128] inputs(%s[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>) -> (tensor<2x4x128xf32, #b_h_t>) {
+  %top = gpt.generic max [b=2, h=4, t=128 | s=128] inputs(%s[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>) -> (tensor<2x4x128xf32, #b_h_t>) attributes {gpt.axes = array<i64: 0, 1, 2, 3>} {
   ^bb0(%a: f32):
     %j = gpt.index 3 : i32
     %i = gpt.index 2 : i32
@@ -196,7 +196,7 @@ func.func private @blocks(%q: tensor<2x128x4x4xf32, #b_t_h_e>, %k: tensor<2x128x
     %m0 = arith.select %see, %a, %low : f32
     gpt.yield %m0 : f32
   }
-  %z = gpt.generic [b=2, h=4, t=128, s=128] inputs(%s[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>, %top[b, h, t] : tensor<2x4x128xf32, #b_h_t>) -> (tensor<2x4x128x128xf32, #b_h_t_s>) {
+  %z = gpt.generic [b=2, h=4, t=128, s=128] inputs(%s[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>, %top[b, h, t] : tensor<2x4x128xf32, #b_h_t>) -> (tensor<2x4x128x128xf32, #b_h_t_s>) attributes {gpt.axes = array<i64: 0, 1, 2, 3>} {
   ^bb0(%a: f32, %b: f32):
     %j = gpt.index 3 : i32
     %i = gpt.index 2 : i32
@@ -207,17 +207,17 @@ func.func private @blocks(%q: tensor<2x128x4x4xf32, #b_t_h_e>, %k: tensor<2x128x
     %0 = math.exp %d : f32
     gpt.yield %0 : f32
   }
-  %n = gpt.generic sum [b=2, h=4, t=128 | s=128] inputs(%z[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>) -> (tensor<2x4x128xf32, #b_h_t>) {
+  %n = gpt.generic sum [b=2, h=4, t=128 | s=128] inputs(%z[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>) -> (tensor<2x4x128xf32, #b_h_t>) attributes {gpt.axes = array<i64: 0, 1, 2, 3>} {
   ^bb0(%a: f32):
     gpt.yield %a : f32
   }
-  %p = gpt.generic [b=2, h=4, t=128, s=128] inputs(%z[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>, %n[b, h, t] : tensor<2x4x128xf32, #b_h_t>) -> (tensor<2x4x128x128xf32, #b_h_t_s>) {
+  %p = gpt.generic [b=2, h=4, t=128, s=128] inputs(%z[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>, %n[b, h, t] : tensor<2x4x128xf32, #b_h_t>) -> (tensor<2x4x128x128xf32, #b_h_t_s>) attributes {gpt.axes = array<i64: 0, 1, 2, 3>} {
   ^bb0(%a: f32, %b: f32):
     %0 = arith.divf %a, %b : f32
     gpt.yield %0 : f32
   }
   %y = gpt.generic sum [b=2, t=128, h=4, e=4 | s=128]
-      inputs(%p[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>, %v[b, s, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>) -> (tensor<2x128x4x4xf32, #b_t_h_e>) {
+      inputs(%p[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>, %v[b, s, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>) -> (tensor<2x128x4x4xf32, #b_t_h_e>) attributes {gpt.axes = array<i64: 0, 2, 1, -1, 3>} {
   ^bb0(%a: f32, %b: f32):
     %0 = arith.mulf %a, %b : f32
     gpt.yield %0 : f32
@@ -244,12 +244,12 @@ module attributes {gpt.extents = [], gpt.bounds = []} {
 func.func private @window(%q: tensor<2x128x4x4xf32, #b_t_h_e>, %k: tensor<2x128x4x4xf32, #b_t_h_e>, %v: tensor<2x128x4x4xf32, #b_t_h_e>, %n: tensor<2xi32, #b>) -> tensor<2x128x4x4xf32, #b_t_h_e>
     attributes {gpt.kernel, gpt.row_blocks = 3 : i64} {
   %s = gpt.generic sum [b=2, h=4, t=128, s=128 | e=4]
-      inputs(%q[b, t, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>, %k[b, s, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>) -> (tensor<2x4x128x128xf32, #b_h_t_s>) {
+      inputs(%q[b, t, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>, %k[b, s, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>) -> (tensor<2x4x128x128xf32, #b_h_t_s>) attributes {gpt.axes = array<i64: 0, 1, 2, 3, -1>} {
   ^bb0(%a: f32, %b: f32):
     %0 = arith.mulf %a, %b : f32
     gpt.yield %0 : f32
   }
-  %z = gpt.generic [b=2, h=4, t=128, s=128] inputs(%s[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>, %n[b] : tensor<2xi32, #b>) -> (tensor<2x4x128x128xf32, #b_h_t_s>) {
+  %z = gpt.generic [b=2, h=4, t=128, s=128] inputs(%s[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>, %n[b] : tensor<2xi32, #b>) -> (tensor<2x4x128x128xf32, #b_h_t_s>) attributes {gpt.axes = array<i64: 0, 1, 2, 3>} {
   ^bb0(%a: f32, %length: i32):
     %i = gpt.index 2 : i32
     %j = gpt.index 3 : i32
@@ -264,7 +264,7 @@ func.func private @window(%q: tensor<2x128x4x4xf32, #b_t_h_e>, %k: tensor<2x128x
     gpt.yield %0 : f32
   }
   %y = gpt.generic sum [b=2, t=128, h=4, e=4 | s=128]
-      inputs(%z[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>, %v[b, s, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>) -> (tensor<2x128x4x4xf32, #b_t_h_e>) {
+      inputs(%z[b, h, t, s] : tensor<2x4x128x128xf32, #b_h_t_s>, %v[b, s, h, e] : tensor<2x128x4x4xf32, #b_t_h_e>) -> (tensor<2x128x4x4xf32, #b_t_h_e>) attributes {gpt.axes = array<i64: 0, 2, 1, -1, 3>} {
   ^bb0(%a: f32, %b: f32):
     %0 = arith.mulf %a, %b : f32
     gpt.yield %0 : f32
@@ -311,12 +311,12 @@ func.func private @large_map(%x: tensor<1024x2048xf32, #i_j>) -> (tensor<1024x20
 // CHECK: vector.reduction <or>, {{.*}} : vector<8xi1> into i1
 // CHECK: arith.maximumf
 func.func private @large_rows(%x: tensor<1024x2048xf32, #i_j>) -> (tensor<1024x2048xf32, #i_j> {gpt.marked}) attributes {gpt.kernel, gpt.rows = 1 : i64} {
-  %m = gpt.generic max [i=1024 | j=2048] inputs(%x[i, j] : tensor<1024x2048xf32, #i_j>) -> (tensor<1024xf32, #i>) {
+  %m = gpt.generic max [i=1024 | j=2048] inputs(%x[i, j] : tensor<1024x2048xf32, #i_j>) -> (tensor<1024xf32, #i>) attributes {gpt.axes = array<i64: 0, -1>} {
   ^bb0(%a: f32):
     gpt.yield %a : f32
   }
   %y = gpt.generic [i=1024, j=2048] inputs(%x[i, j] : tensor<1024x2048xf32, #i_j>, %m[i] : tensor<1024xf32, #i>)
-      -> (tensor<1024x2048xf32, #i_j>) {
+      -> (tensor<1024x2048xf32, #i_j>) attributes {gpt.axes = array<i64: 0, -1>} {
   ^bb0(%a: f32, %b: f32):
     %0 = arith.maximumf %a, %b : f32
     gpt.yield %0 : f32
@@ -349,24 +349,24 @@ module attributes {gpt.extents = []} {
 // PAST: vector.store {{.*}}nontemporal = true}
 func.func private @two_streams(%x: tensor<1024x512xf32, #i_j>, %y: tensor<1024x512xf32, #i_j>)
     -> (tensor<512xf32, #j>, tensor<1024x512xf32, #i_j> {gpt.marked}) attributes {gpt.kernel, gpt.rows = 1 : i64} {
-  %m = gpt.generic sum [i=1024 | j=512] inputs(%x[i, j] : tensor<1024x512xf32, #i_j>, %y[i, j] : tensor<1024x512xf32, #i_j>) -> (tensor<1024xf32, #i>) {
+  %m = gpt.generic sum [i=1024 | j=512] inputs(%x[i, j] : tensor<1024x512xf32, #i_j>, %y[i, j] : tensor<1024x512xf32, #i_j>) -> (tensor<1024xf32, #i>) attributes {gpt.axes = array<i64: 0, -1>} {
   ^bb0(%a: f32, %b: f32):
     %0 = arith.mulf %a, %b : f32
     gpt.yield %0 : f32
   }
-  %s = gpt.generic sum [j=512 | i=1024] inputs(%x[i, j] : tensor<1024x512xf32, #i_j>, %y[i, j] : tensor<1024x512xf32, #i_j>, %m[i] : tensor<1024xf32, #i>) -> (tensor<512xf32, #j>) attributes {gpt.over_rows} {
+  %s = gpt.generic sum [j=512 | i=1024] inputs(%x[i, j] : tensor<1024x512xf32, #i_j>, %y[i, j] : tensor<1024x512xf32, #i_j>, %m[i] : tensor<1024xf32, #i>) -> (tensor<512xf32, #j>) attributes {gpt.axes = array<i64: -1, 0>} {
   ^bb0(%a: f32, %b: f32, %c: f32):
     %0 = arith.mulf %a, %c : f32
     %1 = arith.mulf %0, %b : f32
     gpt.yield %1 : f32
   }
-  %root = gpt.generic [i=1024] inputs(%m[i] : tensor<1024xf32, #i>) -> (tensor<1024xf32, #i>) {
+  %root = gpt.generic [i=1024] inputs(%m[i] : tensor<1024xf32, #i>) -> (tensor<1024xf32, #i>) attributes {gpt.axes = array<i64: 0>} {
   ^bb0(%a: f32):
     %0 = math.sqrt %a : f32
     gpt.yield %0 : f32
   }
   %z = gpt.generic [i=1024, j=512] inputs(%x[i, j] : tensor<1024x512xf32, #i_j>, %y[i, j] : tensor<1024x512xf32, #i_j>, %root[i] : tensor<1024xf32, #i>)
-      -> (tensor<1024x512xf32, #i_j>) {
+      -> (tensor<1024x512xf32, #i_j>) attributes {gpt.axes = array<i64: 0, -1>} {
   ^bb0(%a: f32, %b: f32, %c: f32):
     %0 = arith.mulf %a, %c : f32
     %1 = arith.addf %0, %b : f32
@@ -396,21 +396,21 @@ module attributes {gpt.extents = []} {
 // PAST: vector.store {{.*}}nontemporal = true}
 func.func private @memory_would_rest(%x: tensor<1024x512xf32, #i_j>) -> (tensor<1024x512xf32, #i_j> {gpt.marked})
     attributes {gpt.kernel, gpt.rows = 1 : i64} {
-  %m = gpt.generic max [i=1024 | j=512] inputs(%x[i, j] : tensor<1024x512xf32, #i_j>) -> (tensor<1024xf32, #i>) {
+  %m = gpt.generic max [i=1024 | j=512] inputs(%x[i, j] : tensor<1024x512xf32, #i_j>) -> (tensor<1024xf32, #i>) attributes {gpt.axes = array<i64: 0, -1>} {
   ^bb0(%a: f32):
     gpt.yield %a : f32
   }
-  %e = gpt.generic [i=1024, j=512] inputs(%x[i, j] : tensor<1024x512xf32, #i_j>, %m[i] : tensor<1024xf32, #i>) -> (tensor<1024x512xf32, #i_j>) {
+  %e = gpt.generic [i=1024, j=512] inputs(%x[i, j] : tensor<1024x512xf32, #i_j>, %m[i] : tensor<1024xf32, #i>) -> (tensor<1024x512xf32, #i_j>) attributes {gpt.axes = array<i64: 0, -1>} {
   ^bb0(%a: f32, %b: f32):
     %0 = arith.subf %a, %b : f32
     %1 = math.exp %0 : f32
     gpt.yield %1 : f32
   }
-  %s = gpt.generic sum [i=1024 | j=512] inputs(%e[i, j] : tensor<1024x512xf32, #i_j>) -> (tensor<1024xf32, #i>) {
+  %s = gpt.generic sum [i=1024 | j=512] inputs(%e[i, j] : tensor<1024x512xf32, #i_j>) -> (tensor<1024xf32, #i>) attributes {gpt.axes = array<i64: 0, -1>} {
   ^bb0(%a: f32):
     gpt.yield %a : f32
   }
-  %y = gpt.generic [i=1024, j=512] inputs(%e[i, j] : tensor<1024x512xf32, #i_j>, %s[i] : tensor<1024xf32, #i>) -> (tensor<1024x512xf32, #i_j>) {
+  %y = gpt.generic [i=1024, j=512] inputs(%e[i, j] : tensor<1024x512xf32, #i_j>, %s[i] : tensor<1024xf32, #i>) -> (tensor<1024x512xf32, #i_j>) attributes {gpt.axes = array<i64: 0, -1>} {
   ^bb0(%a: f32, %b: f32):
     %0 = arith.divf %a, %b : f32
     gpt.yield %0 : f32

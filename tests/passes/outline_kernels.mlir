@@ -36,7 +36,7 @@ func.func @main(%x: tensor<64xf32, #t>) -> tensor<64xf32, #t> {
     }
     %d = gpt.kernel(%c : tensor<64xf32, #t>) -> (tensor<64xf32, #t>) attributes {gpt.rows = 1 : i64} {
     ^bb0(%p: tensor<64xf32, #t>):
-      %y = gpt.generic [t=64] inputs(%p[t] : tensor<64xf32, #t>) -> (tensor<64xf32, #t>) {
+      %y = gpt.generic [t=64] inputs(%p[t] : tensor<64xf32, #t>) -> (tensor<64xf32, #t>) attributes {gpt.axes = array<i64: 0>} {
       ^bb0(%e: f32):
         %r = math.exp %e : f32
         gpt.yield %r : f32

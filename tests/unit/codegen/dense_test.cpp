@@ -133,17 +133,17 @@ TEST(Dense, MixAndItsGradient) {
 TEST(Dense, RowsOfScores) {
   expectSameDense(R"(
     func.func private @k(%x: !bhtu) -> (!bhtu, !bht) attributes {gpt.kernel, gpt.rows = 3} {
-      %m = gpt.generic max [b upto 40, h=2, t upto 24 | u upto 24 of t] inputs(%x[b, h, t, u] : !bhtu) -> (!bht) {
+      %m = gpt.generic max [b upto 40, h=2, t upto 24 | u upto 24 of t] inputs(%x[b, h, t, u] : !bhtu) -> (!bht) attributes {gpt.axes = array<i64: 0, 1, 2, -1>} {
       ^bb0(%a: f32):
         gpt.yield %a : f32
       }
-      %e = gpt.generic [b upto 40, h=2, t upto 24, u upto 24 of t] inputs(%x[b, h, t, u] : !bhtu, %m[b, h, t] : !bht) -> (!bhtu) {
+      %e = gpt.generic [b upto 40, h=2, t upto 24, u upto 24 of t] inputs(%x[b, h, t, u] : !bhtu, %m[b, h, t] : !bht) -> (!bhtu) attributes {gpt.axes = array<i64: 0, 1, 2, -1>} {
       ^bb0(%a: f32, %b: f32):
         %0 = arith.subf %a, %b : f32
         %1 = math.exp %0 : f32
         gpt.yield %1 : f32
       }
-      %s = gpt.generic sum [b upto 40, h=2, t upto 24 | u upto 24 of t] inputs(%e[b, h, t, u] : !bhtu) -> (!bht) {
+      %s = gpt.generic sum [b upto 40, h=2, t upto 24 | u upto 24 of t] inputs(%e[b, h, t, u] : !bhtu) -> (!bht) attributes {gpt.axes = array<i64: 0, 1, 2, -1>} {
       ^bb0(%a: f32):
         gpt.yield %a : f32
       }
@@ -155,24 +155,24 @@ TEST(Dense, RowsOfScores) {
 TEST(Dense, SumsOverRows) {
   expectSameDense(R"(
     func.func private @k(%x: !btc, %g: !c) -> (!btc, !c, !c) attributes {gpt.kernel, gpt.rows = 2} {
-      %m = gpt.generic sum [b upto 40, t upto 24 | c=24] inputs(%x[b, t, c] : !btc, %g[c] : !c) -> (!bt) {
+      %m = gpt.generic sum [b upto 40, t upto 24 | c=24] inputs(%x[b, t, c] : !btc, %g[c] : !c) -> (!bt) attributes {gpt.axes = array<i64: 0, 1, -1>} {
       ^bb0(%a: f32, %b: f32):
         %0 = arith.mulf %a, %b : f32
         gpt.yield %0 : f32
       }
-      %y = gpt.generic [b upto 40, t upto 24, c=24] inputs(%x[b, t, c] : !btc, %m[b, t] : !bt) -> (!btc) {
+      %y = gpt.generic [b upto 40, t upto 24, c=24] inputs(%x[b, t, c] : !btc, %m[b, t] : !bt) -> (!btc) attributes {gpt.axes = array<i64: 0, 1, -1>} {
       ^bb0(%a: f32, %b: f32):
         %0 = arith.subf %a, %b : f32
         gpt.yield %0 : f32
       }
       %s = gpt.generic sum [c=24 | b upto 40, t upto 24] inputs(%y[b, t, c] : !btc, %m[b, t] : !bt) -> (!c)
-          attributes {gpt.over_rows} {
+          attributes {gpt.axes = array<i64: -1, 0, 1>} {
       ^bb0(%a: f32, %b: f32):
         %0 = arith.mulf %a, %b : f32
         gpt.yield %0 : f32
       }
       %z = gpt.generic sum [c=24 | b upto 40, t upto 24] inputs(%x[b, t, c] : !btc) -> (!c)
-          attributes {gpt.over_rows} {
+          attributes {gpt.axes = array<i64: -1, 0, 1>} {
       ^bb0(%a: f32):
         %i = gpt.index 0 : i32
         %j = gpt.index 2 : i32

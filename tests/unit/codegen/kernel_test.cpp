@@ -165,12 +165,12 @@ const char *softmax = R"(
     module attributes {gpt.extents = ["b"], gpt.bounds = [3]} {
     func.func private @k(%x: tensor<3x6x%Sxf32, #x>) -> tensor<3x6x%Sxf32, #x>
         attributes {gpt.kernel, gpt.rows = 2 : i64} {
-      %m = gpt.generic max [b upto 3, t=6 | s=%S] inputs(%x[b, t, s] : tensor<3x6x%Sxf32, #x>) -> (tensor<3x6xf32, #r>) {
+      %m = gpt.generic max [b upto 3, t=6 | s=%S] inputs(%x[b, t, s] : tensor<3x6x%Sxf32, #x>) -> (tensor<3x6xf32, #r>) attributes {gpt.axes = array<i64: 0, 1, -1>} {
       ^bb0(%a: f32):
         gpt.yield %a : f32
       }
       %e = gpt.generic [b upto 3, t=6, s=%S] inputs(%x[b, t, s] : tensor<3x6x%Sxf32, #x>, %m[b, t] : tensor<3x6xf32, #r>)
-          -> (tensor<3x6x%Sxf32, #x>) {
+          -> (tensor<3x6x%Sxf32, #x>) attributes {gpt.axes = array<i64: 0, 1, -1>} {
       ^bb0(%a: f32, %b: f32):
         %i = gpt.index 1 : i32
         %j = gpt.index 2 : i32
@@ -181,12 +181,12 @@ const char *softmax = R"(
         %1 = arith.select %see, %0, %zero : f32
         gpt.yield %1 : f32
       }
-      %z = gpt.generic sum [b upto 3, t=6 | s=%S] inputs(%e[b, t, s] : tensor<3x6x%Sxf32, #x>) -> (tensor<3x6xf32, #r>) {
+      %z = gpt.generic sum [b upto 3, t=6 | s=%S] inputs(%e[b, t, s] : tensor<3x6x%Sxf32, #x>) -> (tensor<3x6xf32, #r>) attributes {gpt.axes = array<i64: 0, 1, -1>} {
       ^bb0(%a: f32):
         gpt.yield %a : f32
       }
       %y = gpt.generic [b upto 3, t=6, s=%S] inputs(%e[b, t, s] : tensor<3x6x%Sxf32, #x>, %z[b, t] : tensor<3x6xf32, #r>)
-          -> (tensor<3x6x%Sxf32, #x>) {
+          -> (tensor<3x6x%Sxf32, #x>) attributes {gpt.axes = array<i64: 0, 1, -1>} {
       ^bb0(%a: f32, %b: f32):
         %0 = arith.divf %a, %b : f32
         gpt.yield %0 : f32
@@ -228,17 +228,17 @@ TEST(Kernel, RowsReadBeforeTheyAreReplaced) {
     #r = #gpt.dims<t=11>
     func.func private @k(%x: tensor<11x77xf32, #x>, %z: tensor<11x77xf32, #x>, %i: tensor<11xi32, #r>)
         -> (tensor<11x77xf32, #x>, tensor<11xf32, #r>) attributes {gpt.kernel, gpt.rows = 1 : i64} {
-      %m = gpt.generic max [t=11 | c=77] inputs(%z[t, c] : tensor<11x77xf32, #x>) -> (tensor<11xf32, #r>) {
+      %m = gpt.generic max [t=11 | c=77] inputs(%z[t, c] : tensor<11x77xf32, #x>) -> (tensor<11xf32, #r>) attributes {gpt.axes = array<i64: 0, -1>} {
       ^bb0(%a: f32):
         gpt.yield %a : f32
       }
       %q = gpt.generic [t=11] indices(%i[t] : tensor<11xi32, #r>)
-          inputs(%x[t, s0] : tensor<11x77xf32, #x>, %m[t] : tensor<11xf32, #r>) -> (tensor<11xf32, #r>) {
+          inputs(%x[t, s0] : tensor<11x77xf32, #x>, %m[t] : tensor<11xf32, #r>) -> (tensor<11xf32, #r>) attributes {gpt.axes = array<i64: 0>} {
       ^bb0(%n: i32, %a: f32, %b: f32):
         %0 = arith.addf %a, %b : f32
         gpt.yield %0 : f32
       }
-      %y = gpt.generic [t=11, c=77] inputs(%x[t, c] : tensor<11x77xf32, #x>) -> (tensor<11x77xf32, #x>) {
+      %y = gpt.generic [t=11, c=77] inputs(%x[t, c] : tensor<11x77xf32, #x>) -> (tensor<11x77xf32, #x>) attributes {gpt.axes = array<i64: 0, -1>} {
       ^bb0(%a: f32):
         %0 = arith.addf %a, %a : f32
         gpt.yield %0 : f32
@@ -254,28 +254,28 @@ TEST(Kernel, LayerNorm) {
     #g = #gpt.dims<c=77>
     func.func private @k(%x: tensor<11x77xf32, #x>, %g: tensor<77xf32, #g>, %b: tensor<77xf32, #g>)
         -> (tensor<11x77xf32, #x>, tensor<11xf32, #r>) attributes {gpt.kernel, gpt.rows = 1 : i64} {
-      %s = gpt.generic sum [t=11 | c=77] inputs(%x[t, c] : tensor<11x77xf32, #x>) -> (tensor<11xf32, #r>) {
+      %s = gpt.generic sum [t=11 | c=77] inputs(%x[t, c] : tensor<11x77xf32, #x>) -> (tensor<11xf32, #r>) attributes {gpt.axes = array<i64: 0, -1>} {
       ^bb0(%a: f32):
         gpt.yield %a : f32
       }
-      %m = gpt.generic [t=11] inputs(%s[t] : tensor<11xf32, #r>) -> (tensor<11xf32, #r>) {
+      %m = gpt.generic [t=11] inputs(%s[t] : tensor<11xf32, #r>) -> (tensor<11xf32, #r>) attributes {gpt.axes = array<i64: 0>} {
       ^bb0(%a: f32):
         %n = arith.constant 77.0 : f32
         %0 = arith.divf %a, %n : f32
         gpt.yield %0 : f32
       }
       %d = gpt.generic [t=11, c=77] inputs(%x[t, c] : tensor<11x77xf32, #x>, %m[t] : tensor<11xf32, #r>)
-          -> (tensor<11x77xf32, #x>) {
+          -> (tensor<11x77xf32, #x>) attributes {gpt.axes = array<i64: 0, -1>} {
       ^bb0(%a: f32, %b1: f32):
         %0 = arith.subf %a, %b1 : f32
         gpt.yield %0 : f32
       }
-      %v = gpt.generic sum [t=11 | c=77] inputs(%d[t, c] : tensor<11x77xf32, #x>) -> (tensor<11xf32, #r>) {
+      %v = gpt.generic sum [t=11 | c=77] inputs(%d[t, c] : tensor<11x77xf32, #x>) -> (tensor<11xf32, #r>) attributes {gpt.axes = array<i64: 0, -1>} {
       ^bb0(%a: f32):
         %0 = arith.mulf %a, %a : f32
         gpt.yield %0 : f32
       }
-      %q = gpt.generic [t=11] inputs(%v[t] : tensor<11xf32, #r>) -> (tensor<11xf32, #r>) {
+      %q = gpt.generic [t=11] inputs(%v[t] : tensor<11xf32, #r>) -> (tensor<11xf32, #r>) attributes {gpt.axes = array<i64: 0>} {
       ^bb0(%a: f32):
         %n = arith.constant 77.0 : f32
         %0 = arith.divf %a, %n : f32
@@ -283,7 +283,7 @@ TEST(Kernel, LayerNorm) {
         gpt.yield %1 : f32
       }
       %y = gpt.generic [t=11, c=77] inputs(%d[t, c] : tensor<11x77xf32, #x>, %q[t] : tensor<11xf32, #r>,
-          %g[c] : tensor<77xf32, #g>, %b[c] : tensor<77xf32, #g>) -> (tensor<11x77xf32, #x>) {
+          %g[c] : tensor<77xf32, #g>, %b[c] : tensor<77xf32, #g>) -> (tensor<11x77xf32, #x>) attributes {gpt.axes = array<i64: 0, -1>} {
       ^bb0(%a: f32, %r: f32, %h: f32, %i: f32):
         %0 = arith.mulf %a, %r : f32
         %1 = arith.mulf %0, %h : f32
@@ -375,11 +375,11 @@ TEST(Kernel, IntegerMaxAndCount) {
     #b = #gpt.dims<b=3>
     func.func private @k(%x: tensor<3x29xi32, #x>) -> (tensor<3xi32, #b>, tensor<3xi32, #b>)
         attributes {gpt.kernel, gpt.rows = 1 : i64} {
-      %m = gpt.generic max [b=3 | t=29] inputs(%x[b, t] : tensor<3x29xi32, #x>) -> (tensor<3xi32, #b>) {
+      %m = gpt.generic max [b=3 | t=29] inputs(%x[b, t] : tensor<3x29xi32, #x>) -> (tensor<3xi32, #b>) attributes {gpt.axes = array<i64: 0, -1>} {
       ^bb0(%a: i32):
         gpt.yield %a : i32
       }
-      %n = gpt.generic sum [b=3 | t=29] inputs(%x[b, t] : tensor<3x29xi32, #x>, %m[b] : tensor<3xi32, #b>) -> (tensor<3xi32, #b>) {
+      %n = gpt.generic sum [b=3 | t=29] inputs(%x[b, t] : tensor<3x29xi32, #x>, %m[b] : tensor<3xi32, #b>) -> (tensor<3xi32, #b>) attributes {gpt.axes = array<i64: 0, -1>} {
       ^bb0(%a: i32, %c: i32):
         %0 = arith.cmpi eq, %a, %c : i32
         %1 = arith.extui %0 : i1 to i32
@@ -450,7 +450,7 @@ TEST(Kernel, Doubles) {
     #b = #gpt.dims<b=3>
     func.func private @k(%x: tensor<3x29xf64, #x>) -> (tensor<3x29xf64, #x>, tensor<3xf64, #b>)
         attributes {gpt.kernel, gpt.rows = 1 : i64} {
-      %y = gpt.generic [b=3, t=29] inputs(%x[b, t] : tensor<3x29xf64, #x>) -> (tensor<3x29xf64, #x>) {
+      %y = gpt.generic [b=3, t=29] inputs(%x[b, t] : tensor<3x29xf64, #x>) -> (tensor<3x29xf64, #x>) attributes {gpt.axes = array<i64: 0, -1>} {
       ^bb0(%a: f64):
         %0 = math.exp %a : f64
         %1 = math.tanh %0 : f64
@@ -458,7 +458,7 @@ TEST(Kernel, Doubles) {
         %3 = arith.addf %1, %2 : f64
         gpt.yield %3 : f64
       }
-      %s = gpt.generic sum [b=3 | t=29] inputs(%y[b, t] : tensor<3x29xf64, #x>) -> (tensor<3xf64, #b>) {
+      %s = gpt.generic sum [b=3 | t=29] inputs(%y[b, t] : tensor<3x29xf64, #x>) -> (tensor<3xf64, #b>) attributes {gpt.axes = array<i64: 0, -1>} {
       ^bb0(%a: f64):
         gpt.yield %a : f64
       }

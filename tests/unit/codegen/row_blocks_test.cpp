@@ -38,6 +38,16 @@ std::string tensor(const Form &form, const std::string &names) {
   return "tensor<" + shape + "f32, #gpt.dims<" + dims(form, names) + ">>";
 }
 
+/// The kernel's dimensions are b, h, t and s.
+std::string axes(const std::string &names) {
+  std::string list;
+  for (char name : names) {
+    size_t axis = std::string("bhts").find(name);
+    list += (list.empty() ? "" : ", ") + (axis == std::string::npos ? "-1" : std::to_string(axis));
+  }
+  return "gpt.axes = array<i64: " + list + ">";
+}
+
 std::string contraction(const Form &form, const std::string &value, const std::string &result,
                         const std::string &depth, const std::string &a, const std::string &as,
                         const std::string &b, const std::string &bs) {
@@ -49,7 +59,7 @@ std::string contraction(const Form &form, const std::string &value, const std::s
   };
   return "      " + value + " = gpt.generic sum [" + dims(form, result) + " | " + dims(form, depth) + "] inputs(" + a +
          "[" + indices(as) + "] : " + tensor(form, as) + ", " + b + "[" + indices(bs) + "] : " + tensor(form, bs) +
-         ") -> (" + tensor(form, result) + R"() {
+         ") -> (" + tensor(form, result) + ") attributes {" + axes(result + depth) + R"(} {
       ^bb0(%left: f32, %right: f32):
         %0 = arith.mulf %left, %right : f32
         gpt.yield %0 : f32
@@ -66,7 +76,7 @@ std::string text(const Form &form, bool overRows = true) {
          sizeOf(form, 's') + "]} {\n    func.func private @k(%q: " + q + ", %k: " + k + ", %v: " + v + ", %d: " + d +
          ") -> (" + d + (overRows ? ", " + v : "") + ") attributes {gpt.kernel, gpt.row_blocks = 3 : i64} {\n" +
          contraction(form, "%s", "bhts", "e", "%q", form.query, "%k", form.key) + "      %p = gpt.generic [" +
-         dims(form, "bhts") + "] inputs(%s[b, h, t, s] : " + m + ") -> (" + m + R"() {
+         dims(form, "bhts") + "] inputs(%s[b, h, t, s] : " + m + ") -> (" + m + ") attributes {" + axes("bhts") + R"(} {
       ^bb0(%a: f32):
         %i = gpt.index 2 : i32
         %j = gpt.index 3 : i32

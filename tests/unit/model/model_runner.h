@@ -46,7 +46,8 @@ public:
   std::unique_ptr<Model> model; // null where the text is wrong
   std::string errors;
 
-  static constexpr int64_t batch = 3;
+  static constexpr int64_t usualBatch = 3;
+  int64_t batch = usualBatch;
   /// The program for a batch; of its exact size, or (`dynamic`) up to it.
   mlir::OwningOpRef<mlir::ModuleOp> emit(Program program, bool f64, bool dynamic,
                                          bool keepRate = false) const;

@@ -36,7 +36,7 @@ void compareParts(bool f64, double tolerance) {
   ASSERT_TRUE(whole);
   RunState all = runner.state(*whole, f64);
   all.extents = {{"b", 2}, {"s", 4}};
-  all.inputs["length(source)"] = Tensor::of({ModelRunner::batch}, {4, 2, 0});
+  all.inputs["length(source)"] = Tensor::of({ModelRunner::usualBatch}, {4, 2, 0});
   CompiledModule prepare(*part(*whole, "prepare"), "part", 0, ProgramKind::Prepare);
   CompiledModule step(*part(*whole, "step"), "part", 0, ProgramKind::Step);
   ASSERT_TRUE(prepare.ok() && step.ok());
