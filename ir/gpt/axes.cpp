@@ -23,14 +23,17 @@ bool isOverRows(Operation *op) {
   return generic && generic.isReduction() && !axes.empty() && axes[generic.getNumParallel()] == 0;
 }
 
-/// Another op of the block that has this axis with another size or extent (A3).
+/// An op before this one that has the axis with another size or extent (A3).
 static Operation *findOtherSize(GenericOp op, unsigned dim, int64_t axis) {
-  for (auto other : op->getBlock()->getOps<GenericOp>())
+  for (auto other : op->getBlock()->getOps<GenericOp>()) {
+    if (other == op)
+      break;
     for (auto [d, own] : llvm::enumerate(axesOf(other)))
       if (own == axis && d < other.getDims().size() &&
           (other.getDims()[d].getSize() != op.getDims()[dim].getSize() ||
            other.getDims()[d].getExtent() != op.getDims()[dim].getExtent()))
         return other;
+  }
   return nullptr;
 }
 
