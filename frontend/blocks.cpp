@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cctype>
 
 namespace gptc::typed {
@@ -37,6 +38,33 @@ Instance *Elaborator::child(Instance *parent, const std::string &name) {
   return slot.get();
 }
 
+/// A default that names a setting behind it, or an input, would mean something else of that name.
+bool Elaborator::checkDefault(const ast::Statement &block, size_t place) {
+  const ast::FormalSetting &setting = block.settings[place];
+  auto refuse = [&](const ast::Name &name, const char *what) {
+    const ast::Expr *use = findName(*setting.defaultValue, name.text);
+    if (use)
+      error(use->span, fmt::format("the default of '{}' cannot use '{}', which is {} of '{}'",
+                                   setting.name.text, name.text, what, block.name.text))
+          .notes.push_back({name.span, "it is declared here"});
+    return !use;
+  };
+  bool good = true;
+  for (size_t i = place; i < block.settings.size(); ++i)
+    good &= refuse(block.settings[i].name, i == place ? "that setting itself" : "a later setting");
+  auto before = [&](const ast::Name &name) {
+    return std::any_of(block.settings.begin(), block.settings.begin() + place,
+                       [&](const ast::FormalSetting &s) { return s.name.text == name.text; });
+  };
+  for (const ast::FormalInput &input : block.inputs) {
+    good &= refuse(input.name, "an input");
+    for (const ast::Dimension &dim : input.dims)
+      if (!dim.name.text.empty() && !before(dim.name))
+        good &= refuse(dim.name, "a dimension of an input");
+  }
+  return good;
+}
+
 Value Elaborator::makeInstance(const Binding &block, const ast::Expr *call, const ast::Expr &at,
                                Scope *scope) {
   const ast::Statement &stmt = *block.stmt;
@@ -47,8 +75,8 @@ Value Elaborator::makeInstance(const Binding &block, const ast::Expr *call, cons
     name = snakeCase(stmt.name.text);
   if (name == Instance::ownName)
     frame->ownNameTaken = true;
-  else if (int n = frame->names[name]++)
-    name += std::to_string(n + 1);
+  else
+    name = freeName(frame, name);
   Instance *instance = child(frame->instance, name);
   if (!instance->block)
     result->instances.push_back(fmt::format("{}: {}", instance->path, stmt.name.text));
@@ -93,6 +121,18 @@ Value Elaborator::makeInstance(const Binding &block, const ast::Expr *call, cons
       while (next < given.size() && given[next])
         ++next;
       place = next < given.size() ? next : SIZE_MAX;
+      if (place != SIZE_MAX && stmt.settings[place].defaultValue) {
+        // `Linear(64, 10)`, `LayerNorm(64)`: elsewhere these are sizes.
+        const ast::FormalSetting &formal = stmt.settings[place];
+        std::string written(sources.slice(argument.span));
+        Diagnostic &d =
+            error(argument.span, fmt::format("setting '{}' of '{}' has a default, so it is given by name",
+                                             formal.name.text, stmt.name.text));
+        d.notes.push_back({formal.name.span, fmt::format("'{}' is declared here", formal.name.text)});
+        d.help = fmt::format("write `{}: {}`, or leave it out; the sizes of its inputs a block finds itself",
+                             formal.name.text, written);
+        return Value();
+      }
     } else {
       for (size_t i = 0; i < stmt.settings.size(); ++i)
         if (stmt.settings[i].name.text == argument.names[0].text)
@@ -123,7 +163,17 @@ Value Elaborator::makeInstance(const Binding &block, const ast::Expr *call, cons
           .notes.push_back({stmt.settings[i].name.span, "it is declared here"});
       return Value();
     }
-    take(i, *stmt.settings[i].defaultValue, block.home);
+    if (!checkDefault(stmt, i))
+      return Value();
+    // A default may use the settings before it.
+    Scope *scope = newScope(block.home);
+    for (size_t j = 0; j < i; ++j) {
+      Binding binding;
+      binding.span = stmt.settings[j].name.span;
+      binding.value = instance->settings[stmt.settings[j].name.text];
+      scope->names[stmt.settings[j].name.text] = std::move(binding);
+    }
+    take(i, *stmt.settings[i].defaultValue, scope);
   }
   if (!good)
     return Value();
@@ -134,8 +184,37 @@ Value Elaborator::makeInstance(const Binding &block, const ast::Expr *call, cons
   return value;
 }
 
-bool Elaborator::bindDims(const ast::FormalInput &formal, const Value &value, Span use, Scope *scope,
-                          const std::string &owner) {
+/// The inputs of a def or block and the names of their dimensions. Names come first, so that a size
+/// that is written, `x[2 * n]`, may use what a later input names.
+bool Elaborator::bindInputs(const std::vector<ast::FormalInput> &formals, const std::vector<Value> &values,
+                            Scope *scope, const std::string &owner) {
+  for (size_t i = 0; i < formals.size(); ++i) {
+    Binding binding;
+    binding.value = values[i];
+    binding.span = formals[i].name.span;
+    scope->names[formals[i].name.text] = std::move(binding);
+  }
+  bool good = true;
+  for (size_t i = 0; i < formals.size(); ++i)
+    good &= !formals[i].hasDims || bindNames(formals[i], values[i], scope, owner);
+  for (size_t i = 0; good && i < formals.size(); ++i)
+    good &= !formals[i].hasDims || checkSizes(formals[i], values[i], scope, owner);
+  return good;
+}
+
+/// Calls `each(dimension, range)` for the dimensions of an input but those of `..`.
+template <typename F>
+static void eachDimension(const ast::FormalInput &formal, const std::vector<Var *> &axes, F each) {
+  size_t rest = axes.size() + 1 - formal.dims.size(), at = 0;
+  for (const ast::Dimension &dim : formal.dims)
+    if (dim.kind == ast::Dimension::Rest)
+      at += rest;
+    else
+      each(dim, *axes[at++]->range);
+}
+
+bool Elaborator::bindNames(const ast::FormalInput &formal, const Value &value, Scope *scope,
+                           const std::string &owner) {
   if (value.kind != Value::Tensor) {
     error(value.span, fmt::format("'{}' of '{}' needs a value with dimensions, this is {}", formal.name.text,
                                   owner, describe(value)));
@@ -156,30 +235,9 @@ bool Elaborator::bindDims(const ast::FormalInput &formal, const Value &value, Sp
     return false;
   }
   bool good = true;
-  size_t at = 0;
-  for (const ast::Dimension &dim : formal.dims) {
-    if (dim.kind == ast::Dimension::Rest) {
-      at += value.axes.size() - fixed;
-      continue;
-    }
-    const Dim &actual = *value.axes[at++]->range;
-    auto mismatch = [&](const std::string &expected, Span declared) {
-      Diagnostic &d = error(value.span, fmt::format("dimension '{}' of '{}' is {} here, but {} is needed",
-                                                    dim.name.text.empty() ? actual.name : dim.name.text,
-                                                    formal.name.text, actual.text(), expected));
-      d.notes.push_back({declared, fmt::format("the {} of '{}' is declared here", expected, owner)});
-      if (actual.span.valid())
-        d.notes.push_back({actual.span, fmt::format("the {} is declared here", actual.text())});
-      good = false;
-    };
-    if (dim.size) {
-      std::optional<int64_t> wanted = size(*dim.size, scope);
-      if (wanted && (actual.isDynamic() || actual.size != *wanted))
-        mismatch(std::to_string(*wanted), dim.span);
-      good &= wanted.has_value();
-    }
+  eachDimension(formal, value.axes, [&](const ast::Dimension &dim, const Dim &actual) {
     if (dim.name.text.empty())
-      continue;
+      return;
     auto found = scope->names.find(dim.name.text);
     if (found == scope->names.end()) {
       Binding binding;
@@ -189,15 +247,53 @@ bool Elaborator::bindDims(const ast::FormalInput &formal, const Value &value, Sp
       if (!binding.size.span.valid())
         binding.size.span = dim.span;
       scope->names[dim.name.text] = std::move(binding);
-    } else if (found->second.kind == Binding::Size) {
-      if (!found->second.size.sameRange(actual))
-        mismatch(found->second.size.text(), found->second.span);
-    } else if (found->second.value.isConstant()) {
-      double wanted = found->second.value.node->number;
-      if (actual.isDynamic() || double(actual.size) != wanted)
-        mismatch(numberText(wanted), found->second.span);
+      return;
     }
-  }
+    // A dimension of another input, or a number: it is the same. Another value cannot name a dimension.
+    const Binding &known = found->second;
+    if (known.kind == Binding::Value && !known.value.ok()) {
+      good = false;
+    } else if (known.kind != Binding::Size && !(known.kind == Binding::Value && known.value.isConstant())) {
+      error(dim.name.span, fmt::format("'{}' names a dimension of '{}' and something else in '{}'",
+                                       dim.name.text, formal.name.text, owner))
+          .notes.push_back({known.span, "the other is declared here"});
+      good = false;
+    } else if (known.kind == Binding::Size
+                   ? !known.size.sameRange(actual)
+                   : actual.isDynamic() || double(actual.size) != known.value.node->number) {
+      std::string expected =
+          known.kind == Binding::Size ? known.size.text() : numberText(known.value.node->number);
+      dimensionDiffers(formal, value, dim, actual, expected, known.span, owner);
+      good = false;
+    }
+  });
+  return good;
+}
+
+void Elaborator::dimensionDiffers(const ast::FormalInput &formal, const Value &value,
+                                  const ast::Dimension &dim, const Dim &actual, const std::string &expected,
+                                  Span declared, const std::string &owner) {
+  Diagnostic &d = error(value.span, fmt::format("dimension '{}' of '{}' is {} here, but {} is needed",
+                                                dim.name.text.empty() ? actual.name : dim.name.text,
+                                                formal.name.text, actual.text(), expected));
+  d.notes.push_back({declared, fmt::format("the {} of '{}' is declared here", expected, owner)});
+  if (actual.span.valid())
+    d.notes.push_back({actual.span, fmt::format("the {} is declared here", actual.text())});
+}
+
+bool Elaborator::checkSizes(const ast::FormalInput &formal, const Value &value, Scope *scope,
+                            const std::string &owner) {
+  bool good = true;
+  eachDimension(formal, value.axes, [&](const ast::Dimension &dim, const Dim &actual) {
+    if (!dim.size)
+      return;
+    std::optional<int64_t> wanted = size(*dim.size, scope);
+    good &= wanted.has_value();
+    if (wanted && (actual.isDynamic() || actual.size != *wanted)) {
+      dimensionDiffers(formal, value, dim, actual, std::to_string(*wanted), dim.span, owner);
+      good = false;
+    }
+  });
   return good;
 }
 
@@ -269,6 +365,7 @@ Value Elaborator::apply(Instance *instance, const ast::Expr &expr, Scope *scope)
     return Value();
   }
   Scope *inner = newScope(instance->home);
+  inner->isBody = true;
   for (auto &[setting, value] : instance->settings) {
     Binding binding;
     binding.value = value;
@@ -297,16 +394,7 @@ Value Elaborator::apply(Instance *instance, const ast::Expr &expr, Scope *scope)
   batchScope = saved;
   if (!good)
     return Value();
-  for (size_t i = 0; i < block.inputs.size(); ++i) {
-    const ast::FormalInput &formal = block.inputs[i];
-    if (formal.hasDims)
-      good &= bindDims(formal, values[i], expr.span, inner, name);
-    Binding binding;
-    binding.value = values[i];
-    binding.span = formal.name.span;
-    inner->names[formal.name.text] = std::move(binding);
-  }
-  if (!good || !block.body)
+  if (!bindInputs(block.inputs, values, inner, name) || !block.body)
     return Value();
   frames.emplace_back();
   frames.back().instance = instance;

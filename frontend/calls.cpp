@@ -16,10 +16,6 @@ static const std::map<std::string, Op> &unaryFunctions() {
   return functions;
 }
 
-static bool hasReduction(const Node *node) {
-  return node->op == Op::Reduce || std::any_of(node->operands.begin(), node->operands.end(), hasReduction);
-}
-
 /// Without binders or names, `count` of them.
 std::vector<Value> Elaborator::positional(const ast::Expr &expr, Scope *scope, size_t count,
                                           const std::string &name, bool &ok) {
@@ -48,7 +44,7 @@ Value Elaborator::call(const ast::Expr &expr, Scope *scope) {
   std::string hint = std::move(nameHint);
   nameHint.clear();
   if (callee.kind == ast::Expr::Name) {
-    if (Binding *binding = scope->find(callee.text)) {
+    if (Binding *binding = lookup(scope, callee.text, callee.span)) {
       switch (binding->kind) {
       case Binding::Def: {
         bool saved = batchScope;
@@ -140,7 +136,7 @@ Value Elaborator::callDef(const ast::Statement &def, Scope *home, const ast::Exp
   Scope *caller = scope;
   Scope *inner = newScope(home);
   inner->frame = scope->findFrame();
-  inner->isFunction = true;
+  inner->isFunction = inner->isBody = true;
   std::vector<Var *> fresh;
   // Indices first: one that the caller has is meant by its name, else it is new.
   if (!def.binders.empty()) {
@@ -157,14 +153,21 @@ Value Elaborator::callDef(const ast::Statement &def, Scope *home, const ast::Exp
       return Value();
     }
     caller = newScope(scope);
+    for (const ast::Argument &argument : expr.arguments)
+      caller->uses.push_back(argument.value.get());
     for (size_t i = 0; i < def.binders.size(); ++i) {
       const ast::Name &index = first->names[i];
+      if (caller->names.count(index.text)) {
+        error(index.span, fmt::format("'{}' is given the index '{}' twice", name, index.text));
+        return Value();
+      }
       Binding *outer = scope->find(index.text);
       Binding binding;
       binding.kind = Binding::Index;
       binding.span = index.span;
       if (outer && outer->kind == Binding::Index) {
         binding.var = outer->var;
+        rangeFromUses(binding.var, scope); // all of them: the body takes the range as it is now
       } else {
         binding.var = graph->makeVar(index.text, index.span);
         fresh.push_back(binding.var);
@@ -215,23 +218,14 @@ Value Elaborator::callDef(const ast::Statement &def, Scope *home, const ast::Exp
   if (!good || !def.body)
     return Value();
   for (Var *var : fresh)
-    good &= requireRange(var, caller);
+    good &= requireRange(var, caller, /*binder=*/true);
   // The body may name an argument often: what sums over something is made once.
   for (size_t j = 0; good && j < values.size(); ++j)
-    if (values[j].kind == Value::Tensor && hasReduction(values[j].node) &&
+    if (values[j].kind == Value::Tensor && values[j].node->reduces &&
         std::all_of(values[j].node->free.begin(), values[j].node->free.end(),
                     [](Var *v) { return v->range; }))
       values[j] = materialise(values[j], "", scope, values[j].span);
-  for (size_t j = 0; good && j < values.size(); ++j) {
-    const ast::FormalInput &formal = def.inputs[j];
-    if (formal.hasDims)
-      good &= bindDims(formal, values[j], expr.span, inner, name);
-    Binding binding;
-    binding.value = values[j];
-    binding.span = formal.name.span;
-    inner->names[formal.name.text] = std::move(binding);
-  }
-  if (!good)
+  if (!good || !bindInputs(def.inputs, values, inner, name))
     return Value();
   useSites.push_back({expr.span, name});
   Value value = functionBody(*def.body, inner);
@@ -260,6 +254,18 @@ Value Elaborator::callDef(const ast::Statement &def, Scope *home, const ast::Exp
   return value;
 }
 
+/// Is this a call of a def with indices? One that the caller has is then meant by its name.
+bool Elaborator::callsDef(const ast::Expr &expr, Scope *scope) const {
+  if (expr.kind != ast::Expr::Call || expr.children[0]->kind != ast::Expr::Name)
+    return false;
+  Binding *binding = scope->find(expr.children[0]->text);
+  const ast::Statement *def = !binding                                 ? nullptr
+                              : binding->kind == Binding::Def          ? binding->stmt
+                              : binding->value.kind == Value::Function ? binding->value.def
+                                                                       : nullptr;
+  return def && !def->binders.empty();
+}
+
 Value Elaborator::reduction(const std::string &name, const ast::Expr &expr, Scope *scope) {
   bool overBatch = batchScope && name == "mean";
   bool saved = batchScope;
@@ -271,18 +277,25 @@ Value Elaborator::reduction(const std::string &name, const ast::Expr &expr, Scop
     return Value();
   }
   Scope *inner = newScope(scope);
+  inner->uses = {argument.condition.get(), argument.value.get()};
   std::vector<Var *> vars;
   std::map<Var *, const Node *> rename;
   for (const ast::Name &index : argument.names) {
     Var *var = graph->makeVar(index.text, index.span);
-    Binding *outer = scope->find(index.text);
     // In a def, its own index stands for the caller's, in values made before.
-    Scope *owner = scope;
-    while (owner && !owner->names.count(index.text))
-      owner = owner->parent;
-    if (outer && outer->kind == Binding::Index && owner->isFunction) {
-      var->range = outer->var->range;
-      rename[outer->var] = graph->index(var, index.span);
+    Scope::Found outer = scope->look(index.text);
+    if (outer.binding && outer.binding->kind == Binding::Index && outer.scope->isFunction) {
+      Var *meant = outer.binding->var;
+      var->range = meant->range;
+      rename[meant] = graph->index(var, index.span);
+      if (!meant->range) {
+        Span use = useSites.empty() ? meant->span : useSites.back().first;
+        error(use,
+              fmt::format("the range of index '{}' cannot be inferred before it is needed here", meant->name))
+            .help =
+            fmt::format("it follows from a subscript with just `{0}`, or is declared: `{0}: 3`", meant->name);
+        return Value();
+      }
     }
     Binding binding;
     binding.kind = Binding::Index;
@@ -311,7 +324,7 @@ Value Elaborator::reduction(const std::string &name, const ast::Expr &expr, Scop
   capture(value);
   capture(condition);
   for (Var *var : vars)
-    if (!requireRange(var, inner))
+    if (!requireRange(var, inner, /*binder=*/true))
       return Value();
   Span span = expr.span;
   bool isMax = name == "max" || name == "min";

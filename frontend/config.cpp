@@ -219,6 +219,41 @@ void Elaborator::validationShare(const ast::Statement &s, Scope *scope) {
   }
 }
 
+bool Elaborator::dependsOnParameter(const Tensor *root) {
+  std::set<const void *> seen;
+  std::vector<const Tensor *> tensors = {root};
+  std::vector<const Node *> nodes;
+  auto push = [&](const Tensor *tensor) {
+    if (tensor && seen.insert(tensor).second)
+      tensors.push_back(tensor);
+  };
+  while (!tensors.empty() || !nodes.empty()) {
+    if (!nodes.empty()) {
+      const Node *node = nodes.back();
+      nodes.pop_back();
+      if (!node || !seen.insert(node).second || node->op == Op::StopGradient || node->type != Type::Float)
+        continue; // integers and truth values have no gradient
+      push(node->tensor);
+      nodes.insert(nodes.end(), node->operands.begin(), node->operands.end());
+      continue;
+    }
+    const Tensor *tensor = tensors.back();
+    tensors.pop_back();
+    if (tensor->kind == Tensor::Param)
+      return true;
+    if (tensor->type == Type::Float)
+      nodes.push_back(tensor->body);
+    push(tensor->source);
+    if (tensor->kind != Tensor::Carried && tensor->kind != Tensor::Result)
+      continue;
+    for (const Tensor *other : tensor->of->inits)
+      push(other);
+    for (const Tensor *other : tensor->of->nexts)
+      push(other);
+  }
+  return false;
+}
+
 void Elaborator::learningRate(const ast::Statement &s, Scope *scope) {
   const ast::Expr *optimizer = nullptr;
   for (const ast::Field &field : s.fields)
@@ -245,11 +280,16 @@ void Elaborator::learningRate(const ast::Statement &s, Scope *scope) {
     if (name == "lr" && !rate)
       rate = argument.value.get();
     else if (!found->second.count(name) || argument.names.empty())
-      error(argument.span, fmt::format("'{}' has no such setting", config.word)).help =
-          config.word == "sgd" ? "its settings are lr, momentum, decay, decay_min_rank"
-                               : "its settings are lr, betas, eps, decay, decay_min_rank";
+      error(argument.span,
+            argument.names.empty()
+                ? fmt::format("'{}' takes one value without a name, the learning rate", config.word)
+                : fmt::format("'{}' has no setting '{}'", config.word, name))
+          .help = config.word == "sgd" ? "its settings are lr, momentum, decay, decay_min_rank"
+                                       : "its settings are lr, betas, eps, decay, decay_min_rank";
   }
   for (auto &[name, value] : config.arguments) {
+    if (!found->second.count(name))
+      continue; // which is reported
     if (name == "betas") {
       bool pair = value.kind == ConfigValue::List && value.arguments.size() == 2;
       for (auto &element : value.arguments)
@@ -275,9 +315,7 @@ void Elaborator::learningRate(const ast::Statement &s, Scope *scope) {
     error(rate->span, fmt::format("the learning rate is one number, this is {}", describe(value)));
     return;
   }
-  bool usesData = false, hasBatchMean = false;
-  traits(value.node, usesData, hasBatchMean);
-  if (usesData || hasBatchMean) {
+  if (value.node->usesData || value.node->hasBatchMean) {
     error(rate->span, "the learning rate depends on `step` only, not on the data");
     return;
   }

@@ -1,5 +1,6 @@
 // Data declarations: what a model reads, and as which inputs.
 #include "frontend/elaborate.h"
+#include "frontend/habits.h"
 
 #include <fmt/format.h>
 
@@ -22,6 +23,11 @@ void Elaborator::data(const ast::Statement &s, Scope *scope) {
     error(s.span, "a model has one data declaration");
     return;
   }
+  for (const ast::DataDecl &decl : s.data)
+    if (decl.name.text == "seed" || decl.name.text == "step" || decl.name.text == "example")
+      error(decl.name.span,
+            fmt::format("data cannot be called '{}': that is a number of the training loop", decl.name.text))
+          .help = fmt::format("write `my_{}`", decl.name.text);
   if (s.text == "text") {
     result->data.kind = DataSpec::Text;
     textData(s, scope);
@@ -210,12 +216,7 @@ void Elaborator::declareLength(Dim &dim, const ast::Name &name, bool dynamic, Sc
     dim.extent = dim.name;
     result->extents.push_back({dim.name, dim.size});
   }
-  if (!scope->find(dim.name)) {
-    Binding binding;
-    binding.kind = Binding::Size;
-    binding.size = dim;
-    define(scope, name, std::move(binding));
-  }
+  declareSize(scope, name, dim);
 }
 
 void Elaborator::pairsData(const ast::Statement &s, Scope *scope) {
@@ -386,10 +387,14 @@ void Elaborator::rowsData(const ast::Statement &s, Scope *scope) {
         name.kind = ast::Expr::Name;
         name.text = dim.name.text;
         name.span = dim.name.span;
-        if (!scope->find(dim.name.text))
+        if (scope->find(dim.name.text))
+          n = size(name, scope);
+        else if (decl.dims.size() == 1)
           n = int64_t(column.sources.size()); // its size is what is listed
         else
-          n = size(name, scope);
+          error(dim.span, fmt::format("unknown size '{}'", dim.name.text)).help =
+              namesTheBatch(dim.name.text) ? helpForName(dim.name.text)
+                                           : fmt::format("give it one here: `{}: 3`", dim.name.text);
       } else {
         error(dim.span, "the columns' dimension is a size");
       }
@@ -399,12 +404,8 @@ void Elaborator::rowsData(const ast::Statement &s, Scope *scope) {
                          : dim.size && dim.size->kind == ast::Expr::Name ? dim.size->text
                                                                          : "i";
       Dim range{name, n.value_or(1), "", false, dim.span};
-      if (!dim.name.text.empty() && !scope->find(dim.name.text)) {
-        Binding binding;
-        binding.kind = Binding::Size;
-        binding.size = range;
-        define(scope, dim.name, std::move(binding));
-      }
+      if (!dim.name.text.empty() && (dim.size || !scope->find(dim.name.text)))
+        declareSize(scope, dim.name, range);
       dims.push_back(graph->makeVar(range));
     }
     if (!good) {

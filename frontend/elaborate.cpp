@@ -1,32 +1,13 @@
 // Statements in order; names, values, the objective.
 #include "frontend/elaborate.h"
 
+#include "llvm/Support/SaveAndRestore.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
 namespace gptc::typed {
-
-Binding *Scope::find(const std::string &name) {
-  for (Scope *scope = this; scope; scope = scope->parent) {
-    auto found = scope->names.find(name);
-    if (found != scope->names.end())
-      return &found->second;
-  }
-  return nullptr;
-}
-Rest *Scope::findRest() {
-  for (Scope *scope = this; scope; scope = scope->parent)
-    if (scope->rest)
-      return scope->rest;
-  return nullptr;
-}
-Frame *Scope::findFrame() {
-  for (Scope *scope = this; scope; scope = scope->parent)
-    if (scope->frame)
-      return scope->frame;
-  return nullptr;
-}
 
 /// Reports once for each place and text, however often a block is expanded, and
 /// says through which uses the expansion came there.
@@ -46,29 +27,6 @@ Diagnostic &Elaborator::error(Span span, std::string message) {
   return diagnostic;
 }
 
-Scope *Elaborator::newScope(Scope *parent) {
-  scopes.emplace_back();
-  scopes.back().parent = parent;
-  return &scopes.back();
-}
-
-void Elaborator::define(Scope *scope, const ast::Name &name, Binding binding) {
-  auto found = scope->names.find(name.text);
-  if (found != scope->names.end() && found->second.span.valid()) {
-    error(name.span, fmt::format("'{}' is defined twice", name.text))
-        .notes.push_back({found->second.span, "it is defined here already"});
-    return;
-  }
-  binding.span = name.span;
-  scope->names[name.text] = std::move(binding);
-}
-
-void Elaborator::defineValue(Scope *scope, const ast::Name &name, Value value) {
-  Binding binding;
-  binding.value = std::move(value);
-  define(scope, name, std::move(binding));
-}
-
 std::unique_ptr<Elaborated> Elaborator::run(const Program &program, bool dataOnly) {
   result = std::make_unique<Elaborated>();
   graph = &result->graph;
@@ -86,6 +44,7 @@ std::unique_ptr<Elaborated> Elaborator::run(const Program &program, bool dataOnl
           binding.kind = s.kind == ast::Statement::Def ? Binding::Def : Binding::Block;
           binding.stmt = &s;
           binding.home = scope;
+          checkFormals(s);
           define(scope, s.name, std::move(binding));
         }
   };
@@ -111,6 +70,11 @@ std::unique_ptr<Elaborated> Elaborator::run(const Program &program, bool dataOnl
     graph->params = std::move(used);
     if (trains)
       learningRate(*trains, top);
+    if (trains && mode.training && result->loss && !dependsOnParameter(result->loss))
+      error(lossStatement->span, "no parameter enters the loss, so there is nothing to train").help =
+          graph->params.empty()
+              ? "parameters are declared with `param w[4] ~ normal(0.1)`, or belong to blocks"
+              : "it is a function of the data alone, or stop_gradient keeps its parameters out";
     checkOverrides();
   }
   if (diagnostics.hasErrors())
@@ -157,7 +121,8 @@ void Elaborator::statement(const ast::Statement &s, Scope *scope) {
       Binding binding;
       binding.kind = s.kind == S::Def ? Binding::Def : Binding::Block;
       binding.stmt = &s;
-      binding.home = scope;
+      binding.home = viewOf(scope);
+      checkFormals(s);
       define(scope, s.name, std::move(binding));
     }
     return;
@@ -207,7 +172,7 @@ void Elaborator::let(const ast::Statement &s, Scope *scope) {
   if (!s.value)
     return defineValue(scope, s.name, Value());
   if (!s.hasDims) {
-    if (appliesBlock(*s.value, scope))
+    if (appliesBlock(*s.value, scope) && nameIsFree(s.name, scope))
       nameHint = s.name.text;
     Value value = evaluate(*s.value, scope);
     nameHint.clear();
@@ -223,7 +188,9 @@ void Elaborator::let(const ast::Statement &s, Scope *scope) {
   }
 
   // The declared indices, then the value over them.
+  llvm::SaveAndRestore<int> level(letDepth, letDepth + 1);
   Scope *inner = newScope(scope);
+  inner->uses = {s.value.get()};
   rests.emplace_back();
   inner->rest = &rests.back();
   std::vector<std::vector<Var *>> places; // one a dimension; several where merged
@@ -280,7 +247,7 @@ void Elaborator::let(const ast::Statement &s, Scope *scope) {
   std::vector<Var *> declared;
   for (const std::vector<Var *> &place : places)
     declared.insert(declared.end(), place.begin(), place.end());
-  inferRanges(declared, scope);
+  inferRanges(declared, inner);
   resolveGroups(true);
   if (restPlace != SIZE_MAX) {
     if (!inner->rest->known) {
@@ -302,7 +269,7 @@ void Elaborator::let(const ast::Statement &s, Scope *scope) {
     if (i == restPlace)
       dims.insert(dims.end(), inner->rest->vars.begin(), inner->rest->vars.end());
     for (Var *var : places[i]) {
-      bad |= !requireRange(var, scope);
+      bad |= !requireRange(var, inner);
       dims.push_back(var);
     }
     merges |= places[i].size() > 1;
@@ -355,6 +322,34 @@ void Elaborator::let(const ast::Statement &s, Scope *scope) {
   defineValue(scope, s.name, std::move(value));
 }
 
+/// `name = value` where that is no instance: what was meant depends on the name.
+void Elaborator::assignedValue(const ast::Statement &s, Scope *scope) {
+  const std::string &name = s.name.text;
+  Binding *known = scope->find(name);
+  bool isValue =
+      known && known->span.valid() && (known->kind == Binding::Value || known->kind == Binding::Param);
+  if (name == "loss" || name == "output") {
+    error(s.span, fmt::format("'{}' is followed by what it is, without '='", name)).help =
+        fmt::format("write `{} {}`", name, sources.slice(s.value->span));
+  } else if (name == "report" || name == "setting" || name == "param") {
+    error(s.span, fmt::format("'{}' is followed by a name", name)).help =
+        fmt::format("write `{} NAME = {}`", name, sources.slice(s.value->span));
+  } else if (isValue && findName(*s.value, name)) {
+    Diagnostic &d = error(s.span, fmt::format("'{}' has a value already, and a value does not change", name));
+    d.notes.push_back({known->span, "it is defined here"});
+    d.help =
+        fmt::format("give the new one a name of its own, `let {}2 = {}`; only the body of a repeat gives a "
+                    "value its next one in this way",
+                    name, sources.slice(s.value->span));
+  } else {
+    Diagnostic &d = error(
+        s.span, fmt::format("'{}' would be given a value, but only a block is named in this way", name));
+    if (isValue)
+      d.notes.push_back({known->span, fmt::format("another '{}' is defined here", name)});
+    d.help = fmt::format("write `let {}{} = ...`", name, isValue ? "2" : "");
+  }
+}
+
 void Elaborator::assign(const ast::Statement &s, Scope *scope) {
   if (!s.value)
     return defineValue(scope, s.name, Value());
@@ -362,18 +357,17 @@ void Elaborator::assign(const ast::Statement &s, Scope *scope) {
   const ast::Expr *callee = s.value.get();
   if (callee->kind == ast::Expr::Call && callee->children[0]->kind == ast::Expr::Name) {
     Binding *binding = scope->find(callee->children[0]->text);
-    if (binding && binding->kind == Binding::Block)
+    if (binding && binding->kind == Binding::Block && nameIsFree(s.name, scope))
       nameHint = s.name.text;
   }
   Value value = evaluate(*s.value, scope);
   nameHint.clear();
   if (value.kind == Value::Tensor) {
-    error(s.span,
-          fmt::format("'{}' would be given a value, but only a block is named in this way", s.name.text))
-        .help = fmt::format("write `let {} = ...`", s.name.text);
+    assignedValue(s, scope);
     value = Value();
   }
-  defineValue(scope, s.name, std::move(value));
+  if (!scope->names.count(s.name.text) || value.ok())
+    defineValue(scope, s.name, std::move(value));
 }
 
 void Elaborator::output(const ast::Statement &s, Scope *scope) {
@@ -387,9 +381,8 @@ void Elaborator::output(const ast::Statement &s, Scope *scope) {
     return;
   }
   std::string name = s.value->kind == ast::Expr::Name ? s.value->text : "output";
-  for (int n = 2; std::any_of(result->outputs.begin(), result->outputs.end(),
-                              [&](auto &output) { return output.first == name; });)
-    name = fmt::format("output{}", n++);
+  while (!outputNames.insert(name).second)
+    name = fmt::format("output{}", ++unnamedOutputs);
   if (!s.over.text.empty()) {
     Binding *over = scope->find(s.over.text);
     const Node *node = over && over->kind == Binding::Value ? over->value.node : nullptr;
@@ -457,11 +450,9 @@ void Elaborator::objective(const ast::Statement &s, Scope *scope) {
   if (value.node->type == Type::Int)
     value.node = graph->op(Op::ToFloat, Type::Float, {value.node}, value.span);
   value.node = graph->convert(value.node, Type::Float);
-  bool usesData = false, hasBatchMean = false;
-  traits(value.node, usesData, hasBatchMean);
-  if (!hasBatchMean)
+  if (!value.node->hasBatchMean)
     value = batchMean(value.node, graph->constant(1, s.span), s.value->span);
-  else if (usesData) {
+  else if (value.node->usesData) {
     error(s.value->span, fmt::format("{} joins a mean over the batch with a value of one example", what))
         .help = "put everything that depends on the data inside of `mean(...)`";
     return;
@@ -478,15 +469,6 @@ void Elaborator::objective(const ast::Statement &s, Scope *scope) {
 }
 
 //===-- Tensors ---------------------------------------------------------------===//
-
-void Elaborator::traits(const Node *node, bool &usesData, bool &hasBatchMean) {
-  if (node->tensor) {
-    usesData |= node->tensor->usesData;
-    hasBatchMean |= node->tensor->hasBatchMean;
-  }
-  for (const Node *operand : node->operands)
-    traits(operand, usesData, hasBatchMean);
-}
 
 Value Elaborator::tensorValue(Tensor *tensor, Span span) {
   Value value;
@@ -541,11 +523,20 @@ Value Elaborator::materialise(Value value, const std::string &name, Scope *scope
   tensor->region = frame->region;
   if (!name.empty() && !frame->instance->path.empty())
     tensor->path = frame->instance->path + "." + name;
-  traits(value.node, tensor->usesData, tensor->hasBatchMean);
+  tensor->usesData = value.node->usesData;
+  tensor->hasBatchMean = value.node->hasBatchMean;
   std::vector<Var *> axes = value.axes;
   value = tensorValue(tensor, span);
   value.axes = std::move(axes);
   return value;
+}
+
+Value Elaborator::flattened(Value value, Scope *scope, Span span) {
+  constexpr int most = 256;
+  if (value.kind != Value::Tensor || value.node->height < most ||
+      !std::all_of(value.node->free.begin(), value.node->free.end(), [](Var *v) { return v->range; }))
+    return value;
+  return materialise(std::move(value), "", scope, span);
 }
 
 Tensor *Elaborator::tensorOf(const Value &value, const std::string &name, Scope *scope, Span span) {
@@ -571,8 +562,13 @@ void Elaborator::noteValue(const std::string &name, const Value &value, Scope *s
       return; // what a def computes inside has no name outside
   const std::string &prefix = scope->findFrame()->instance->path;
   std::string path = prefix.empty() ? name : prefix + "." + name;
-  if (int n = valuePaths[path]++)
-    path += std::to_string(n + 1);
+  if (int n = valuePaths[path]++) {
+    std::string again;
+    do
+      again = path + std::to_string(++n);
+    while (valuePaths.count(again)); // a let may be called so
+    valuePaths[path = again] = 1;
+  }
   result->values.push_back({path, value});
   for (const Instance *i = scope->findFrame()->instance; i; i = i->parent)
     if (i->span.valid() && sources.name(i->span.file).rfind("<library>", 0) != 0) {

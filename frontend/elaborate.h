@@ -62,30 +62,46 @@ private:
   std::set<std::pair<uint64_t, std::string>> reported;
   Diagnostic scratch; // takes what is added to a repeated error
   int depth = 0;
-  bool endless = false;    // the expansion has no end: said once
+  int definitions = 0;     // so far; orders bindings
+  bool endless = false;    // the expansion has no end, or is too much: said once
   bool batchScope = false; // `mean` here is a mean over the batch
   std::string nameHint;    // the let that names the next instance
   std::map<std::string, Tensor *> inputs;
   std::map<std::string, int> valuePaths;
+  std::set<std::string> outputNames, paramPaths;
+  int unnamedOutputs = 1;
+  int work = 0; // expressions evaluated
+  static constexpr int mostWork = 1000000;
   std::set<std::string> usedOverrides;
   struct PendingGroup {
     std::vector<Var *> vars;
     Dim dim;
     Span span;
     std::string of;
+    int level = 0; // letDepth of the let that it stands in; one inside, as of a def, settles nothing of it
   };
+  int letDepth = 0;
   std::vector<PendingGroup> pendingGroups;
   const ast::Statement *lossStatement = nullptr;
 
-  //===-- elaborate.cpp: statements ----------------------------------------===//
-  Diagnostic &error(Span span, std::string message);
+  //===-- scope.cpp ---------------------------------------------------------===//
   Scope *newScope(Scope *parent);
+  Scope *viewOf(Scope *scope);
+  Binding *lookup(Scope *scope, const std::string &name, Span span);
   void define(Scope *scope, const ast::Name &name, Binding binding);
   void defineValue(Scope *scope, const ast::Name &name, Value value);
+  void declareSize(Scope *scope, const ast::Name &name, Dim size);
+  void checkFormals(const ast::Statement &s);
+  std::string freeName(Frame *frame, const std::string &name);
+  bool nameIsFree(const ast::Name &name, Scope *scope);
+
+  //===-- elaborate.cpp: statements ----------------------------------------===//
+  Diagnostic &error(Span span, std::string message);
   void statement(const ast::Statement &s, Scope *scope);
   void setting(const ast::Statement &s, Scope *scope);
   void let(const ast::Statement &s, Scope *scope);
   void assign(const ast::Statement &s, Scope *scope);
+  void assignedValue(const ast::Statement &s, Scope *scope);
   void output(const ast::Statement &s, Scope *scope);
   void objective(const ast::Statement &s, Scope *scope);
   void checkOverrides();
@@ -117,6 +133,8 @@ private:
   Value name(const ast::Expr &expr, Scope *scope);
   Value bindingValue(Binding &binding, const std::string &name, Span span);
   Value binary(const ast::Expr &expr, Scope *scope);
+  Value binaryOf(const ast::Expr &expr, Value left, Scope *scope);
+  std::string helpFor(const std::string &word, Scope *scope) const;
   Value unary(const ast::Expr &expr, Scope *scope);
   Value list(const ast::Expr &expr, Scope *scope);
   Value number(double number, Span span, bool literal = true, Type type = Type::Float);
@@ -132,11 +150,17 @@ private:
 
   //===-- indices.cpp -----------------------------------------------------------===//
   Value subscript(const ast::Expr &expr, Scope *scope);
+  void indexFromData(const Node *index, const Dim &dim, const std::string &of);
   Value subscriptValue(Value base, const ast::Expr &expr, Scope *scope);
   bool useIndex(Var *var, const Dim &dim, Span use, const std::string &of);
   void group(std::vector<Var *> vars, const Dim &dim, Span span, const std::string &of);
   void resolveGroups(bool final);
-  bool requireRange(Var *var, Scope *scope);
+  bool requireRange(Var *var, Scope *scope, bool binder = false);
+  std::optional<Dim> dimensionAt(const ast::Expr &base, Scope *scope, size_t fromFront, size_t fromBack,
+                                 bool afterRest);
+  void rangeFromUses(Var *var, const ast::Expr &expr, Scope *scope);
+  void rangeFromUses(Var *var, Scope *scope);
+  bool callsDef(const ast::Expr &expr, Scope *scope) const;
   bool rangeByName(Var *var, Scope *scope);
   /// From groups and from sizes of the same name; false where one is not known.
   bool inferRanges(const std::vector<Var *> &vars, Scope *scope);
@@ -161,12 +185,18 @@ private:
   //===-- blocks.cpp -------------------------------------------------------------===//
   Value makeInstance(const Binding &block, const ast::Expr *call, const ast::Expr &at, Scope *scope);
   Value apply(Instance *instance, const ast::Expr &expr, Scope *scope);
-  bool bindDims(const ast::FormalInput &formal, const Value &value, Span use, Scope *scope,
-                const std::string &owner);
+  bool bindInputs(const std::vector<ast::FormalInput> &formals, const std::vector<Value> &values,
+                  Scope *scope, const std::string &owner);
+  bool bindNames(const ast::FormalInput &formal, const Value &value, Scope *scope, const std::string &owner);
+  bool checkSizes(const ast::FormalInput &formal, const Value &value, Scope *scope, const std::string &owner);
+  void dimensionDiffers(const ast::FormalInput &formal, const Value &value, const ast::Dimension &dim,
+                        const Dim &actual, const std::string &expected, Span declared,
+                        const std::string &owner);
+  bool checkDefault(const ast::Statement &block, size_t place);
   bool checkResult(const ast::Statement &block, const Value &value, Span use, Scope *scope);
   Instance *child(Instance *parent, const std::string &name);
-  std::string instanceName(const std::string &block, Scope *scope);
   void declareParams(const ast::Statement &s, Scope *scope);
+  std::optional<int64_t> parameterSize(const Binding &binding, size_t place);
   Tensor *makeParam(Binding &binding);
   void initialise(Tensor *param, Binding &binding);
   Value numberList(const ast::Expr &call, const std::vector<Var *> &dims);
@@ -177,8 +207,11 @@ private:
   /// A tensor of its own, named; views (permuted loads) stay as they are unless `force`.
   Value materialise(Value value, const std::string &name, Scope *scope, Span span, bool force = false);
   Tensor *tensorOf(const Value &value, const std::string &name, Scope *scope, Span span);
+  /// Does a gradient of this reach any parameter?
+  static bool dependsOnParameter(const Tensor *tensor);
+  /// `value` as a tensor of its own where its expression has become too high for those who recurse into it.
+  Value flattened(Value value, Scope *scope, Span span);
   void noteValue(const std::string &name, const Value &value, Scope *scope);
-  static void traits(const Node *node, bool &usesData, bool &hasBatchMean);
 };
 
 } // namespace gptc::typed

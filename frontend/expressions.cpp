@@ -1,5 +1,6 @@
 // Names, numbers, operators: values and their types.
 #include "frontend/elaborate.h"
+#include "frontend/habits.h"
 
 #include <fmt/format.h>
 
@@ -35,7 +36,12 @@ std::string nearest(const std::string &word, const std::set<std::string> &names)
   return best;
 }
 
-std::string suggestion(const std::string &word, Scope *scope) {
+} // namespace
+
+/// A name that is like this one and known here; "" where none is.
+std::string Elaborator::helpFor(const std::string &word, Scope *scope) const {
+  if (diagnostics.all().size() > 100) // nobody reads so far
+    return "";
   std::set<std::string> names;
   for (; scope; scope = scope->parent)
     for (auto &[name, binding] : scope->names)
@@ -43,7 +49,6 @@ std::string suggestion(const std::string &word, Scope *scope) {
   std::string near = nearest(word, names);
   return near.empty() ? "" : fmt::format("did you mean '{}'?", near);
 }
-} // namespace
 
 Value Elaborator::number(double number, Span span, bool literal, Type type) {
   Value value;
@@ -61,11 +66,19 @@ Value Elaborator::evaluate(const ast::Expr &expr, Scope *scope) {
   if (expr.kind != ast::Expr::Call)
     nameHint.clear();
   Value value;
-  if (++depth > 400) {
-    if (!endless)
-      error(expr.span, "this expands without end: a def or block that uses itself?");
+  if (endless) {
+    // What follows would only take time.
+  } else if (depth > 400) {
+    error(expr.span, "this expands without end: a def or block that uses itself?");
+    endless = true;
+  } else if (++work > mostWork) {
+    error(expr.span, fmt::format("expanded, this model has more than {} expressions", mostWork)).help =
+        "defs and blocks are expanded wherever they are used: one that uses another twice, and that a third, "
+        "grows "
+        "without measure; the same layers again and again are a `repeat`";
     endless = true;
   } else {
+    ++depth;
     switch (expr.kind) {
     case ast::Expr::Number: value = number(expr.number, expr.span); break;
     case ast::Expr::String: error(expr.span, "a string is not a value"); break;
@@ -76,13 +89,17 @@ Value Elaborator::evaluate(const ast::Expr &expr, Scope *scope) {
     case ast::Expr::Subscript: value = subscript(expr, scope); break;
     case ast::Expr::List: value = list(expr, scope); break;
     case ast::Expr::Member: {
+      const ast::Expr &of = *expr.children[0];
+      std::string habit = of.kind == ast::Expr::Name && !scope->find(of.text) ? helpForName(of.text) : "";
+      if (habit.empty())
+        habit = helpForMember(expr.text);
       error(expr.span, fmt::format("'.{}' has no meaning here", expr.text)).help =
-          "numbers of an instance belong to it; give them out as the block's value";
+          habit.empty() ? "numbers of an instance belong to it; give them out as the block's value" : habit;
       break;
     }
     }
+    --depth;
   }
-  --depth;
   batchScope = saved;
   if (value.ok())
     value.span = expr.span;
@@ -122,7 +139,7 @@ Value Elaborator::bindingValue(Binding &binding, const std::string &name, Span s
 }
 
 Value Elaborator::name(const ast::Expr &expr, Scope *scope) {
-  if (Binding *binding = scope->find(expr.text))
+  if (Binding *binding = lookup(scope, expr.text, expr.span))
     return bindingValue(*binding, expr.text, expr.span);
   if (expr.text == "inf")
     return number(std::numeric_limits<double>::infinity(), expr.span, false);
@@ -151,7 +168,9 @@ Value Elaborator::name(const ast::Expr &expr, Scope *scope) {
         "declare `text token[t < 64]: chars`";
     return Value();
   }
-  error(expr.span, fmt::format("unknown name '{}'", expr.text)).help = suggestion(expr.text, scope);
+  std::string habit = helpForName(expr.text);
+  error(expr.span, fmt::format("unknown name '{}'", expr.text)).help =
+      habit.empty() ? helpFor(expr.text, scope) : habit;
   return Value();
 }
 
@@ -390,12 +409,25 @@ Value Elaborator::power(Value base, Value exponent, Span span) {
                      span);
 }
 
+/// `a + b + c + ...` is as high as it is long: the left operands are no recursion.
 Value Elaborator::binary(const ast::Expr &expr, Scope *scope) {
+  std::vector<const ast::Expr *> chain = {&expr};
+  while (chain.back()->children[0]->kind == ast::Expr::Binary)
+    chain.push_back(chain.back()->children[0].get());
+  Value value = evaluate(*chain.back()->children[0], scope);
+  for (size_t i = chain.size(); i-- > 0;) {
+    value = flattened(binaryOf(*chain[i], std::move(value), scope), scope, chain[i]->span);
+    if (value.ok())
+      value.span = chain[i]->span;
+  }
+  return value;
+}
+
+Value Elaborator::binaryOf(const ast::Expr &expr, Value left, Scope *scope) {
   static const std::map<std::string, Op> ops = {
       {"+", Op::Add},       {"-", Op::Sub},     {"*", Op::Mul},  {"/", Op::Div},     {"%", Op::Rem},
       {"<", Op::Less},      {"<=", Op::LessEq}, {">", Op::Less}, {">=", Op::LessEq}, {"==", Op::Equal},
       {"!=", Op::NotEqual}, {"and", Op::And},   {"or", Op::Or}};
-  Value left = evaluate(*expr.children[0], scope);
   // `training and ...` is decided before the rest is looked at.
   if (left.isConstant() && (expr.text == "and" || expr.text == "or") &&
       (left.node->number != 0) == (expr.text == "or"))
@@ -491,8 +523,9 @@ std::optional<int64_t> Elaborator::size(const ast::Expr &expr, Scope *scope) {
 }
 
 void Elaborator::unknownFunction(const ast::Expr &callee, Scope *scope) {
+  std::string habit = helpForFunction(callee.text);
   error(callee.span, fmt::format("unknown function or block '{}'", callee.text)).help =
-      suggestion(callee.text, scope);
+      habit.empty() ? helpFor(callee.text, scope) : habit;
 }
 
 } // namespace gptc::typed

@@ -1,5 +1,6 @@
 // Subscripts, and what ranges the indices get from them.
 #include "frontend/elaborate.h"
+#include "frontend/habits.h"
 
 #include <fmt/format.h>
 
@@ -54,7 +55,7 @@ bool Elaborator::useIndex(Var *var, const Dim &dim, Span use, const std::string 
 }
 
 void Elaborator::group(std::vector<Var *> vars, const Dim &dim, Span span, const std::string &of) {
-  pendingGroups.push_back({std::move(vars), dim, span, of});
+  pendingGroups.push_back({std::move(vars), dim, span, of, letDepth});
   resolveGroups(false);
 }
 
@@ -78,7 +79,7 @@ void Elaborator::resolveGroups(bool final) {
       error(pending.span, fmt::format("'{}' cannot be split into ({}): its extent is known only per batch",
                                       pending.of, names));
     } else if (unknowns > 1) {
-      if (!final) {
+      if (!final || pending.level < letDepth) {
         later.push_back(pending);
         continue;
       }
@@ -107,19 +108,25 @@ void Elaborator::resolveGroups(bool final) {
   pendingGroups = std::move(later);
 }
 
-/// Without a plain use, a size of the same name says an index's range.
+/// Without a plain use, a size of the same name says an index's range: the nearest of that name where
+/// the index is declared, and only if it is a size.
 bool Elaborator::rangeByName(Var *var, Scope *scope) {
+  auto declares = [&](Scope *s) {
+    auto found = s->names.find(var->name);
+    return found != s->names.end() && found->second.kind == Binding::Index && found->second.var == var;
+  };
+  while (scope && !declares(scope))
+    scope = scope->parent;
   for (Scope *s = scope; s && !var->range; s = s->parent) {
     auto found = s->names.find(var->name);
-    if (found == s->names.end())
+    if (found == s->names.end() || found->second.kind == Binding::Index)
       continue;
     Binding &binding = found->second;
-    if (binding.kind == Binding::Size) {
-      var->range = binding.size;
-    } else if (binding.kind == Binding::Value && binding.value.isConstant() &&
-               binding.value.node->number >= 1) {
-      var->range = Dim{var->name, int64_t(binding.value.node->number), "", false, binding.span};
-    }
+    std::optional<int64_t> count = binding.sizeIfKnown();
+    if (!count)
+      return false;
+    var->range =
+        binding.kind == Binding::Size ? binding.size : Dim{var->name, *count, "", false, binding.span};
   }
   if (!var->range)
     return false;
@@ -140,7 +147,7 @@ bool Elaborator::inferRanges(const std::vector<Var *> &vars, Scope *scope) {
   if (known())
     return true;
   // An index of the surroundings in the same group may have a size's name.
-  std::vector<PendingGroup> waiting = pendingGroups;
+  std::vector<PendingGroup> waiting = pendingGroups; // which rangeByName() may resolve
   for (const PendingGroup &pending : waiting)
     for (Var *var : pending.vars)
       if (!var->range)
@@ -148,13 +155,125 @@ bool Elaborator::inferRanges(const std::vector<Var *> &vars, Scope *scope) {
   return known();
 }
 
-bool Elaborator::requireRange(Var *var, Scope *scope) {
+/// The dimension at a place of a value; none where it is not known without evaluating.
+std::optional<Dim> Elaborator::dimensionAt(const ast::Expr &base, Scope *scope, size_t fromFront,
+                                           size_t fromBack, bool afterRest) {
+  if (base.kind == ast::Expr::Call && base.children[0]->kind == ast::Expr::Name &&
+      base.arguments.size() == 1) {
+    // next(token) and valid(source) have the dimension of what they are of.
+    const std::string &function = base.children[0]->text;
+    if ((function == "next" || function == "valid") && !scope->find(function) && base.arguments[0].value)
+      return dimensionAt(*base.arguments[0].value, scope, fromFront, fromBack, afterRest);
+    return std::nullopt;
+  }
+  Binding *binding = base.kind == ast::Expr::Name ? scope->find(base.text) : nullptr;
+  bool isValue = binding && binding->kind == Binding::Value && binding->value.kind == Value::Tensor;
+  if (!isValue && !(binding && binding->kind == Binding::Param))
+    return std::nullopt;
+  size_t count = isValue ? binding->value.axes.size() : binding->param->dims.size();
+  if (fromFront + fromBack >= count)
+    return std::nullopt; // which is an error elsewhere
+  size_t place = afterRest ? count - 1 - fromBack : fromFront;
+  if (isValue)
+    return binding->value.axes[place]->range;
+  std::optional<int64_t> size = parameterSize(*binding, place);
+  return size ? std::optional<Dim>(Dim{"", *size, "", false, binding->param->dims[place].span})
+              : std::nullopt;
+}
+
+/// Plain uses of an index in an expression that is not evaluated yet.
+void Elaborator::rangeFromUses(Var *var, const ast::Expr &expr, Scope *scope) {
+  if (expr.kind == ast::Expr::Subscript)
+    for (size_t i = 0; i < expr.indices.size(); ++i) {
+      const ast::Index &index = expr.indices[i];
+      if (index.kind != ast::Index::Expression || !index.expr || index.expr->kind != ast::Expr::Name ||
+          index.expr->text != var->name)
+        continue;
+      bool afterRest = std::any_of(expr.indices.begin(), expr.indices.begin() + i,
+                                   [](const ast::Index &other) { return other.kind == ast::Index::Rest; });
+      std::optional<Dim> dim =
+          dimensionAt(*expr.children[0], scope, i - afterRest, expr.indices.size() - 1 - i, afterRest);
+      if (dim)
+        useIndex(var, *dim, index.span, std::string(sources.slice(expr.children[0]->span)));
+    }
+  for (const ast::ExprPtr &child : expr.children)
+    if (child)
+      rangeFromUses(var, *child, scope);
+  for (const ast::Argument &argument : expr.arguments) {
+    if (std::any_of(argument.names.begin(), argument.names.end(),
+                    [&](const ast::Name &name) { return name.text == var->name; }) &&
+        !callsDef(expr, scope))
+      continue; // an index of its own
+    for (const ast::Expr *part : {argument.condition.get(), argument.value.get()})
+      if (part)
+        rangeFromUses(var, *part, scope);
+  }
+  for (const ast::Index &index : expr.indices)
+    if (index.expr)
+      rangeFromUses(var, *index.expr, scope);
+}
+
+/// The range of an index from all of the declaration that it belongs to: what needs it at once, as the
+/// sum in a softmax does, may stand before the use that tells.
+void Elaborator::rangeFromUses(Var *var, Scope *scope) {
+  if (var->declared)
+    return;
+  for (Scope *s = scope; s; s = s->parent) {
+    auto found = s->names.find(var->name);
+    if (found == s->names.end() || found->second.kind != Binding::Index || found->second.var != var)
+      continue;
+    for (const ast::Expr *use : s->uses)
+      if (use)
+        rangeFromUses(var, *use, s);
+    if (!s->uses.empty())
+      return;
+  }
+}
+
+bool Elaborator::requireRange(Var *var, Scope *scope, bool binder) {
+  if (!var->range)
+    rangeFromUses(var, scope);
   if (var->range || inferRanges({var}, scope))
     return true;
   error(var->span, fmt::format("the range of index '{}' cannot be inferred", var->name)).help =
-      fmt::format("it follows from a subscript with just `{0}`, or is declared: `{0}: 3`", var->name);
+      binder && namesTheBatch(var->name) ? helpForName(var->name)
+      : binder
+          ? fmt::format("it follows from a subscript with just `{0}`, or from a size of that name; or a let "
+                        "declares it before: `let part[{0}: 3] = ...`, then `part[{0}]`",
+                        var->name)
+          : fmt::format("it follows from a subscript with just `{0}`, or is declared: `{0}: 3`", var->name);
   var->range = Dim{var->name, 1, "", false, var->span};
   return false;
+}
+
+/// `e[int(user)]` with a column of rows: its values are checked when they are read. One that is computed
+/// further, `int(user) + 0`, may lie outside.
+void Elaborator::indexFromData(const Node *index, const Dim &dim, const std::string &of) {
+  const Node *number = index->op == Op::ToInt ? index->operands[0] : nullptr;
+  if (!number || number->op != Op::Load || number->tensor->kind != Tensor::Input || dim.isDynamic())
+    return;
+  for (const DataSpec::Column &column : result->data.columns) {
+    if (column.name != number->tensor->name || column.standardise)
+      continue;
+    // One of its columns, or all where the place is an index.
+    size_t first = 0, count = 1;
+    for (size_t i = 0; i < number->operands.size(); ++i) {
+      const Node *at = number->operands[i];
+      first = first * size_t(number->tensor->dims[i]->range->size) + size_t(at->number);
+      if (at->op != Op::Const)
+        count = column.sources.size();
+    }
+    for (size_t i = count == 1 ? first : 0, end = i + count; i < end; ++i) {
+      DataSpec::IndexUse use{column.name, i, dim.size, of};
+      auto same =
+          std::find_if(result->data.indexUses.begin(), result->data.indexUses.end(),
+                       [&](const DataSpec::IndexUse &u) { return u.column == use.column && u.source == i; });
+      if (same == result->data.indexUses.end())
+        result->data.indexUses.push_back(std::move(use));
+      else if (dim.size < same->below)
+        *same = std::move(use);
+    }
+  }
 }
 
 Value Elaborator::subscript(const ast::Expr &expr, Scope *scope) {
@@ -185,8 +304,11 @@ Value Elaborator::subscriptValue(Value base, const ast::Expr &expr, Scope *scope
         error(expr.span, fmt::format("'{}' has {} dimension{}, {}, but {} {} written here", of,
                                      base.axes.size(), base.axes.size() == 1 ? "" : "s", dimsText(base.axes),
                                      written, written == 1 ? "index is" : "indices are"));
-    if (base.node->op == Op::Load && base.node->tensor->span.valid())
-      d.notes.push_back({base.node->tensor->span, fmt::format("'{}' is declared here", of)});
+    const Tensor *loaded = base.node->op == Op::Load ? base.node->tensor : nullptr;
+    if (loaded && loaded->span.valid())
+      d.notes.push_back({loaded->span, fmt::format("'{}' is declared here", of)});
+    if (loaded && loaded->kind == Tensor::Input && written == base.axes.size() + 1)
+      d.help = "a model is written for one example: data have no index of the batch";
     return Value();
   }
   std::map<Var *, const Node *> with;
@@ -223,7 +345,7 @@ Value Elaborator::subscriptValue(Value base, const ast::Expr &expr, Scope *scope
       std::vector<Var *> vars;
       std::vector<const Node *> nodes;
       for (const ast::Name &name : index.group) {
-        Binding *binding = scope->find(name.text);
+        Binding *binding = lookup(scope, name.text, name.span);
         if (!binding || binding->kind != Binding::Index) {
           error(name.span, fmt::format("'{}' is not an index here", name.text)).help =
               "a group names indices of the let or of a binder around it";
@@ -251,6 +373,16 @@ Value Elaborator::subscriptValue(Value base, const ast::Expr &expr, Scope *scope
       with[axis] = graph->index(binding->var, index.span);
       continue;
     }
+    if (binding && binding->kind == Binding::Size && binding->size.isDynamic()) {
+      const std::string &name = index.expr->text;
+      Diagnostic &d = error(index.expr->span, fmt::format("'{}' is no index here, it is a length", name));
+      d.notes.push_back({binding->span, "it is declared here"});
+      d.help = fmt::format("an index is introduced by the let, `let y[{0}] = ...`, or by what runs over it, "
+                           "`mean({0}: ...)`",
+                           name);
+      good = false;
+      continue;
+    }
     if (!binding && index.expr->kind == ast::Expr::Name) {
       error(index.expr->span, fmt::format("unknown index '{}'", index.expr->text)).help = fmt::format(
           "an index is introduced by the let, `let y[{0}] = ...`, or by a binder, `sum({0}: ...)`",
@@ -264,10 +396,14 @@ Value Elaborator::subscriptValue(Value base, const ast::Expr &expr, Scope *scope
       continue;
     }
     if (value.kind != Value::Tensor || (value.node->type != Type::Int && !value.node->literal)) {
-      error(index.expr->span,
-            fmt::format("an index is an integer, this is {}",
-                        value.kind == Value::Tensor ? typeName(value.node->type) : describe(value)))
-          .help = "`int(...)` makes an integer of a number";
+      bool truth = value.kind == Value::Tensor && value.node->type == Type::Bool;
+      error(index.expr->span, fmt::format("an index is an integer, this is {}",
+                                          truth                         ? "a truth value"
+                                          : value.kind == Value::Tensor ? typeName(value.node->type)
+                                                                        : describe(value)))
+          .help = truth ? "elements are not left out of a value; a sum or mean leaves them out, "
+                          "`sum(i where x[i] > 0: x[i])`, or `where(x > 0, x, 0)` makes them 0"
+                        : "`int(...)` makes an integer of a number";
       good = false;
       continue;
     }
@@ -275,16 +411,20 @@ Value Elaborator::subscriptValue(Value base, const ast::Expr &expr, Scope *scope
       double n = value.node->number;
       if (n != double(int64_t(n)) || n < 0 || n >= double(axis->range->size)) {
         error(index.expr->span, fmt::format("index {} lies outside of '{}', whose dimension has {} values",
-                                            numberText(n), of, axis->range->text()));
+                                            numberText(n), of, axis->range->text()))
+            .help = n == -1 && !axis->range->isDynamic()
+                        ? fmt::format("places count from 0; the last one is {}", axis->range->size - 1)
+                        : "";
         good = false;
         continue;
       }
     }
     const Node *node = graph->convert(value.node, Type::Int);
+    indexFromData(node, *axis->range, of);
     if (node->limit && !axis->range->isDynamic() && node->limit > axis->range->size) {
-      Diagnostic &d =
-          error(index.expr->span, fmt::format("the values of this index go up to {}, but '{}' has {} here",
-                                              node->limit, of, axis->range->text()));
+      Diagnostic &d = error(index.expr->span,
+                            fmt::format("the values of this index go from 0 to {}, but '{}' has {} here",
+                                        node->limit - 1, of, axis->range->text()));
       if (axis->range->span.valid())
         d.notes.push_back(
             {axis->range->span, fmt::format("the {} of '{}' is declared here", axis->range->text(), of)});

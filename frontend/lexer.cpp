@@ -1,5 +1,7 @@
 #include "frontend/lexer.h"
 
+#include "frontend/habits.h"
+
 #include "llvm/Support/JSON.h"
 
 #include <fmt/format.h>
@@ -32,8 +34,14 @@ public:
                                     static_cast<unsigned char>(text[bad])));
       at = text.size();
     }
-    while (at < text.size())
+    while (at < text.size() && tokens.size() < mostTokens)
       next();
+    if (at < text.size())
+      diagnostics
+          .error(span(at, at + 1),
+                 fmt::format("a model file has at most {} words and signs, and here this one has more",
+                             mostTokens))
+          .help = "long lists of numbers stand in a file of their own: `param w[1000] = file(\"w.csv\")`";
     add(Token::End, at, at);
     return std::move(tokens);
   }
@@ -45,6 +53,9 @@ private:
   uint32_t at = 0;
   // Open brackets. A line end inside of ( ) or [ ] is a blank; in { } it counts.
   std::vector<char> open;
+  size_t braces = 0; // of them
+  /// Far more than anybody writes; a program that writes more should use `repeat`.
+  static constexpr size_t mostTokens = 1000000;
   std::vector<Token> tokens;
 
   Span span(uint32_t begin, uint32_t end) const { return {file, begin, end}; }
@@ -198,10 +209,31 @@ private:
         return;
       }
     }
+    if (const ForeignSign *foreign = foreignSign(std::string_view(text).substr(at))) {
+      uint32_t begin = at;
+      at += uint32_t(std::string_view(foreign->sign).size());
+      diagnostics.error(span(begin, at), fmt::format("'{}' is no sign of this language", foreign->sign))
+          .help = foreign->help;
+      if (*foreign->sign == '\'') { // what it encloses is a string
+        while (at < text.size() && text[at] != '\n' && text[at] != '\'')
+          ++at;
+        add(Token::String, begin, at).text = text.substr(begin + 1, at - begin - 1);
+        at += at < text.size() && text[at] == '\'';
+      }
+      if (*foreign->sign == '?') // nothing behind it can be understood
+        while (at < text.size() && text[at] != '\n')
+          ++at;
+      if (*foreign->meant) {
+        bool word = std::isalpha(static_cast<unsigned char>(*foreign->meant));
+        add(word ? Token::Name : Token::Punctuation, begin, at).text = foreign->meant;
+      }
+      return;
+    }
     char c = text[at];
     if (std::string_view("+-*/%^()[]{},:;=~<>.").find(c) != std::string_view::npos) {
       if (c == '(' || c == '[' || c == '{')
         open.push_back(c);
+      braces += c == '{';
       if ((c == ')' || c == ']' || c == '}') && !open.empty())
         closeBracket(c);
       add(Token::Punctuation, at, at + 1);
@@ -221,6 +253,9 @@ private:
   void closeBracket(char c) {
     char wanted = c == ')' ? '(' : c == ']' ? '[' : '{';
     if (c == '}') {
+      if (braces == 0)
+        return;
+      --braces;
       for (size_t i = open.size(); i-- > 0;)
         if (open[i] == '{') {
           open.resize(i);

@@ -123,8 +123,11 @@ private:
 
 std::vector<typed::Tensor *> allParams(const typed::Elaborated &first, const typed::Elaborated &second) {
   std::vector<typed::Tensor *> params = first.graph.params;
+  std::set<std::string> paths;
+  for (typed::Tensor *param : params)
+    paths.insert(param->path);
   for (typed::Tensor *param : second.graph.params)
-    if (std::none_of(params.begin(), params.end(), [&](typed::Tensor *p) { return p->path == param->path; }))
+    if (paths.insert(param->path).second)
       params.push_back(param);
   return params;
 }
@@ -229,10 +232,12 @@ mlir::OwningOpRef<mlir::ModuleOp> ModelImpl::emit(mlir::MLIRContext *context,
     return {};
   // Types of all parameters: those of this elaboration where it has them.
   std::vector<typed::Tensor *> all = params;
+  std::map<std::string, typed::Tensor *> own;
+  for (typed::Tensor *param : fresh->graph.params)
+    own.emplace(param->path, param);
   for (typed::Tensor *&param : all)
-    for (typed::Tensor *own : fresh->graph.params)
-      if (own->path == param->path)
-        param = own;
+    if (auto found = own.find(param->path); found != own.end())
+      param = found->second;
   return typed::Emitter(context, *fresh, manager, emitOptions.f64)
       .emit(emitOptions.program, emitOptions.show, all, text());
 }

@@ -39,6 +39,14 @@ struct DataSpec {
     bool isDistribution = false; // each row's numbers are shares of 1
   };
   std::vector<Column> columns; // rows
+  /// `table[int(column)]`: the numbers of a column that are indices.
+  struct IndexUse {
+    std::string column; // the input
+    size_t source = 0;  // which of its columns
+    int64_t below = 0;  // what is indexed has so many values
+    std::string table;
+  };
+  std::vector<IndexUse> indexUses; // each column once, with the fewest values; known of a whole model only
   double validation = 0.1;     // share of the data that training keeps apart, from 0 to below 1
 };
 

@@ -18,7 +18,6 @@ void Elaborator::declareParams(const ast::Statement &s, Scope *scope) {
       binding.init = s.params[j].init.get();
     binding.distribution = decl.distribution;
     binding.owner = frame->instance;
-    binding.home = scope;
     if (!binding.init) {
       error(decl.name.span, fmt::format("parameter '{}' has no initial value", decl.name.text)).help =
           fmt::format("write `param {}[...] ~ normal(0.02)` or `= 0`", decl.name.text);
@@ -29,26 +28,21 @@ void Elaborator::declareParams(const ast::Statement &s, Scope *scope) {
     for (const ast::Dimension &dim : decl.dims)
       if (dim.kind == ast::Dimension::Sized || dim.kind == ast::Dimension::Bounded) {
         std::optional<int64_t> count = size(*dim.size, scope);
-        Binding *known = scope->find(dim.name.text);
-        if (!count || known)
-          continue;
-        Binding named;
-        named.kind = Binding::Size;
-        named.size = Dim{dim.name.text, *count, "", false, dim.span};
-        define(scope, dim.name, std::move(named));
+        binding.sizes[dim.name.text] = count.value_or(0);
+        if (count)
+          declareSize(scope, dim.name, Dim{dim.name.text, *count, "", false, dim.span});
       }
+    binding.home = viewOf(scope); // it is made when it is first used
     define(scope, decl.name, std::move(binding));
   }
 }
 
-Tensor *Elaborator::makeParam(Binding &binding) {
-  const ast::ParamDecl &decl = *binding.param;
+/// The size of one dimension of a declared parameter; none after an error.
+std::optional<int64_t> Elaborator::parameterSize(const Binding &binding, size_t place) {
+  const ast::Dimension &dim = binding.param->dims[place];
   Scope *scope = binding.home;
-  Instance *owner = binding.owner;
-  std::vector<Var *> dims;
   auto sizeOf = [&](const ast::Name &name) -> std::optional<int64_t> {
-    Binding *known = scope->find(name.text);
-    if (!known) {
+    if (!scope->find(name.text)) {
       error(name.span, fmt::format("unknown size '{}'", name.text)).help =
           fmt::format("give it one here: `{}: 3`", name.text);
       return std::nullopt;
@@ -59,28 +53,35 @@ Tensor *Elaborator::makeParam(Binding &binding) {
     expr.span = name.span;
     return size(expr, scope);
   };
+  if (dim.kind == ast::Dimension::Group) {
+    int64_t product = 1;
+    for (const ast::Name &part : dim.group)
+      product *= sizeOf(part).value_or(0);
+    return product ? std::optional<int64_t>(product) : std::nullopt;
+  }
+  if (dim.kind == ast::Dimension::Rest) {
+    error(dim.span, "a parameter's dimensions are all written");
+    return std::nullopt;
+  }
+  auto named = binding.sizes.find(dim.name.text);
+  if (dim.size && named != binding.sizes.end()) // known since it is declared; 0: its error is reported
+    return named->second ? std::optional<int64_t>(named->second) : std::nullopt;
+  return dim.size ? size(*dim.size, scope) : sizeOf(dim.name);
+}
+
+Tensor *Elaborator::makeParam(Binding &binding) {
+  const ast::ParamDecl &decl = *binding.param;
+  Instance *owner = binding.owner;
+  std::vector<Var *> dims;
   bool good = true;
-  for (const ast::Dimension &dim : decl.dims) {
-    std::optional<int64_t> count;
+  for (size_t i = 0; i < decl.dims.size(); ++i) {
+    const ast::Dimension &dim = decl.dims[i];
+    std::optional<int64_t> count = parameterSize(binding, i);
     std::string name = dim.name.text;
-    if (dim.kind == ast::Dimension::Group) {
-      int64_t product = 1;
-      for (const ast::Name &part : dim.group) {
-        std::optional<int64_t> one = sizeOf(part);
-        product *= one.value_or(0);
-        name += (name.empty() ? "" : "_") + part.text;
-      }
-      if (product)
-        count = product;
-    } else if (dim.kind == ast::Dimension::Rest) {
-      error(dim.span, "a parameter's dimensions are all written");
-    } else if (dim.size) {
-      count = size(*dim.size, scope);
-      if (name.empty() && dim.size->kind == ast::Expr::Name)
-        name = dim.size->text;
-    } else {
-      count = sizeOf(dim.name);
-    }
+    for (const ast::Name &part : dim.group)
+      name += (name.empty() ? "" : "_") + part.text;
+    if (name.empty() && dim.size && dim.size->kind == ast::Expr::Name)
+      name = dim.size->text;
     good &= count.has_value();
     Var *var = graph->makeVar(Dim{name, count.value_or(1), "", false, dim.span});
     var->declared = true;
@@ -102,6 +103,7 @@ Tensor *Elaborator::makeParam(Binding &binding) {
   }
   Binding made;
   made.span = binding.span;
+  made.order = binding.order;
   if (good && !tensor) {
     tensor = graph->makeTensor(Tensor::Param, decl.name.text, dims, Type::Float, decl.name.span);
     tensor->path = (owner->path.empty() ? "" : owner->path + ".") + decl.name.text;
@@ -110,12 +112,13 @@ Tensor *Elaborator::makeParam(Binding &binding) {
     tensor->pathParts = owner->pathParts;
     tensor->pathParts.push_back(decl.name.text);
     owner->params[decl.name.text] = tensor;
-    for (Tensor *other : graph->params)
-      if (other->path == tensor->path) {
-        error(decl.name.span, fmt::format("two parameters would be called '{}'", tensor->path))
-            .notes.push_back({other->span, "the other is declared here"});
-        good = false;
-      }
+    if (!paramPaths.insert(tensor->path).second) {
+      Diagnostic &d = error(decl.name.span, fmt::format("two parameters would be called '{}'", tensor->path));
+      for (Tensor *other : graph->params)
+        if (other->path == tensor->path)
+          d.notes.push_back({other->span, "the other is declared here"});
+      good = false;
+    }
     graph->params.push_back(tensor);
     initialise(tensor, binding);
   }
@@ -127,14 +130,15 @@ Tensor *Elaborator::makeParam(Binding &binding) {
   return good ? tensor : nullptr;
 }
 
-static bool usesParams(const Node *node) {
-  if (node->tensor) {
-    if (node->tensor->kind == Tensor::Let)
-      return usesParams(node->tensor->body);
-    if (node->tensor->kind != Tensor::Constant)
-      return true;
-  }
-  return std::any_of(node->operands.begin(), node->operands.end(), usesParams);
+static bool usesParams(const Node *node, std::set<const Node *> &seen) {
+  if (!node || !seen.insert(node).second)
+    return false;
+  if (node->tensor && node->tensor->kind != Tensor::Let && node->tensor->kind != Tensor::Constant)
+    return true;
+  if (node->tensor && usesParams(node->tensor->body, seen))
+    return true;
+  return std::any_of(node->operands.begin(), node->operands.end(),
+                     [&](const Node *operand) { return usesParams(operand, seen); });
 }
 
 void Elaborator::initialise(Tensor *param, Binding &binding) {
@@ -172,14 +176,28 @@ void Elaborator::initialise(Tensor *param, Binding &binding) {
   }
   // An expression of the dimensions' names.
   Scope *inner = newScope(binding.home);
-  for (Var *var : param->dims) {
-    if (var->name.empty())
+  const std::vector<ast::Dimension> &written = binding.param->dims;
+  for (size_t i = 0; i < written.size(); ++i) {
+    const ast::Name &name = written[i].name;
+    if (name.text.empty())
       continue;
     Binding index;
     index.kind = Binding::Index;
-    index.var = var;
-    index.span = var->span;
-    inner->names[var->name] = std::move(index);
+    index.var = param->dims[i];
+    index.span = name.span;
+    bool again = !inner->names.emplace(name.text, std::move(index)).second;
+    const ast::Expr *use = again || !written[i].size ? findName(init, name.text) : nullptr;
+    if (!use)
+      continue;
+    Diagnostic &d = error(use->span, again ? fmt::format("'{}' may be either of two indices of '{}' here",
+                                                         name.text, param->name)
+                                           : fmt::format("'{}' may be the index of this dimension here, or "
+                                                         "its size",
+                                                         name.text));
+    d.notes.push_back({written[i].span, "the dimension is declared here"});
+    d.help = fmt::format("name the index: `{}[i: {}]`", param->name, name.text);
+    batchScope = saved;
+    return;
   }
   for (Var *var : param->dims)
     var->fixedBy = param->name, var->fixedAt = var->range->span;
@@ -187,7 +205,8 @@ void Elaborator::initialise(Tensor *param, Binding &binding) {
   batchScope = saved;
   if (!value.ok())
     return;
-  if (value.kind != Value::Tensor || usesParams(value.node)) {
+  std::set<const Node *> seen;
+  if (value.kind != Value::Tensor || usesParams(value.node, seen)) {
     error(init.span, "an initial value depends on indices and settings only");
     return;
   }

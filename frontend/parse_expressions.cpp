@@ -1,3 +1,4 @@
+#include "frontend/habits.h"
 #include "frontend/parser_state.h"
 
 #include <cctype>
@@ -44,8 +45,16 @@ ExprPtr Parser::expression(int level) {
     return nullptr;
   }
   ExprPtr result = level == 2 && isName("not") ? negation() : level > 4 ? unary() : expression(level + 1);
+  int operators = 0;
   while (result && !failed && operatorAt(level)) {
     Token op = current();
+    if (++operators > mostOperators) {
+      if (Diagnostic *d =
+              error(op.span, fmt::format("more than {} operators one after the other", mostOperators)))
+        d->help = "write a sum of indexed values as `sum(i: ...)`, or parts of it as lets";
+      result = nullptr;
+      break;
+    }
     ++at;
     skipNewlines();
     ExprPtr right = expression(level + 1);
@@ -99,7 +108,11 @@ ExprPtr Parser::unary() {
 
 ExprPtr Parser::postfix() {
   ExprPtr result = primary();
-  while (result && !failed) {
+  for (int count = 0; result && !failed; ++count) {
+    if (count == maxDepth && (isPunctuation("(") || isPunctuation("[") || isPunctuation("."))) {
+      error(current().span, "this expression is nested too deeply");
+      return nullptr;
+    }
     if (isPunctuation("("))
       result = call(std::move(result));
     else if (isPunctuation("["))
@@ -142,7 +155,12 @@ ExprPtr Parser::primary() {
   }
   if (isPunctuation("(") || isPunctuation("["))
     return listOrGroup();
-  expected("an expression");
+  expected("an expression", isPunctuation(":")
+                                ? "a whole dimension is left out, `w[1]`, or has an index of the let: "
+                                  "`let y[i] = w[i, 0]`"
+                            : token.kind == Token::Punctuation && token.text == ".." && peek().text == "."
+                                ? "`..` stands for all leading indices"
+                                : "");
   return nullptr;
 }
 
@@ -192,14 +210,18 @@ bool Parser::closing(const Token &open, const char *close) {
 
 bool Parser::bindersAhead(bool several) const {
   size_t i = at;
+  if (several && at < noBinders) // in the middle of a list of names that has ended without
+    return false;
   while (tokens[i].kind == Token::Name) {
     const Token &after = tokens[i + 1];
     if (isPunctuation(after, ":") || (after.kind == Token::Name && after.text == "where"))
       return true;
     if (!several || !isPunctuation(after, ","))
-      return false;
+      break;
     i += 2;
   }
+  if (several)
+    noBinders = i;
   return false;
 }
 
@@ -293,6 +315,15 @@ ExprPtr Parser::subscript(ExprPtr base) {
       return nullptr;
     index.span = index.span.to(before());
     result->indices.push_back(std::move(index));
+    if (isPunctuation(":")) {
+      expected("',' or ']'",
+               "a part of a value is a let with a range of its own: `let part[i: 2] = x[i + 1]`");
+      return nullptr;
+    }
+    if (isPunctuation(".") && before().end == current().span.begin) {
+      expected("',' or ']'", "`..` stands for all leading indices");
+      return nullptr;
+    }
     if (!accept(","))
       break;
   }

@@ -1,3 +1,4 @@
+#include "frontend/habits.h"
 #include "frontend/parser_state.h"
 
 namespace gptc {
@@ -152,14 +153,28 @@ void Parser::statement(std::vector<Statement> &out) {
     out.push_back(std::move(s));
 }
 
+std::string Parser::endHelp() const {
+  std::string habit = current().kind == Token::Name ? helpForStatement(current().text) : "";
+  const Token *last = at && tokens[at - 1].kind == Token::Name ? &tokens[at - 1] : nullptr;
+  if (habit.empty() && last)
+    habit = helpForName(last->text);
+  bool startsLine = at < 2 || tokens[at - 2].kind == Token::Newline || isPunctuation(tokens[at - 2], "{");
+  if (habit.empty() && last && startsLine) // `return x`: it was taken for a value
+    habit = helpForStatement(last->text);
+  return habit.empty() ? "statements stand on lines of their own, or are separated by ';'" : habit;
+}
+
 void Parser::unknownKeyword() {
   Diagnostic *d = error(current().span, fmt::format("'{}' does not start a statement", current().text));
   if (!d)
     return;
-  d->help = isPunctuation(peek(), "[") ? fmt::format("a value is defined with `let {}[...] = ...`", current().text)
-                                       : "a line starts with one of use, setting, text, rows, pairs, param, let, "
-                                         "def, block, repeat, output, loss, report, train, generate, or with "
-                                         "`name = ...`";
+  d->help = helpForStatement(current().text);
+  if (d->help.empty())
+    d->help = isPunctuation(peek(), "[")
+                  ? fmt::format("a value is defined with `let {}[...] = ...`", current().text)
+                  : "a line starts with one of use, setting, text, rows, pairs, param, let, "
+                    "def, block, repeat, output, loss, report, train, generate, or with "
+                    "`name = ...`";
 }
 
 void Parser::use(Statement &s) {
@@ -275,6 +290,8 @@ void Parser::def(Statement &s) {
 bool Parser::twoGroups() const {
   int level = 0;
   for (size_t i = at; i < tokens.size(); ++i) {
+    if (tokens[i].kind == Token::Newline || isPunctuation(tokens[i], "{"))
+      return false;
     if (isPunctuation(tokens[i], "("))
       ++level;
     if (isPunctuation(tokens[i], ")") && --level == 0)

@@ -44,6 +44,8 @@ private:
   bool inConfig = false; // train { } and generate { }
   int depth = 0;
   static constexpr int maxDepth = 200;
+  static constexpr int mostOperators = 10000; // one after the other
+  mutable size_t noBinders = 0;               // bindersAhead() has looked so far and found none
 
   //===-- Tokens --------------------------------------------------------------===//
 
@@ -113,11 +115,13 @@ private:
       ++at;
   }
 
+  /// What helps where a statement goes on that should have ended.
+  std::string endHelp() const;
   /// After a statement: its end must follow; after a failed one, go to its end.
   void recover() {
     if (!failed && current().kind != Token::Newline && current().kind != Token::End && !isPunctuation(";") &&
         !isPunctuation("}"))
-      expected("the end of the statement", "statements stand on lines of their own, or are separated by ';'");
+      expected("the end of the statement", endHelp());
     if (!failed)
       return;
     int braces = 0;

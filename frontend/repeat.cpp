@@ -7,6 +7,24 @@
 
 namespace gptc::typed {
 
+/// Names that get a next value here, in repeats inside too; not those that a declaration here makes.
+static void assignedNames(const std::vector<ast::Statement> &statements, std::set<std::string> own,
+                          std::vector<ast::Name> &names) {
+  for (const ast::Statement &s : statements) {
+    if (s.kind == ast::Statement::Assign && !own.count(s.name.text)) {
+      own.insert(s.name.text); // once
+      if (std::none_of(names.begin(), names.end(), [&](const ast::Name &n) { return n.text == s.name.text; }))
+        names.push_back(s.name);
+    }
+    if (s.kind == ast::Statement::Let || s.kind == ast::Statement::Def || s.kind == ast::Statement::Block)
+      own.insert(s.name.text);
+    for (const ast::ParamDecl &param : s.params)
+      own.insert(param.name.text);
+    if (s.kind == ast::Statement::Repeat && s.body)
+      assignedNames(s.body->statements, own, names);
+  }
+}
+
 void Elaborator::repeat(const ast::Statement &s, Scope *scope) {
   if (!s.count || !s.body)
     return;
@@ -43,33 +61,43 @@ void Elaborator::repeat(const ast::Statement &s, Scope *scope) {
   frames.back().region = region;
   inner->frame = &frames.back();
   std::vector<std::string> names;
-  for (const ast::Statement &b : s.body->statements) {
-    if (b.kind != ast::Statement::Assign || std::count(names.begin(), names.end(), b.name.text))
-      continue;
-    Binding *binding = scope->find(b.name.text);
+  std::vector<ast::Name> assigned;
+  assignedNames(s.body->statements, {}, assigned);
+  for (const ast::Name &name : assigned) {
+    Scope::Found found = scope->look(name.text);
+    Binding *binding = found.binding;
     if (!binding || (binding->kind != Binding::Value && binding->kind != Binding::Param))
       continue;
-    Value value = bindingValue(*binding, b.name.text, b.name.span);
+    Value value = bindingValue(*binding, name.text, name.span);
     if (value.kind == Value::Error)
       return;
     if (value.kind != Value::Tensor)
       continue;
+    if (scope->crossesBody(found.scope)) {
+      Diagnostic &d = error(name.span, fmt::format("'{}' stands outside of this block: only its user could "
+                                                   "carry it on",
+                                                   name.text));
+      d.notes.push_back({binding->span, fmt::format("'{}' is defined here", name.text)});
+      d.help =
+          fmt::format("give the block a value of its own, `let own = {0} * 1`, and carry that", name.text);
+      return;
+    }
     if (value.node->literal)
       value.node = graph->convert(value.node, Type::Float);
-    Tensor *init = tensorOf(value, b.name.text, scope, b.name.span);
-    Tensor *argument = graph->makeTensor(Tensor::Carried, b.name.text, init->dims, init->type, b.name.span);
+    Tensor *init = tensorOf(value, name.text, scope, name.span);
+    Tensor *argument = graph->makeTensor(Tensor::Carried, name.text, init->dims, init->type, name.span);
     argument->of = argument->region = region;
     argument->position = names.size();
     argument->limit = init->limit;
     argument->usesData = true; // the body may add it
-    argument->path = instance->path + "." + b.name.text;
+    argument->path = instance->path + "." + name.text;
     region->inits.push_back(init);
     region->arguments.push_back(argument);
     Binding carried;
     carried.span = binding->span;
-    carried.value = tensorValue(argument, b.name.span);
-    inner->names[b.name.text] = std::move(carried);
-    names.push_back(b.name.text);
+    carried.value = tensorValue(argument, name.span);
+    inner->names[name.text] = std::move(carried);
+    names.push_back(name.text);
   }
   if (names.empty())
     error(s.name.span, "this repeat changes nothing").help =
@@ -138,6 +166,8 @@ void Elaborator::repeat(const ast::Statement &s, Scope *scope) {
     }
     region->results.push_back(out);
     Binding after;
+    if (auto own = scope->names.find(names[i]); own != scope->names.end())
+      after.order = own->second.order;
     after.span = s.name.span;
     after.value = good && next.ok() ? tensorValue(out, s.name.span) : Value();
     noteValue(names[i], after.value, scope);

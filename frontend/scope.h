@@ -6,6 +6,9 @@
 
 namespace gptc::typed {
 
+/// Where the expression uses a name that no binder inside declares; null where it does not.
+const ast::Expr *findName(const ast::Expr &expr, const std::string &name);
+
 /// A tensor as a function of its indices: `node` over `axes` (positions that
 /// are not subscripted yet) and whatever indices are free besides.
 struct Value {
@@ -66,6 +69,11 @@ struct Binding {
   bool distribution = false;
   Instance *owner = nullptr;
   Scope *home = nullptr;
+  std::map<std::string, int64_t> sizes; // Param: of its named dimensions, `d: 3`
+  int order = 0;                        // counts definitions; 0: there from the start
+
+  /// The number of a dimension's name or of a constant that can be a size.
+  std::optional<int64_t> sizeIfKnown() const;
 };
 
 struct Scope {
@@ -74,8 +82,22 @@ struct Scope {
   Rest *rest = nullptr;
   Frame *frame = nullptr;
   bool isFunction = false; // a def's body: its binders are indices of the caller
+  bool isBody = false;     // a def's or a block's own names: whatever is further out is not the body's
+  /// For what is evaluated after it is written: the number of definitions then. What `parent` has got
+  /// since hides nothing.
+  std::optional<int> seen;
+  /// Where the indices of this scope are used: their ranges may follow from further down.
+  std::vector<const ast::Expr *> uses;
 
-  Binding *find(const std::string &name);
+  struct Found {
+    Binding *binding = nullptr; // the nearest; null: unknown
+    Scope *scope = nullptr;     // where that is
+    Binding *other = nullptr;   // it was defined after the one who asks was written, and this stands outside
+  };
+  Found look(const std::string &name);
+  Binding *find(const std::string &name) { return look(name).binding; }
+  /// Does the way from here to `owner` leave the body of a def or block?
+  bool crossesBody(const Scope *owner) const;
   Rest *findRest();
   Frame *findFrame();
 };

@@ -64,9 +64,15 @@ std::optional<int32_t> SourceManager::open(const std::string &path, std::string 
       break;
   }
   bool failed = std::ferror(handle);
+  int reason = errno;
   std::fclose(handle);
   if (failed) {
-    error = fmt::format("cannot read '{}': {}", path, strerror(errno));
+    error = fmt::format("cannot read '{}': {}", path, strerror(reason));
+    return std::nullopt;
+  }
+  if (text.size() > static_cast<size_t>(largest)) { // a device or a pipe, whose size nothing says
+    error = fmt::format("cannot read '{}': more than the {} bytes that a model file may have", path,
+                        static_cast<long long>(largest));
     return std::nullopt;
   }
   return add(path, std::move(text));
@@ -108,6 +114,12 @@ std::string_view SourceManager::line(Span span) const {
 }
 
 Diagnostic &Diagnostics::error(Span span, std::string message) {
+  // More than anybody reads would only take memory.
+  if (errors.size() >= mostErrors) {
+    ++unkept;
+    spare = Diagnostic();
+    return spare;
+  }
   errors.push_back({span, std::move(message), {}, {}});
   return errors.back();
 }
@@ -165,9 +177,10 @@ std::string Diagnostics::render(bool colour) const {
   });
   Printer printer{sources, colour, {}};
   // Past these, errors are mostly consequences of each other.
-  constexpr size_t mostErrors = 20;
-  size_t more = ordered.size() > mostErrors ? ordered.size() - mostErrors : 0;
+  constexpr size_t mostShown = 20;
+  size_t more = ordered.size() > mostShown ? ordered.size() - mostShown : 0;
   ordered.resize(ordered.size() - more);
+  more += unkept;
   for (const Diagnostic *error : ordered) {
     printer.message(error->span, "error", "1;31", error->message);
     for (const Diagnostic::Note &note : error->notes)

@@ -63,9 +63,14 @@ public:
   /// All errors in the order of their places, as text (`colour`: ANSI).
   std::string render(bool colour) const;
 
+  /// So many are kept; the others are counted.
+  static constexpr size_t mostErrors = 1000;
+
 private:
   const SourceManager &sources;
   std::deque<Diagnostic> errors;
+  Diagnostic spare;
+  size_t unkept = 0;
 };
 
 } // namespace gptc

@@ -51,8 +51,17 @@ const Node *Graph::make(Node node) {
   std::vector<Var *> free;
   if (node.op == Op::Index)
     free.push_back(node.var);
-  for (const Node *operand : node.operands)
+  node.reduces = node.op == Op::Reduce;
+  node.usesData = node.tensor && node.tensor->usesData;
+  node.hasBatchMean = node.tensor && node.tensor->hasBatchMean;
+  node.height = 1;
+  for (const Node *operand : node.operands) {
     free.insert(free.end(), operand->free.begin(), operand->free.end());
+    node.reduces |= operand->reduces;
+    node.usesData |= operand->usesData;
+    node.hasBatchMean |= operand->hasBatchMean;
+    node.height = std::max(node.height, operand->height + 1);
+  }
   std::sort(free.begin(), free.end(), byId);
   free.erase(std::unique(free.begin(), free.end()), free.end());
   if (node.op == Op::Reduce)
@@ -208,7 +217,10 @@ const Node *Graph::substitute(const Node *root, const std::map<Var *, const Node
 
 std::optional<Linear> linearForm(const Node *node) {
   Linear result;
+  int left = 10000; // what is shared may be there any number of times
   std::function<bool(const Node *, int64_t)> add = [&](const Node *n, int64_t factor) {
+    if (--left < 0)
+      return false;
     switch (n->op) {
     case Op::Const: result.constant += factor * int64_t(n->number); return true;
     case Op::Index:

@@ -97,6 +97,11 @@ struct Node {
   bool isMax = false;                 // Reduce
   int32_t site = 0;                   // Random
   std::vector<Var *> free;            // indices it depends on, by id
+  // Of the whole expression, so that nobody walks it again:
+  bool reduces = false;  // a Reduce is in it
+  bool usesData = false; // a tensor of it differs from example to example
+  bool hasBatchMean = false;
+  int height = 1; // operators from here to the leaves
 };
 
 /// A `repeat` in one place of the program: tensors inside belong to it.

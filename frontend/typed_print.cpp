@@ -44,11 +44,14 @@ std::string dimsText(const std::vector<Var *> &dims) {
   return text + "]";
 }
 
-std::string nodeText(const Node *node) {
+/// `left`: how many more nodes are written; what is used twice is written twice.
+static std::string nodeText(const Node *node, int &left) {
+  if (--left < 0)
+    return "...";
   auto list = [&](const std::vector<const Node *> &nodes) {
     std::string text;
     for (const Node *n : nodes)
-      text += (text.empty() ? "" : ", ") + nodeText(n);
+      text += (text.empty() ? "" : ", ") + nodeText(n, left);
     return text;
   };
   switch (node->op) {
@@ -58,7 +61,7 @@ std::string nodeText(const Node *node) {
   case Op::Merge: {
     std::string text;
     for (const Node *n : node->operands)
-      text += (text.empty() ? "(" : " ") + nodeText(n);
+      text += (text.empty() ? "(" : " ") + nodeText(n, left);
     return text + ")";
   }
   case Op::Load: {
@@ -69,7 +72,7 @@ std::string nodeText(const Node *node) {
     std::string names;
     for (const Var *var : node->bound)
       names += (names.empty() ? "" : ", ") + var->name;
-    return fmt::format("{}({}: {})", node->isMax ? "max" : "sum", names, nodeText(node->operands[0]));
+    return fmt::format("{}({}: {})", node->isMax ? "max" : "sum", names, nodeText(node->operands[0], left));
   }
   case Op::Random: return "random[" + list(node->operands) + "]";
   case Op::Add:
@@ -82,12 +85,18 @@ std::string nodeText(const Node *node) {
   case Op::Equal:
   case Op::NotEqual:
   case Op::And:
-  case Op::Or:
-    return fmt::format("({} {} {})", nodeText(node->operands[0]), opName(node->op),
-                       nodeText(node->operands[1]));
-  case Op::Neg: return "-" + nodeText(node->operands[0]);
+  case Op::Or: {
+    std::string first = nodeText(node->operands[0], left);
+    return fmt::format("({} {} {})", first, opName(node->op), nodeText(node->operands[1], left));
+  }
+  case Op::Neg: return "-" + nodeText(node->operands[0], left);
   default: return std::string(opName(node->op)) + "(" + list(node->operands) + ")";
   }
+}
+
+std::string nodeText(const Node *node) {
+  int left = 10000;
+  return nodeText(node, left);
 }
 
 } // namespace gptc::typed

@@ -35,10 +35,10 @@ TEST(Analyse, DataOfTextBeforeTheVocabularyIsKnown) {
 }
 
 TEST(Analyse, SettingsAndOverrides) {
-  Analysed m(
-      "setting n = 3, k = 2 * n\nrows x[3] = columns(a, b, c)\nlet y[i < k] = x[i - 1]\noutput y\n"
-      "loss mean(i: x[i])\ntrain { batch: all, steps: 10, optimizer: adamw(lr: 0.1, betas: (0.9, 0.95)) }\n",
-      {{"k", "2"}, {"steps", "20"}});
+  Analysed m("setting n = 3, k = 2 * n\nrows x[3] = columns(a, b, c)\nlet y[i < k] = x[i - 1]\noutput y\n"
+             "param w = 1\nloss mean(i: x[i] * w)\n"
+             "train { batch: all, steps: 10, optimizer: adamw(lr: 0.1, betas: (0.9, 0.95)) }\n",
+             {{"k", "2"}, {"steps", "20"}});
   ASSERT_TRUE(m.model) << m.errors;
   EXPECT_EQ(m.model->settings()[1].value, 2);
   EXPECT_TRUE(m.model->settings()[1].overridden);
@@ -91,7 +91,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{ROWS "let a = k + 0.5\n", {"an integer tensor does not become a float by itself", "float(...)"}},
         Case{ROWS "let a[i] = x[x[i]]\n", {"an index is an integer, this is float"}},
         Case{ROWS "let a = x[7]\n", {"index 7 lies outside of 'x', whose dimension has 4 values"}},
-        Case{ROWS "param w[1] = 0\nlet a = w[k]\n", {"go up to 2, but 'w' has 1 here"}},
+        Case{ROWS "param w[1] = 0\nlet a = w[k]\n", {"go from 0 to 1, but 'w' has 1 here"}},
         Case{ROWS "let p = softmax(i: x[i])\n", {"is a function of 'i', and there is no such index here"}},
         Case{ROWS "let r = sum(x)\n", {"'sum' needs the indices that it runs over"}},
         Case{ROWS "let a = Linear()(x)\n", {"block 'Linear' also needs its setting 'n'"}},
