@@ -33,6 +33,20 @@ void forEachReader(Value value, llvm::function_ref<void(OpOperand &)> fn) {
   }
 }
 
+/// `op` of a kernel of rows reads an argument at the row at work only, by the axes of its dimensions: what a sum over rows
+/// has first are columns.
+bool readsOwnRow(GenericOp op, AffineMap map, unsigned rows) {
+  ArrayRef<int64_t> axes = axesOf(op);
+  for (auto [r, index] : llvm::enumerate(map.getResults())) {
+    auto dim = dyn_cast<AffineDimExpr>(index);
+    if (r < rows ? !dim || axes[dim.getPosition()] != int64_t(r)
+                 : llvm::any_of(llvm::seq<unsigned>(0, axes.size()),
+                                [&](unsigned d) { return axes[d] != ownAxis && index.isFunctionOfDim(d); }))
+      return false;
+  }
+  return map.getNumResults() >= rows;
+}
+
 /// The kernel reads each element of this argument only to compute the same
 /// element of this result, within one op (of maps behind a contraction, too: they see each element once);
 /// in a kernel of rows, ops before that may read the same row.
@@ -50,7 +64,7 @@ bool readsElementwise(func::FuncOp kernel, unsigned argument, unsigned result) {
       return false;
     if (op == map)
       return isIdentity(map.getMap(i), map.getDims(), dimsOf(input));
-    return rows && op->isBeforeInBlock(map) && isIdentityOn(op.getMap(i), op.getDims(), dimsOf(input), rows.getInt());
+    return rows && op->isBeforeInBlock(map) && readsOwnRow(op, op.getMap(i), rows.getInt());
   });
 }
 

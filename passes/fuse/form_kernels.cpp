@@ -244,14 +244,34 @@ private:
             return false;
         shares |= large && map.getNumResults() >= rank;
       } else if (large) {
-        shares |= llvm::any_of(value.getUsers(), [&](Operation *user) {
-          return user->getBlock() == &block && groups.groupOf(user) == group;
+        shares |= llvm::any_of(value.getUses(), [&](OpOperand &use) {
+          return use.getOwner()->getBlock() == &block && groups.groupOf(use.getOwner()) == group &&
+                 readsSameRows(use, map, columns, rank);
         });
       }
     }
     return shares && llvm::none_of(op->getUsers(), [&](Operation *user) {
              return user->getBlock() == &block && groups.groupOf(user) == group;
            });
+  }
+
+  /// The op of a row group reads the operand at its rows just as `map`, whose rows are the `rank` dimensions from `first`
+  /// on.
+  bool readsSameRows(OpOperand &use, AffineMap map, unsigned first, unsigned rank) {
+    auto member = cast<GenericOp>(use.getOwner());
+    unsigned memberFirst = overRows.test(groups.idOf(member)) ? member.getNumParallel() : 0;
+    auto rowOf = [&](AffineExpr index, unsigned begin) -> std::optional<unsigned> {
+      auto dim = dyn_cast<AffineDimExpr>(index);
+      bool isRow = dim && dim.getPosition() >= begin && dim.getPosition() < begin + rank;
+      return isRow ? std::optional(dim.getPosition() - begin) : std::nullopt;
+    };
+    bool any = false;
+    for (auto [own, other] : llvm::zip_equal(member.getMap(use.getOperandNumber()).getResults(), map.getResults())) {
+      if (rowOf(own, memberFirst) != rowOf(other, first))
+        return false;
+      any |= rowOf(own, memberFirst).has_value();
+    }
+    return any;
   }
 
   /// Maps that are left over and compute on the same points: one loop instead of several.

@@ -369,6 +369,30 @@ TEST(Kernel, IntegersAndBools) {
     })", 0);
 }
 
+// Operands are read in any way, also where rows and columns have changed places.
+TEST(Kernel, SumOverRowsReadsAcross) {
+  expectSame(R"(
+    #x = #gpt.dims<b=4, i=5, j=4>
+    #b = #gpt.dims<b=4>
+    #b_i = #gpt.dims<b=4, i=5>
+    func.func private @k(%u: tensor<4xf32, #b>, %x: tensor<4x5x4xf32, #x>)
+        -> (tensor<4x5xf32, #b_i>, tensor<4xf32, #b>) attributes {gpt.kernel, gpt.rows = 1 : i64} {
+      %h = gpt.generic sum [b=4, i=5 | j=4] inputs(%u[b] : tensor<4xf32, #b>, %x[b, i, j] : tensor<4x5x4xf32, #x>)
+          -> (tensor<4x5xf32, #b_i>) attributes {gpt.axes = array<i64: -1, -1, 0>} {
+      ^bb0(%a: f32, %c: f32):
+        %0 = arith.divf %c, %a : f32
+        gpt.yield %0 : f32
+      }
+      %s = gpt.generic sum [b=4 | i=5, j=4] inputs(%u[b] : tensor<4xf32, #b>, %x[b, i, j] : tensor<4x5x4xf32, #x>)
+          -> (tensor<4xf32, #b>) attributes {gpt.axes = array<i64: 0, -1, -1>} {
+      ^bb0(%a: f32, %c: f32):
+        %0 = arith.divf %c, %a : f32
+        gpt.yield %0 : f32
+      }
+      return %h, %s : tensor<4x5xf32, #b_i>, tensor<4xf32, #b>
+    })", 1e-5);
+}
+
 TEST(Kernel, IntegerMaxAndCount) {
   expectSame(R"(
     #x = #gpt.dims<b=3, t=29>
