@@ -86,7 +86,8 @@ static const Stage table[] = {
                              options.bf16 && options.bf16Dot ? "true" : "false",
                              options.tile.empty() ? "" : " tile=\"" + options.tile + "\"")
                    .str(),
-               "func.func(canonicalize,cse)"};
+               // Folding comes behind the polynomials: the library's function of a constant has other bits.
+               "func.func(cse)"};
      }},
     {"random", "random numbers as integer arithmetic", Stage::Module,
      [](const PipelineOptions &) -> Passes { return {"func.func(rt-expand-random)"}; }},
@@ -95,7 +96,8 @@ static const Stage table[] = {
        return {llvm::formatv("func.func(gpt-expand-math{{fma={0} avx512={1}})", options.fma ? "true" : "false",
                              options.vectorBits >= 512 ? "true" : "false")
                    .str(),
-               "func.func(canonicalize,cse)", "func.func(rt-hold-constants)"};
+               "func.func(canonicalize,cse)",
+               llvm::formatv("func.func(rt-hold-constants{{vector-bits={0}})", options.vectorBits).str()};
      }},
     {"llvm", "the LLVM dialect", Stage::Module,
      [](const PipelineOptions &options) -> Passes {

@@ -108,6 +108,64 @@ void Emitter::collect(const Node *node, Generic &generic, std::set<const Node *>
     collect(operand, generic, seen);
 }
 
+/// The remainder of integers, with the divisor's sign, so that it is an index; 0 where the divisor is 0. A processor
+/// stops at a division by 0 and at that of the lowest integer by -1: neither divides, in no lane, wanted or not.
+static mlir::Value remainder(const Node *node, mlir::Value dividend, mlir::Value divisor, mlir::OpBuilder &b,
+                             mlir::Location loc) {
+  namespace arith = mlir::arith;
+  using arith::CmpIPredicate;
+  const Node *by = node->operands[1];
+  bool known = by->op == Op::Const;
+  auto number = [&](int32_t value) -> mlir::Value {
+    return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(value));
+  };
+  auto compare = [&](CmpIPredicate predicate, mlir::Value x, mlir::Value y) -> mlir::Value {
+    return arith::CmpIOp::create(b, loc, predicate, x, y);
+  };
+  if (known && std::fabs(by->number) <= 1)
+    return number(0);
+  mlir::Value safe = divisor;
+  if (!known) {
+    mlir::Value next = arith::AddIOp::create(b, loc, divisor, number(1)); // 1 or 0 of 0 and -1
+    safe = arith::SelectOp::create(b, loc, compare(CmpIPredicate::ule, next, number(1)), number(1), divisor);
+  }
+  mlir::Value rest = arith::RemSIOp::create(b, loc, dividend, safe);
+  bool isIndex = node->operands[0]->op == Op::Index;
+  if (known && by->number > 0 && isIndex)
+    return rest;
+  mlir::Value apart; // the rest has the dividend's sign
+  if (known)
+    apart = compare(by->number > 0 ? CmpIPredicate::slt : CmpIPredicate::sgt, rest, number(0));
+  else
+    apart = arith::AndIOp::create(
+        b, loc, compare(CmpIPredicate::ne, rest, number(0)),
+        compare(CmpIPredicate::slt, arith::XOrIOp::create(b, loc, rest, divisor), number(0)));
+  return arith::SelectOp::create(b, loc, apart, arith::AddIOp::create(b, loc, rest, divisor), rest);
+}
+
+/// A float without what is behind the point; the next integer of 32 bits where there is none, 0 of NaN.
+static mlir::Value wholeNumber(mlir::Value x, mlir::OpBuilder &b, mlir::Location loc) {
+  namespace arith = mlir::arith;
+  using arith::CmpFPredicate;
+  auto number = [&](double value) -> mlir::Value {
+    return arith::ConstantOp::create(b, loc, b.getFloatAttr(x.getType(), value));
+  };
+  auto whole = [&](int32_t value) -> mlir::Value {
+    return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(value));
+  };
+  auto compare = [&](CmpFPredicate predicate, double limit) -> mlir::Value {
+    return arith::CmpFOp::create(b, loc, predicate, x, number(limit));
+  };
+  constexpr double limit = 2147483648.0; // in any float type
+  mlir::Value above = compare(CmpFPredicate::OGE, limit), below = compare(CmpFPredicate::OLT, -limit);
+  mlir::Value inside =
+      arith::AndIOp::create(b, loc, compare(CmpFPredicate::OLT, limit), compare(CmpFPredicate::OGE, -limit));
+  mlir::Value safe = arith::SelectOp::create(b, loc, inside, x, number(0));
+  mlir::Value result = arith::FPToSIOp::create(b, loc, b.getI32Type(), safe);
+  result = arith::SelectOp::create(b, loc, above, whole(INT32_MAX), result);
+  return arith::SelectOp::create(b, loc, below, whole(INT32_MIN), result);
+}
+
 mlir::Value Emitter::scalar(const Node *node, const Generic &generic, mlir::OpBuilder &b, mlir::Location loc,
                             mlir::ValueRange arguments, std::map<const Node *, mlir::Value> &done) {
   auto found = done.find(node);
@@ -160,14 +218,7 @@ mlir::Value Emitter::scalar(const Node *node, const Generic &generic, mlir::OpBu
   case Op::Sub: result = EITHER(SubFOp, SubIOp); break;
   case Op::Mul: result = EITHER(MulFOp, MulIOp); break;
   case Op::Div: result = arith::DivFOp::create(b, loc, in[0], in[1]); break;
-  case Op::Rem: {
-    // The remainder has the divisor's sign, so that it is an index.
-    mlir::Value remainder = arith::RemSIOp::create(b, loc, in[0], in[1]);
-    if (node->operands[0]->op != Op::Index)
-      remainder = arith::RemSIOp::create(b, loc, arith::AddIOp::create(b, loc, remainder, in[1]), in[1]);
-    result = remainder;
-    break;
-  }
+  case Op::Rem: result = remainder(node, in[0], in[1], b, loc); break;
   case Op::Neg:
     result = isFloat ? mlir::Value(arith::NegFOp::create(b, loc, in[0]))
                      : mlir::Value(arith::SubIOp::create(b, loc, constant(0, Type::Int), in[0]));
@@ -200,7 +251,7 @@ mlir::Value Emitter::scalar(const Node *node, const Generic &generic, mlir::OpBu
   case Op::ToInt:
     result = node->operands[0]->type == Type::Bool
                  ? mlir::Value(arith::ExtUIOp::create(b, loc, b.getI32Type(), in[0]))
-                 : mlir::Value(arith::FPToSIOp::create(b, loc, b.getI32Type(), in[0]));
+                 : wholeNumber(in[0], b, loc);
     break;
   }
 #undef EITHER

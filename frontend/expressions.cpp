@@ -302,9 +302,9 @@ const Node *Elaborator::typedOp(Op op, std::vector<const Node *> operands, const
       for (const Node *&operand : operands)
         operand = graph->convert(operand, Type::Float);
   }
-  if (op == Op::Div && operands[0]->op == Op::Const && operands[1]->op == Op::Const &&
+  if ((op == Op::Div || op == Op::Rem) && operands[0]->op == Op::Const && operands[1]->op == Op::Const &&
       operands[1]->number == 0) {
-    error(span, "division by zero");
+    error(span, op == Op::Div ? "division by zero" : "remainder of a division by zero");
     return nullptr;
   }
   return graph->op(op, type, std::move(operands), span);

@@ -116,6 +116,32 @@ const Node *Graph::reduce(bool isMax, std::vector<Var *> bound, const Node *body
   return make(std::move(node));
 }
 
+/// A number as an integer of 32 bits: the next one where there is none, 0 of NaN.
+static double asInteger(double number) {
+  if (std::isnan(number))
+    return 0;
+  return std::clamp(std::trunc(number), -2147483648.0, 2147483647.0);
+}
+
+/// Integers of 32 bits, which wrap around, as generated code computes.
+static std::optional<double> foldIntegers(Op op, const std::vector<const Node *> &operands) {
+  auto at = [&](size_t i) { return int64_t(operands[i]->number); };
+  auto wrapped = [](int64_t number) { return double(int32_t(uint32_t(number))); };
+  switch (op) {
+  case Op::Add: return wrapped(at(0) + at(1));
+  case Op::Sub: return wrapped(at(0) - at(1));
+  case Op::Mul: return wrapped(at(0) * at(1));
+  case Op::Neg: return wrapped(-at(0));
+  case Op::Rem: {
+    if (at(1) == 0)
+      return 0;
+    int64_t rest = at(0) % at(1);
+    return double(rest != 0 && (rest < 0) != (at(1) < 0) ? rest + at(1) : rest);
+  }
+  default: return std::nullopt;
+  }
+}
+
 static std::optional<double> fold(Op op, const std::vector<const Node *> &operands) {
   auto at = [&](size_t i) { return operands[i]->number; };
   switch (op) {
@@ -146,7 +172,7 @@ static std::optional<double> fold(Op op, const std::vector<const Node *> &operan
   case Op::Abs: return std::fabs(at(0));
   case Op::StopGradient:
   case Op::ToFloat: return at(0);
-  case Op::ToInt: return std::trunc(at(0));
+  case Op::ToInt: return asInteger(at(0));
   default: return std::nullopt;
   }
 }
@@ -154,11 +180,17 @@ static std::optional<double> fold(Op op, const std::vector<const Node *> &operan
 const Node *Graph::op(Op op, Type type, std::vector<const Node *> operands, Span span) {
   bool constants =
       std::all_of(operands.begin(), operands.end(), [](const Node *n) { return n->op == Op::Const; });
-  if (constants && op != Op::Merge)
-    if (std::optional<double> number = fold(op, operands)) {
+  if (constants && op != Op::Merge) {
+    bool integers = type == Type::Int && std::all_of(operands.begin(), operands.end(),
+                                                     [](const Node *n) { return n->type == Type::Int; });
+    std::optional<double> number = integers ? foldIntegers(op, operands) : std::nullopt;
+    if (!number)
+      number = fold(op, operands);
+    if (number) {
       bool literal = std::all_of(operands.begin(), operands.end(), [](const Node *n) { return n->literal; });
       return constant(*number, span, literal && type != Type::Bool, type);
     }
+  }
   auto isConstant = [&](size_t i, double number) {
     return operands[i]->op == Op::Const && operands[i]->number == number;
   };
@@ -186,8 +218,10 @@ const Node *Graph::op(Op op, Type type, std::vector<const Node *> operands, Span
 const Node *Graph::convert(const Node *node, Type type) {
   if (node->type == type && !node->literal)
     return node;
-  if (node->op == Op::Const)
-    return constant(node->number, node->span, false, type);
+  if (node->op == Op::Const) {
+    double number = type == Type::Int ? asInteger(node->number) : type == Type::Bool ? node->number != 0 : node->number;
+    return constant(number, node->span, false, type);
+  }
   if (node->type == type)
     return node;
   if (type == Type::Bool)

@@ -535,6 +535,7 @@ def HoldConstantsPass : Pass<"rt-hold-constants", "::mlir::func::FuncOp"> {
     all loops, cost a tile its registers. Ensures: before an outermost loop that neither
     has nor holds a tile, the (at most 22) vector constants that are used most in it pass
     through an empty piece of assembly, which nothing moves, and the loop uses its result.
+    Constants that no vector register holds whole (the f64 of sine, beside f32) stay as they are.
 
     Before:
     ```
@@ -550,6 +551,7 @@ def HoldConstantsPass : Pass<"rt-hold-constants", "::mlir::func::FuncOp"> {
       ...
     ```
   }];
+  let options = [Option<"vectorBits", "vector-bits", "int64_t", "512", "width of a vector register">];
 }
 def RtToLLVMPass : Pass<"rt-to-llvm", "::mlir::ModuleOp"> {
   let summary = "everything to the LLVM dialect, launches to the runtime's C interface";

@@ -417,9 +417,12 @@ Value Polynomials::sinCos(Value x, int quarter) {
 Value Polynomials::rsqrt(Value x) { return div(constant(1), math::SqrtOp::create(b, x)); }
 
 Value Polynomials::pow(Value x, Value y) {
+  // Constants of the model, which are the same in all kernels; not what an index happens to be in one of them.
   FloatAttr exponent;
   DenseElementsAttr elements;
   double power;
+  if (auto broadcast = y.getDefiningOp<vector::BroadcastOp>())
+    y = broadcast.getSource();
   if (matchPattern(y, m_Constant(&exponent)))
     power = exponent.getValueAsDouble();
   else if (matchPattern(y, m_Constant(&elements)) && elements.isSplat())

@@ -29,9 +29,6 @@ LoopDim loopDim(gpt::DimAttr dim) {
 LogicalResult RowBlockPlan::make() {
   if (failed(findSpace()) || failed(schedule()))
     return failure();
-  for (Operation *op : kernel.ops())
-    if (auto generic = cast<gpt::GenericOp>(op); generic.getNumDims() == rows + 1)
-      shareReciprocals(generic, rows);
   bounds = findColumnBounds(kernel.ops(), rows);
   auto rowFactor = [&](const ColumnBound &bound) { return std::abs(bound.dims[rows - 1]); };
   tilewise = lanes % tileRows == 0 &&

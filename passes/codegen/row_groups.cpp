@@ -1,8 +1,5 @@
 #include "passes/codegen/row_groups.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/IR/ImplicitLocOpBuilder.h"
-
 using namespace mlir;
 
 namespace gptc {
@@ -140,36 +137,6 @@ SmallVector<OpGroup> formGroups(ArrayRef<Operation *> ops, unsigned rows) {
 
 bool leavesGroup(Value value, const OpGroup &group) {
   return llvm::any_of(value.getUsers(), [&](Operation *user) { return !llvm::is_contained(group, user); });
-}
-
-void shareReciprocals(gpt::GenericOp op, unsigned rows) {
-  llvm::DenseSet<Value> fixed; // the same for all of a row
-  auto isOfRow = [&](unsigned dim) { return gpt::isOverRows(op) ? int64_t(dim) >= op.getNumParallel() : dim < rows; };
-  for (auto [i, argument] : llvm::enumerate(op.getBlock()->getArguments())) {
-    AffineMap map = op.getMap(i);
-    bool varies = false;
-    map.walkExprs([&](AffineExpr part) {
-      auto dim = dyn_cast<AffineDimExpr>(part);
-      varies |= isa<AffineSymbolExpr>(part) || (dim && !isOfRow(dim.getPosition()));
-    });
-    if (!varies)
-      fixed.insert(argument);
-  }
-  for (Operation &part : llvm::make_early_inc_range(op.getBlock()->without_terminator())) {
-    auto isFixed = [&](Value value) { return fixed.contains(value); };
-    auto index = dyn_cast<gpt::IndexOp>(part);
-    if (index ? isOfRow(index.getDim()) : llvm::all_of(part.getOperands(), isFixed))
-      fixed.insert(part.result_begin(), part.result_end());
-    auto division = dyn_cast<arith::DivFOp>(part);
-    if (!division || isFixed(division.getLhs()) || !isFixed(division.getRhs()))
-      continue;
-    ImplicitLocOpBuilder b(division.getLoc(), division);
-    Value one = arith::ConstantOp::create(b, b.getFloatAttr(division.getType(), 1));
-    Value reciprocal = arith::DivFOp::create(b, one, division.getRhs());
-    Value product = arith::MulFOp::create(b, division.getLhs(), reciprocal);
-    division.replaceAllUsesWith(product);
-    division.erase();
-  }
 }
 
 void connect(ArrayRef<OpPlan *> group) {

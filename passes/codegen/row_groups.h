@@ -9,10 +9,6 @@ namespace gptc {
 /// Ops of one loop, in order.
 using OpGroup = llvm::SmallVector<mlir::Operation *, 4>;
 
-/// x / y, where y is the same for all of a row, becomes x * (1 / y): one division a row. Rows have the first `rows`
-/// dimensions.
-void shareReciprocals(gpt::GenericOp op, unsigned rows);
-
 /// Puts ops with the same dimensions beyond the first `rows` into one loop where
 /// values between them pass element by element. Groups are in an order that
 /// respects what ops need of each other; sums over rows stand where most of their operands are read anyway. A result may lie where an argument lies that it is

@@ -36,8 +36,6 @@ public:
 
   LogicalResult lower() {
     ops = kernel.ops();
-    for (Operation *op : ops)
-      shareReciprocals(cast<gpt::GenericOp>(op), rows);
     groups = formGroups(ops, rows);
     placeValues();
     if (failed(makePlans()))

@@ -87,7 +87,8 @@ private:
             llvm::any_of(groups.members(group), [&](unsigned member) { return products.test(member); });
         return withProduct && fuse::isMap(user) &&
                fuse::sameDims(user.getDims().getDims(), map.getDims().getDims()) && readsStraight(user, value) &&
-               llvm::none_of(map->getOperands(), [&](Value operand) { return isMember(operand, group); });
+               llvm::none_of(map->getOperands(), [&](Value operand) { return isMember(operand, group); }) &&
+               mayStandBehind(map, group);
       };
       for (Value value : map.getInputs()) {
         if (!readsStraight(map, value))
@@ -102,6 +103,18 @@ private:
         break;
       }
     }
+  }
+
+  /// The product of the group, which comes first, does not read the map; what reads it does so point by point.
+  bool mayStandBehind(GenericOp map, unsigned group) {
+    return llvm::all_of(map->getUses(), [&](OpOperand &use) {
+      Operation *reader = use.getOwner();
+      if (reader->getBlock() != &block || groups.groupOf(reader) != group)
+        return true;
+      auto other = cast<GenericOp>(reader);
+      return fuse::isMap(other) &&
+             fuse::isIdentity(other.getMap(use.getOperandNumber()), other.getDims(), dimsOf(use.get()));
+    });
   }
 
   /// Each point of `map` reads `value` there.

@@ -20,7 +20,7 @@ int64_t byteSize(Type type) {
 }
 
 bool isCostly(Operation *scalar) {
-  return isa<arith::DivFOp, arith::RemFOp>(scalar) || isa<math::MathDialect>(scalar->getDialect());
+  return isa<arith::DivFOp, arith::RemFOp, RandomOp>(scalar) || isa<math::MathDialect>(scalar->getDialect());
 }
 
 Value splat(OpBuilder &builder, Location loc, RankedTensorType type, double value) {

@@ -13,7 +13,7 @@ bool sameExtent(gpt::DimAttr a, gpt::DimAttr b);
 /// Bytes of a tensor at its bounds.
 int64_t byteSize(mlir::Type type);
 
-/// Scalar ops that are worth a read from memory: divisions, roots, functions.
+/// Scalar ops that are worth a read from memory: divisions, roots, functions, random numbers.
 bool isCostly(mlir::Operation *scalar);
 
 /// Every element `value`.

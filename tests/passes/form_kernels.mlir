@@ -409,3 +409,39 @@ func.func @beside(%dy: tensor<64x128xf32, #t_c>, %w: tensor<128x32xf32, #c_j>, %
   }
   return %p, %d : tensor<32x48xf32, #j_n>, tensor<64x32xf32, #t_j>
 }
+
+// -----
+
+#m_k = #gpt.dims<m=8, k=8>
+#k_n = #gpt.dims<k=8, n=8>
+#m_n = #gpt.dims<m=8, n=8>
+
+// A map that reads what the epilogue reads, too, but that the product reads: it comes before the product's kernel.
+// CHECK-LABEL: func.func @beforeProduct
+// CHECK-NEXT: %[[T:.*]] = gpt.kernel
+// CHECK-NEXT: ^bb0
+// CHECK-NEXT: gpt.generic [m=8, k=8]
+// CHECK: %[[Y:.*]] = gpt.kernel(%[[T]]
+// CHECK: gpt.generic sum
+// CHECK: gpt.generic [m=8, n=8]
+// CHECK: return %[[Y]]
+func.func @beforeProduct(%v: tensor<8x8xf32, #m_k>, %w: tensor<8x8xf32, #k_n>) -> tensor<8x8xf32, #m_n> {
+  %t = gpt.generic [m=8, k=8] inputs(%v[m, k] : tensor<8x8xf32, #m_k>) -> (tensor<8x8xf32, #m_k>) {
+  ^bb0(%a: f32):
+    %0 = math.tanh %a : f32
+    gpt.yield %0 : f32
+  }
+  %p = gpt.generic sum [m=8, n=8 | k=8]
+      inputs(%t[m, k] : tensor<8x8xf32, #m_k>, %w[k, n] : tensor<8x8xf32, #k_n>) -> (tensor<8x8xf32, #m_n>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.mulf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  %y = gpt.generic [m=8, n=8]
+      inputs(%p[m, n] : tensor<8x8xf32, #m_n>, %v[m, n] : tensor<8x8xf32, #m_k>) -> (tensor<8x8xf32, #m_n>) {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.addf %a, %b : f32
+    gpt.yield %0 : f32
+  }
+  return %y : tensor<8x8xf32, #m_n>
+}

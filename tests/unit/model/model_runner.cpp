@@ -129,11 +129,13 @@ std::vector<Tensor> gptc::test::interpret(mlir::ModuleOp module, RunState &state
 //===-- Generated code ----------------------------------------------------------===//
 
 CompiledModule::CompiledModule(mlir::ModuleOp module, const char *afterStage, int64_t vectorBits,
-                               ProgramKind program) {
+                               ProgramKind program, bool bf16) {
   CompileOptions options;
   options.after = findStage(afterStage);
   options.pipeline.program = program;
   options.pipeline.vectorBits = vectorBits ? vectorBits : host().vectorBits;
+  options.pipeline.bf16 = bf16;
+  options.pipeline.bf16Dot = host().bf16 && options.pipeline.vectorBits == 512;
   mlir::OwningOpRef<mlir::ModuleOp> copy = module.clone();
   auto made = CompiledProgram::create(*copy, options, 2);
   if (!made)

@@ -22,9 +22,9 @@ std::vector<gpt::Tensor> interpret(mlir::ModuleOp module, RunState &state);
 /// Generated code of a module that stands behind a stage.
 class CompiledModule {
 public:
-  /// `module` is copied. `vectorBits` 0: those of this CPU.
+  /// `module` is copied. `vectorBits` 0: those of this CPU. `bf16`: contractions of f32 multiply in bf16.
   CompiledModule(mlir::ModuleOp module, const char *afterStage, int64_t vectorBits = 0,
-                 ProgramKind program = ProgramKind::Train);
+                 ProgramKind program = ProgramKind::Train, bool bf16 = false);
   bool ok() const { return bool(compiled); }
   std::vector<gpt::Tensor> run(RunState &state) { return compiled->run(state); }
   /// The same variables and inputs as the last run, but for one element of one.
