@@ -108,29 +108,13 @@ public:
       : settings(settings), symbols(symbols), builder(main.front().getTerminator()), loc(main.getLoc()),
         scalarMap(AffineMap::get(builder.getContext())), noDims(DimsAttr::get(builder.getContext(), {})) {}
 
-  /// sqrt of the sum of squares of all gradients, rank 0.
-  Value norm(ArrayRef<Parameter> parameters, FloatType element) {
+  /// sqrt of the sum of squares of all gradients, rank 0, in f64.
+  Value norm(ArrayRef<Parameter> parameters) {
     SmallVector<Value> squares;
-    for (const Parameter &parameter : parameters) {
-      DimsAttr dims = dimsOf(parameter.gradient);
-      std::optional<ReductionKind> sum;
-      if (dims.size() > 0)
-        sum = ReductionKind::sum;
-      AffineMap map = builder.getMultiDimIdentityMap(dims.size());
-      squares.push_back(
-          GenericOp::create(builder, parameter.gradient.getLoc(), dims, 0, sum, ValueRange{},
-                            parameter.gradient, map,
-                            [](OpBuilder &b, Location l, ValueRange args) -> SmallVector<Value> {
-                              return {Scalars{b, l}.mul(args[0], args[0])};
-                            })
-              ->getResult(0));
-    }
+    for (const Parameter &parameter : parameters)
+      llvm::append_range(squares, squaresOf(parameter.gradient, 0));
     return onScalars(squares, [&](Scalars s, ValueRange args) -> SmallVector<Value> {
-      Type wide = s.builder.getF64Type();
-      Value total = s.constant(wide, 0);
-      for (Value square : args)
-        total = s.add(total, s.cast(square, wide));
-      return {s.cast(s.unary<math::SqrtOp>(total), element)};
+      return {root(s, args, args.size() / parameters.size())};
     })[0];
   }
 
@@ -145,24 +129,56 @@ public:
   }
 
   Value normOfCopies(Value value, int64_t copies) {
-    Location at = value.getLoc();
-    DimsAttr dims = dimsOf(value);
-    int64_t rank = dims.size();
-    std::optional<ReductionKind> sum;
-    if (copies < rank)
-      sum = ReductionKind::sum;
-    Value squares = GenericOp::create(builder, at, dims, copies, sum, ValueRange{}, value,
-                                      builder.getMultiDimIdentityMap(rank),
-                                      [](OpBuilder &b, Location l, ValueRange args) -> SmallVector<Value> {
-                                        return {Scalars{b, l}.mul(args[0], args[0])};
-                                      })
-                        ->getResult(0);
-    return GenericOp::create(builder, at, dimsOf(squares), copies, std::nullopt, ValueRange{}, squares,
-                             builder.getMultiDimIdentityMap(copies),
+    SmallVector<Value> squares = squaresOf(value, copies);
+    SmallVector<AffineMap> maps(squares.size(), builder.getMultiDimIdentityMap(copies));
+    return GenericOp::create(builder, value.getLoc(), dimsOf(squares[0]), copies, std::nullopt, ValueRange{},
+                             squares, maps,
                              [](OpBuilder &b, Location l, ValueRange args) -> SmallVector<Value> {
-                               return {Scalars{b, l}.unary<math::SqrtOp>(args[0])};
+                               return {root(Scalars{b, l}, args, args.size())};
                              })
         ->getResult(0);
+  }
+
+  /// Sums of squares for each of the copies in f64, where those of f32 cannot overflow. Of f64 there are
+  /// two: the second one is of numbers times 2^-squareShift, for when the first one overflows. What
+  /// underflows there is too small to count then.
+  SmallVector<Value> squaresOf(Value value, int64_t copies) {
+    Location at = value.getLoc();
+    DimsAttr dims = dimsOf(value);
+    std::optional<ReductionKind> sum;
+    if (copies < dims.size())
+      sum = ReductionKind::sum;
+    SmallVector<double> scales = {1};
+    if (getElementTypeOrSelf(value.getType()).isF64())
+      scales.push_back(std::ldexp(1.0, -squareShift));
+    SmallVector<Value> squares;
+    for (double scale : scales)
+      squares.push_back(GenericOp::create(builder, at, dims, copies, sum, ValueRange{}, value,
+                                          builder.getMultiDimIdentityMap(dims.size()),
+                                          [=](OpBuilder &b, Location l, ValueRange args) -> SmallVector<Value> {
+                                            Scalars s{b, l};
+                                            Value wide = s.cast(args[0], b.getF64Type());
+                                            if (scale != 1)
+                                              wide = s.mul(wide, scale);
+                                            return {s.mul(wide, wide)};
+                                          })
+                            ->getResult(0));
+    return squares;
+  }
+
+  /// The root of the sum of what squaresOf() returned, `each` sums for each value.
+  static Value root(Scalars s, ValueRange squares, size_t each) {
+    Type wide = s.builder.getF64Type();
+    SmallVector<Value> totals(each, s.constant(wide, 0));
+    for (auto [i, square] : llvm::enumerate(squares))
+      totals[i % each] = s.add(totals[i % each], square);
+    Value plain = s.unary<math::SqrtOp>(totals[0]);
+    if (each == 1)
+      return plain;
+    Value scaled = s.mul(s.unary<math::SqrtOp>(totals[1]), std::ldexp(1.0, squareShift));
+    Value fits = s.compare(arith::CmpFPredicate::OLT, plain,
+                           s.constant(wide, std::numeric_limits<double>::infinity()));
+    return s.select(fits, plain, scaled);
   }
 
   /// What all updates share, computed once a step in f64: clipping's scale, the
@@ -264,6 +280,8 @@ public:
   }
 
 private:
+  static constexpr int squareShift = 600; // the square of the largest f64 is 2^848 then, of 2^-61 is lost
+
   /// base^count in f64: f32 would lose the digits that 1 - base^count needs.
   static Value power(Scalars s, double base, Value count) {
     if (base == 0)
@@ -395,7 +413,7 @@ struct OptimizerPass : impl::OptimizerPassBase<OptimizerPass> {
       return failure();
     auto element = cast<FloatType>(getElementTypeOrSelf(parameters[0].gradient.getType()));
     UpdateBuilder update(main, settings, symbols);
-    Value norm = update.norm(parameters, element);
+    Value norm = update.norm(parameters);
     std::optional<unsigned> objective = findOutput(main, "loss");
     update.shareScalars(objective ? main.front().getTerminator()->getOperand(*objective) : norm, norm, *rate,
                         step, element);

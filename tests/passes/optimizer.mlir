@@ -30,13 +30,16 @@ module attributes {gpt.optimizer = {kind = "adamw", beta1 = 0.9, beta2 = 0.99, e
   // CHECK-LABEL: func.func @main
   // CHECK-SAME: %[[DW:.*]]: tensor<4x3xf32, {{#[a-z_]+}}>, %[[DL:.*]]: tensor<4x3xf32, {{#[a-z_]+}}>
   // CHECK-SAME: %[[STEP:.*]]: tensor<i32, #scalar> {gpt.input = "step"}
-  // CHECK-SAME: -> (tensor<f32, #scalar> {gpt.output = "loss"}, tensor<f32, #scalar> {gpt.output = "grad_norm"}, tensor<f32, #scalar> {gpt.output = "lr"})
+  // CHECK-SAME: -> (tensor<f32, #scalar> {gpt.output = "loss"}, tensor<f64, #scalar> {gpt.output = "grad_norm"}, tensor<f32, #scalar> {gpt.output = "lr"})
   func.func @main(%dw: tensor<4x3xf32, #cj>, %dl: tensor<4x3xf32, #cj>)
       -> (tensor<f32, #scalar> {gpt.output = "loss"}, tensor<4x3xf32, #cj> {gpt.gradient = @w},
           tensor<4x3xf32, #cj> {gpt.gradient = @l}) {
     %loss = gpt.constant dense<0.0> : tensor<f32, #scalar> : tensor<f32, #scalar>
     // CHECK: %[[RATE:.*]] = gpt.generic [] indices(%[[STEP]][] :
-    // CHECK: %[[SW:.*]] = gpt.generic sum [| c=4, j=3] inputs(%[[DW]][c, j] :
+    // The squares of f32 are summed in f64, where they cannot overflow.
+    // CHECK: %[[SW:.*]] = gpt.generic sum [| c=4, j=3] inputs(%[[DW]][c, j] : {{.*}} -> (tensor<f64, #scalar>)
+    // CHECK: arith.extf
+    // CHECK: arith.mulf
     // CHECK: %[[SL:.*]] = gpt.generic sum [| c=4, j=3] inputs(%[[DL]][c, j] :
     // CHECK: %[[NORM:.*]] = gpt.generic [] inputs(%[[SW]][] : {{.*}}, %[[SL]][] :
     // CHECK: math.sqrt
@@ -56,8 +59,8 @@ module attributes {gpt.optimizer = {kind = "adamw", beta1 = 0.9, beta2 = 0.99, e
     // CHECK: gpt.generic [c=4, j=3] inputs(%{{.*}}[c, j] : {{.*}}, %[[DL]][c, j] : {{.*}}, %[[S]]#0[] : {{.*}}, %[[S]]#1[] : {{.*}}, %[[S]]#3[] :
     // CHECK: return %{{.*}}, %[[NORM]], %[[RATE]] :
     // Asked for, one number a copy: @l has four of them.
-    // NORMS: {gpt.output = "grad_norm(w)"}, tensor<f32, {{[^>]*}}> {gpt.output = "weight_norm(w)"}
-    // NORMS-SAME: tensor<4xf32, {{[^>]*}}> {gpt.output = "grad_norm(l)"}, tensor<4xf32, {{[^>]*}}> {gpt.output = "weight_norm(l)"}
+    // NORMS: {gpt.output = "grad_norm(w)"}, tensor<f64, {{[^>]*}}> {gpt.output = "weight_norm(w)"}
+    // NORMS-SAME: tensor<4xf64, {{[^>]*}}> {gpt.output = "grad_norm(l)"}, tensor<4xf64, {{[^>]*}}> {gpt.output = "weight_norm(l)"}
     // NORMS: %[[L:.*]] = gpt.generic sum [c=4 | j=3] inputs(%arg1[c, j] :
     // NORMS: %[[NL:.*]] = gpt.generic [c=4] inputs(%[[L]][c] :
     // NORMS: math.sqrt

@@ -212,8 +212,8 @@ TEST(Optimizer, AStepThatIsNotFiniteChangesNothing) {
     auto module = compileStep(optimizer);
     ASSERT_TRUE(module);
     Interpreter interpreter;
-    // The loss of 1e200 * 1 is finite, the square of its gradient is not.
-    setVariables(*module, interpreter, {1, 1, 1, 1}, {1e200, 1});
+    // The loss is 0 times large weights; the gradient of g adds these up, beyond what f64 holds.
+    setVariables(*module, interpreter, {1.7e308, 1, 1.7e308, 1}, {0, 0});
     auto before = interpreter.variables;
     auto results = interpreter.run(module->lookupSymbol<mlir::func::FuncOp>("main"), {Tensor::scalar(0)});
     ASSERT_TRUE(static_cast<bool>(results)) << llvm::toString(results.takeError());
@@ -221,6 +221,26 @@ TEST(Optimizer, AStepThatIsNotFiniteChangesNothing) {
     EXPECT_TRUE(std::isinf((*results)[1].data[0]));
     for (auto &[name, tensor] : before)
       EXPECT_EQ(interpreter.variables[name].data, tensor.data) << optimizer << ": " << name;
+  }
+}
+
+/// Gradients whose squares overflow, and their sum too, have a norm all the same.
+TEST(Optimizer, NormsOverflowOnlyWhereTheResultDoes) {
+  for (double large : {1e154, 1e200, 1e300}) {
+    auto module = compileStep(adamw + ", clip = 0.5", true);
+    ASSERT_TRUE(module);
+    Interpreter interpreter;
+    setVariables(*module, interpreter, {1, 2, 3, 4}, {large, 2 * large});
+    auto before = interpreter.variables;
+    auto results = interpreter.run(module->lookupSymbol<mlir::func::FuncOp>("main"), {Tensor::scalar(0)});
+    ASSERT_TRUE(static_cast<bool>(results)) << llvm::toString(results.takeError());
+    double expected = std::sin(1.0) * std::sqrt(10) * large; // the gradient of w has each of g twice
+    EXPECT_NEAR((*results)[1].data[0] / expected, 1, 1e-12) << large;
+    EXPECT_NEAR((*results)[3].data[0] / expected, 1, 1e-12) << large;
+    EXPECT_NEAR((*results)[6].data[0] / (std::sqrt(5) * large), 1, 1e-12) << large;
+    EXPECT_NE(interpreter.variables["w"].data, before["w"].data) << "the step is taken";
+    for (double value : interpreter.variables["w"].data)
+      EXPECT_TRUE(std::isfinite(value));
   }
 }
 
