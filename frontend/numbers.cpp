@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cctype>
+#include <cmath>
 #include <cstdlib>
 
 namespace gptc::typed {
@@ -63,6 +64,14 @@ Value Elaborator::numberList(const ast::Expr &call, const std::vector<Var *> &di
         ++next;
       Diagnostic &d = error({where->file, at, next}, "this is no number");
       d.help = "numbers are separated by spaces, commas and ends of lines; there is no header";
+      if (where->file != call.span.file)
+        d.notes.push_back({call.span, "the file is read here"});
+      return Value();
+    }
+    if (!std::isfinite(value)) {
+      bool digits = std::isdigit(static_cast<unsigned char>(text[next - 1]));
+      Diagnostic &d =
+          error({where->file, at, next}, digits ? "this number is too large" : "this is no finite number");
       if (where->file != call.span.file)
         d.notes.push_back({call.span, "the file is read here"});
       return Value();

@@ -19,6 +19,9 @@ Span Span::to(Span other) const {
 }
 
 int32_t SourceManager::add(std::string name, std::string text) {
+  // A byte order mark is no character of the text.
+  if (text.compare(0, 3, "\xEF\xBB\xBF") == 0)
+    text.erase(0, 3);
   File file{std::move(name), std::move(text), {0}};
   for (uint32_t i = 0; i < file.text.size(); ++i)
     if (file.text[i] == '\n')
@@ -73,6 +76,11 @@ std::optional<int32_t> SourceManager::open(const std::string &path, std::string 
   if (text.size() > static_cast<size_t>(largest)) { // a device or a pipe, whose size nothing says
     error = fmt::format("cannot read '{}': more than the {} bytes that a model file may have", path,
                         static_cast<long long>(largest));
+    return std::nullopt;
+  }
+  std::string_view start = std::string_view(text).substr(0, 2);
+  if (start == "\xFF\xFE" || start == "\xFE\xFF") {
+    error = fmt::format("cannot read '{}': it is in UTF-16; save it as UTF-8", path);
     return std::nullopt;
   }
   return add(path, std::move(text));

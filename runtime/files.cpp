@@ -1,5 +1,7 @@
 #include "runtime/files.h"
 
+#include "runtime/utf8.h"
+
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -28,7 +30,11 @@ Expected<std::unique_ptr<llvm::MemoryBuffer>> readFile(StringRef path) {
   return std::move(*buffer);
 }
 
-Expected<llvm::json::Object> parseJsonObject(StringRef text, StringRef source) {
+Expected<llvm::json::Object> parseJsonObject(StringRef bytes, StringRef source) {
+  Expected<StringRef> plain = plainText(bytes, source);
+  if (!plain)
+    return plain.takeError();
+  StringRef text = *plain;
   int depth = 0;
   bool quoted = false;
   size_t stringBegin = 0;

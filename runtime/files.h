@@ -16,7 +16,8 @@ namespace gptc::runtime {
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> readFile(llvm::StringRef path);
 
 /// Parses a JSON object; `source` names it in errors. Nesting is limited, so
-/// that a hostile file cannot exhaust the stack, and no name may occur twice.
+/// that a hostile file cannot exhaust the stack, and no name may occur twice. A
+/// byte order mark is left out.
 llvm::Expected<llvm::json::Object> parseJsonObject(llvm::StringRef text, llvm::StringRef source);
 llvm::Expected<llvm::json::Object> readJsonFile(llvm::StringRef path);
 

@@ -37,7 +37,7 @@ static Error checkLogits(const ResultView &logits, const GenerateOptions &option
         "cannot generate: the output '{}' is {} of rank {} in a batch, logits are floats of rank 2 or 3",
         options.result, nameOf(info.type), info.shape.size());
   if (info.shape.back() != vocabulary)
-    return failure("cannot generate: the output '{}' has {} values a token, the vocabulary {}",
+    return failure("cannot generate: the output '{}' has {} values per token, the vocabulary {}",
                    options.result, info.shape.back(), vocabulary);
   return Error::success();
 }
@@ -71,7 +71,7 @@ Expected<int64_t> generate(ProgramRun &run, const Tokenizer &tokenizer, llvm::Ar
   std::vector<int32_t> tokens(size_t(missing), options.pad.value_or(0));
   tokens.insert(tokens.end(), prompt.begin(), prompt.end());
   Sampler sampler(options.sampling, vocabulary);
-  StreamDecoder decoder(tokenizer);
+  StreamDecoder decoder(tokenizer, prompt.empty());
   int64_t made = 0;
   for (; made < options.tokens && !interrupted(); ++made) {
     int64_t length = std::min<int64_t>(context, int64_t(tokens.size()));

@@ -19,8 +19,11 @@ namespace gptc::runtime {
 
 std::string Tokenizer::decode(llvm::ArrayRef<int32_t> tokens) const {
   std::string bytes;
-  for (int32_t token : tokens)
-    append(bytes, token);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (i > 0)
+      bytes += separator();
+    append(bytes, tokens[i]);
+  }
   return repairUtf8(bytes);
 }
 
@@ -31,7 +34,39 @@ std::optional<int32_t> Tokenizer::special(StringRef name) const {
   return std::nullopt;
 }
 
+Error Tokenizer::encode(StringRef text, llvm::ArrayRef<std::string> names, std::vector<int32_t> &tokens,
+                        StringRef source) const {
+  std::vector<SpecialToken> wanted;
+  for (const std::string &name : names) {
+    std::optional<int32_t> id = special(name);
+    if (!id) {
+      std::vector<std::string> known;
+      for (const SpecialToken &token : specials())
+        known.push_back(token.name);
+      return failure("the tokenizer has no special token '{}'; it has {}", name,
+                     known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")));
+    }
+    wanted.push_back({name, *id});
+  }
+  SpecialFinder finder(std::move(wanted));
+  for (size_t at = 0; at < text.size();) {
+    SpecialFinder::Match match = finder.next(text, at);
+    if (match.at > at)
+      if (Error error = encodePart(text.slice(at, match.at), text, tokens, source))
+        return error;
+    at = match.at;
+    if (match.special) {
+      tokens.push_back(match.special->id);
+      at += match.special->name.size();
+    }
+  }
+  return Error::success();
+}
+
 std::string StreamDecoder::push(int32_t token) {
+  if (!begins)
+    pending += tokenizer.separator();
+  begins = false;
   tokenizer.append(pending, token);
   size_t whole = wholeCharacters(pending);
   std::string text = repairUtf8(StringRef(pending).take_front(whole));
@@ -62,22 +97,24 @@ public:
   StringRef kind() const override { return name; }
   int64_t vocabulary() const override { return int64_t(alphabet.size()); }
 
-  Error encode(StringRef text, std::vector<int32_t> &out, StringRef source) const override {
-    out.reserve(out.size() + text.size());
-    for (size_t at = 0; at < text.size();) {
-      unsigned char byte = text[at];
+  Error encodePart(StringRef part, StringRef whole, std::vector<int32_t> &out,
+                   StringRef source) const override {
+    if (part.size() == whole.size()) // lines are many
+      out.reserve(out.size() + part.size());
+    for (size_t at = 0; at < part.size();) {
+      unsigned char byte = part[at];
       if (byte < 128 && ascii[byte] >= 0) {
         out.push_back(ascii[byte]);
         ++at;
         continue;
       }
       size_t begin = at;
-      int32_t codePoint = nextCodePoint(text, at);
+      int32_t codePoint = nextCodePoint(part, at);
       if (codePoint < 0)
-        return checkUtf8(text, source);
+        return checkUtf8(part, whole, source);
       auto found = tokens.find(codePoint);
       if (found == tokens.end())
-        return unknown(text, begin, codePoint, source);
+        return unknown(whole, size_t(part.data() - whole.data()) + begin, codePoint, source);
       out.push_back(found->second);
     }
     return Error::success();
@@ -130,26 +167,28 @@ public:
   StringRef kind() const override { return "ids"; }
   int64_t vocabulary() const override { return size; }
 
-  Error encode(StringRef text, std::vector<int32_t> &out, StringRef source) const override {
-    size_t line = 1;
-    for (size_t at = 0; at < text.size();) {
-      if (llvm::isSpace(text[at])) {
-        line += text[at++] == '\n';
+  Error encodePart(StringRef part, StringRef whole, std::vector<int32_t> &out,
+                   StringRef source) const override {
+    for (size_t at = 0; at < part.size();) {
+      if (llvm::isSpace(part[at])) {
+        ++at;
         continue;
       }
-      StringRef word = text.substr(at).take_until([](char c) { return llvm::isSpace(c); });
+      StringRef word = part.substr(at).take_until([](char c) { return llvm::isSpace(c); });
+      auto line = [&] { return whole.take_front(size_t(word.data() - whole.data())).count('\n') + 1; };
       int64_t id;
       if (word.getAsInteger(10, id))
-        return failure("{}:{}: '{}' is not a number", source, line, word.take_front(40));
+        return failure("{}:{}: '{}' is not a number", source, line(), word.take_front(40));
       if (id < 0 || id >= size)
-        return failure("{}:{}: {} is not between 0 and {}", source, line, id, size - 1);
+        return failure("{}:{}: {} is not between 0 and {}", source, line(), id, size - 1);
       out.push_back(int32_t(id));
       at += word.size();
     }
     return Error::success();
   }
 
-  void append(std::string &bytes, int32_t token) const override { bytes += std::to_string(token) + " "; }
+  void append(std::string &bytes, int32_t token) const override { bytes += std::to_string(token); }
+  StringRef separator() const override { return " "; }
   llvm::json::Object save() const override { return llvm::json::Object{{"kind", "ids"}, {"size", size}}; }
 
 private:
@@ -165,9 +204,10 @@ public:
   StringRef kind() const override { return inner->kind(); }
   int64_t vocabulary() const override { return count() + inner->vocabulary(); }
 
-  Error encode(StringRef text, std::vector<int32_t> &tokens, StringRef source) const override {
+  Error encodePart(StringRef part, StringRef whole, std::vector<int32_t> &tokens,
+                   StringRef source) const override {
     size_t before = tokens.size();
-    Error error = inner->encode(text, tokens, source);
+    Error error = inner->encodePart(part, whole, tokens, source);
     for (size_t i = before; i < tokens.size(); ++i)
       tokens[i] += count();
     return error;
@@ -179,6 +219,8 @@ public:
     else
       inner->append(bytes, token < 0 ? token : token - count());
   }
+
+  StringRef separator() const override { return inner->separator(); }
 
   std::vector<SpecialToken> specials() const override {
     std::vector<SpecialToken> all;

@@ -25,12 +25,23 @@ public:
   /// The name in model files: "chars".
   virtual llvm::StringRef kind() const = 0;
   virtual int64_t vocabulary() const = 0;
-  /// Appends the text's tokens. `source` names the text in errors ("prompt").
-  virtual llvm::Error encode(llvm::StringRef text, std::vector<int32_t> &tokens,
-                             llvm::StringRef source) const = 0;
+  /// Appends the text's tokens. Text never becomes a special token, whatever it says.
+  /// `source` names the text in errors ("prompt").
+  llvm::Error encode(llvm::StringRef text, std::vector<int32_t> &tokens, llvm::StringRef source) const {
+    return encodePart(text, text, tokens, source);
+  }
+  /// The same for a part of a text, such as a line: errors say where in `whole` it stands.
+  virtual llvm::Error encodePart(llvm::StringRef part, llvm::StringRef whole, std::vector<int32_t> &tokens,
+                                 llvm::StringRef source) const = 0;
+  /// The same, but where one of these names of special tokens stands in the text, it is that
+  /// token (of several names there the longest). An error for names that the tokenizer has not.
+  llvm::Error encode(llvm::StringRef text, llvm::ArrayRef<std::string> names, std::vector<int32_t> &tokens,
+                     llvm::StringRef source) const;
   /// Appends a token's bytes; a character may need several tokens. Tokens
   /// outside of the vocabulary give U+FFFD.
   virtual void append(std::string &bytes, int32_t token) const = 0;
+  /// What stands between the texts of two tokens: a blank between ids.
+  virtual llvm::StringRef separator() const { return ""; }
   /// The two tokens that make this one; nothing where it is made of none.
   virtual std::optional<std::pair<int32_t, int32_t>> parts(int32_t token) const { return std::nullopt; }
   /// The special tokens by id.
@@ -47,7 +58,9 @@ public:
 /// Tokens to text as they come: holds back the bytes of an unfinished character.
 class StreamDecoder {
 public:
-  explicit StreamDecoder(const Tokenizer &tokenizer) : tokenizer(tokenizer) {}
+  /// `begins`: the first token begins the text; else it follows others.
+  explicit StreamDecoder(const Tokenizer &tokenizer, bool begins = true)
+      : tokenizer(tokenizer), begins(begins) {}
   /// The text that this token completes, valid UTF-8, perhaps empty.
   std::string push(int32_t token);
   /// What is left at the end, unfinished bytes as U+FFFD.
@@ -55,6 +68,7 @@ public:
 
 private:
   const Tokenizer &tokenizer;
+  bool begins;
   std::string pending;
 };
 
@@ -76,7 +90,7 @@ struct TokenizerText {
 /// all; only chars and bpe look at them. `specials` are names of special tokens:
 /// they get ids 0, 1, ... in their order, before all other tokens, and count
 /// towards N. ids takes none; a tokenizer.json must have them already, under any ids
-/// (ask special()). bpe and tokenizer also find their names in text.
+/// (ask special()).
 llvm::Expected<std::unique_ptr<Tokenizer>> makeTokenizer(llvm::StringRef kind,
                                                          llvm::ArrayRef<std::string> arguments,
                                                          llvm::ArrayRef<TokenizerText> texts,

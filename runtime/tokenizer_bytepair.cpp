@@ -69,20 +69,21 @@ SpecialFinder::Match SpecialFinder::next(StringRef text, size_t from) const {
   return {text.size(), nullptr};
 }
 
-static std::vector<SpecialToken> specialsOf(const BytePairs &pairs) {
+static std::vector<SpecialToken> named(const BytePairs &pairs, llvm::ArrayRef<int32_t> ids) {
   std::vector<SpecialToken> all;
-  for (int32_t id : pairs.specials)
+  for (int32_t id : ids)
     all.push_back({pairs.tokens[size_t(id)], id});
   return all;
 }
 
-BytePairTokenizer::BytePairTokenizer(BytePairs given) : pairs(std::move(given)), finder(specialsOf(pairs)) {
+BytePairTokenizer::BytePairTokenizer(BytePairs given) : pairs(std::move(given)), finder(named(pairs, pairs.added)) {
   byteTokens.fill(-1);
-  std::vector<bool> isSpecial(pairs.tokens.size());
-  for (int32_t id : pairs.specials)
-    isSpecial[size_t(id)] = true;
+  std::vector<bool> isWhole(pairs.tokens.size());
+  for (const std::vector<int32_t> *ids : {&pairs.specials, &pairs.added})
+    for (int32_t id : *ids)
+      isWhole[size_t(id)] = true;
   for (size_t id = 0; id < pairs.tokens.size(); ++id)
-    if (pairs.tokens[id].size() == 1 && !isSpecial[id])
+    if (pairs.tokens[id].size() == 1 && !isWhole[id])
       byteTokens[uint8_t(pairs.tokens[id][0])] = int32_t(id);
   madeBy.assign(pairs.tokens.size(), -1);
   for (size_t rank = 0; rank < pairs.merges.size(); ++rank) {
@@ -171,9 +172,8 @@ bool BytePairTokenizer::encodeWord(StringRef word, std::vector<int32_t> &tokens)
   return true;
 }
 
-Error BytePairTokenizer::encodeWords(StringRef text, size_t begin, size_t end, std::vector<int32_t> &tokens,
+Error BytePairTokenizer::encodeWords(StringRef part, StringRef whole, std::vector<int32_t> &tokens,
                                      StringRef source) const {
-  StringRef part = text.slice(begin, end);
   for (size_t at = 0; at < part.size();) {
     StringRef word = nextWord(part, at);
     if (encodeWord(word, tokens))
@@ -185,20 +185,21 @@ Error BytePairTokenizer::encodeWords(StringRef text, size_t begin, size_t end, s
       for (size_t k = first; k < i; ++k)
         if (byteTokens[uint8_t(word[k])] < 0)
           return failure("{}:{}: the tokenizer has no token for byte 0x{:02x} of {}", source,
-                         text.take_front(size_t(word.data() - text.data()) + first).count('\n') + 1,
+                         whole.take_front(size_t(word.data() - whole.data()) + first).count('\n') + 1,
                          unsigned(uint8_t(word[k])), describeCharacter(codePoint));
     }
   }
   return Error::success();
 }
 
-Error BytePairTokenizer::encode(StringRef text, std::vector<int32_t> &tokens, StringRef source) const {
-  if (Error error = checkUtf8(text, source))
+Error BytePairTokenizer::encodePart(StringRef part, StringRef whole, std::vector<int32_t> &tokens,
+                                    StringRef source) const {
+  if (Error error = checkUtf8(part, whole, source))
     return error;
   std::lock_guard<std::mutex> lock(mutex);
-  for (size_t at = 0; at < text.size();) {
-    SpecialFinder::Match match = finder.next(text, at);
-    if (Error error = encodeWords(text, at, match.at, tokens, source))
+  for (size_t at = 0; at < part.size();) {
+    SpecialFinder::Match match = finder.next(part, at);
+    if (Error error = encodeWords(part.slice(at, match.at), whole, tokens, source))
       return error;
     at = match.at;
     if (match.special) {
@@ -224,7 +225,7 @@ std::optional<std::pair<int32_t, int32_t>> BytePairTokenizer::parts(int32_t toke
 }
 
 std::vector<SpecialToken> BytePairTokenizer::specials() const {
-  return specialsOf(pairs);
+  return named(pairs, pairs.specials);
 }
 
 llvm::json::Object BytePairTokenizer::save() const {

@@ -20,6 +20,7 @@ struct Merge {
 struct BytePairs {
   std::vector<std::string> tokens; // bytes by id; for a special token its name
   std::vector<int32_t> specials;   // ids, ascending
+  std::vector<int32_t> added;      // ids, ascending, of whole tokens that are none of these: text may hold them
   std::vector<Merge> merges;       // by rank: the first one merges first
 
   /// The 256 bytes in the order in which a vocabulary has them: those whose
@@ -31,7 +32,7 @@ struct BytePairs {
   static std::string symbols(llvm::StringRef bytes);
 };
 
-/// Finds special tokens in text.
+/// Finds the names of tokens in text.
 class SpecialFinder {
 public:
   explicit SpecialFinder(std::vector<SpecialToken> specials);
@@ -47,7 +48,7 @@ private:
   std::array<bool, 256> starts{};
 };
 
-/// Cuts text at special tokens' names (leftmost, then longest), the rest into
+/// Cuts text at added tokens (leftmost, then longest), the rest into
 /// words (tokenizer_words.h), each word into bytes, and merges neighbours: of all
 /// possible merges the one of lowest rank, of equal ones the leftmost, until none
 /// is left. What it makes of a text decodes to that text.
@@ -57,8 +58,8 @@ public:
 
   llvm::StringRef kind() const override { return "bpe"; }
   int64_t vocabulary() const override { return int64_t(pairs.tokens.size()); }
-  llvm::Error encode(llvm::StringRef text, std::vector<int32_t> &tokens,
-                     llvm::StringRef source) const override;
+  llvm::Error encodePart(llvm::StringRef part, llvm::StringRef whole, std::vector<int32_t> &tokens,
+                         llvm::StringRef source) const override;
   void append(std::string &bytes, int32_t token) const override;
   std::optional<std::pair<int32_t, int32_t>> parts(int32_t token) const override;
   std::vector<SpecialToken> specials() const override;
@@ -74,7 +75,7 @@ private:
   /// Appends a word's tokens; false where a byte has none.
   bool encodeWord(llvm::StringRef word, std::vector<int32_t> &tokens) const;
   bool mergeWord(llvm::StringRef word, std::vector<int32_t> &tokens) const;
-  llvm::Error encodeWords(llvm::StringRef text, size_t begin, size_t end, std::vector<int32_t> &tokens,
+  llvm::Error encodeWords(llvm::StringRef part, llvm::StringRef whole, std::vector<int32_t> &tokens,
                           llvm::StringRef source) const;
 
   BytePairs pairs;
@@ -96,7 +97,7 @@ private:
 /// neighbours (within words) that is most frequent, until there are `vocabulary`
 /// tokens or no pair occurs twice. Of equally frequent pairs the one whose left
 /// token has the lower id comes first, then the lower right one. The special
-/// tokens are the first ids; where their names stand in a text, words end.
+/// tokens are the first ids; text never becomes one, so no merge makes their names.
 /// Errors: a vocabulary too small for bytes and specials, names that are empty or
 /// twice there, texts that are not UTF-8 or empty.
 llvm::Expected<BytePairs> trainBytePairs(llvm::ArrayRef<TokenizerText> texts, int64_t vocabulary,

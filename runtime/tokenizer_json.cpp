@@ -3,6 +3,7 @@
 #include "runtime/files.h"
 #include "runtime/utf8.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -37,13 +38,19 @@ std::string tokenizerJson(const BytePairs &pairs) {
     json.attribute("truncation", nullptr);
     json.attribute("padding", nullptr);
     json.attributeArray("added_tokens", [&] {
+      std::vector<std::pair<int32_t, bool>> whole;
       for (int32_t id : pairs.specials)
-        json.object([&] {
+        whole.push_back({id, true});
+      for (int32_t id : pairs.added)
+        whole.push_back({id, false});
+      std::sort(whole.begin(), whole.end());
+      for (auto [id, special] : whole)
+        json.object([&, id = id, special = special] {
           json.attribute("id", id);
           json.attribute("content", pairs.tokens[size_t(id)]);
           for (const char *choice : {"single_word", "lstrip", "rstrip", "normalized"})
             json.attribute(choice, false);
-          json.attribute("special", true);
+          json.attribute("special", special);
         });
     });
     json.attribute("normalizer", nullptr);
@@ -57,11 +64,12 @@ std::string tokenizerJson(const BytePairs &pairs) {
       for (const char *no : {"fuse_unk", "byte_fallback", "ignore_merges"})
         json.attribute(no, false);
       json.attributeObject("vocab", [&] {
-        std::vector<bool> special(pairs.tokens.size());
-        for (int32_t id : pairs.specials)
-          special[size_t(id)] = true;
+        std::vector<bool> whole(pairs.tokens.size());
+        for (const std::vector<int32_t> *ids : {&pairs.specials, &pairs.added})
+          for (int32_t id : *ids)
+            whole[size_t(id)] = true;
         for (size_t id = 0; id < pairs.tokens.size(); ++id)
-          json.attribute(special[id] ? pairs.tokens[id] : symbols(int32_t(id)), int64_t(id));
+          json.attribute(whole[id] ? pairs.tokens[id] : symbols(int32_t(id)), int64_t(id));
       });
       json.attributeArray("merges", [&] {
         for (const Merge &merge : pairs.merges)
@@ -99,7 +107,12 @@ private:
   const Object &root;
   StringRef source;
   const Object *model = nullptr, *vocab = nullptr;
-  std::vector<std::pair<int64_t, std::string>> added; // by id
+  struct Added {
+    int64_t id;
+    std::string name;
+    bool special; // what text never becomes; the others are as good as letters
+  };
+  std::vector<Added> added; // by id
   std::vector<bool> taken;
   BytePairs pairs;
   llvm::DenseMap<std::pair<int32_t, int32_t>, size_t> seen; // rank of each merge
@@ -207,9 +220,9 @@ Error Reader::readAdded() {
         return wrong("{} of the added token '{}' is not supported", choice, shown(*content));
     if (!names.try_emplace(*content, *id).second)
       return wrong("the added token '{}' is there twice", shown(*content));
-    added.push_back({*id, content->str()});
+    added.push_back({*id, content->str(), !object->get("special") || isTrue(*object, "special")});
   }
-  std::sort(added.begin(), added.end());
+  llvm::sort(added, [](const Added &a, const Added &b) { return a.id < b.id; });
   return Error::success();
 }
 
@@ -247,7 +260,7 @@ static std::optional<std::string> bytesOf(StringRef symbols) {
 
 Error Reader::readVocabulary() {
   size_t count = vocab->size();
-  for (const auto &[id, name] : added) {
+  for (const auto &[id, name, special] : added) {
     const Value *inside = vocab->get(name);
     if (inside && inside->getAsInteger() != std::optional<int64_t>(id))
       return wrong("the added token '{}' has number {}, and another one in the vocabulary", shown(name), id);
@@ -259,13 +272,13 @@ Error Reader::readVocabulary() {
     return wrong("the vocabulary has more than {} tokens", largestVocabulary);
   taken.resize(count);
   pairs.tokens.resize(count);
-  for (const auto &[id, name] : added) {
+  for (const auto &[id, name, special] : added) {
     if (Error error = place(id, name, name))
       return error;
-    pairs.specials.push_back(int32_t(id));
+    (special ? pairs.specials : pairs.added).push_back(int32_t(id));
   }
   llvm::StringSet<> addedNames;
-  for (const auto &[id, name] : added)
+  for (const auto &[id, name, special] : added)
     addedNames.insert(name);
   for (const auto &[name, value] : *vocab) {
     StringRef token = name;

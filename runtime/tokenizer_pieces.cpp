@@ -32,7 +32,8 @@ public:
 
   StringRef kind() const override { return "pieces"; }
   int64_t vocabulary() const override { return int64_t(pieces.size()) + 256; }
-  Error encode(StringRef text, std::vector<int32_t> &tokens, StringRef source) const override;
+  Error encodePart(StringRef part, StringRef whole, std::vector<int32_t> &tokens,
+                   StringRef source) const override;
 
   void append(std::string &bytes, int32_t token) const override {
     if (token >= 0 && size_t(token) < pieces.size())
@@ -94,8 +95,9 @@ void PieceTokenizer::cut(StringRef part, std::vector<int32_t> &tokens) const {
   }
 }
 
-Error PieceTokenizer::encode(StringRef text, std::vector<int32_t> &tokens, StringRef source) const {
-  if (Error error = checkUtf8(text, source))
+Error PieceTokenizer::encodePart(StringRef text, StringRef whole, std::vector<int32_t> &tokens,
+                                 StringRef source) const {
+  if (Error error = checkUtf8(text, whole, source))
     return error;
   // No piece reaches over the end of a part, so each is cut by itself.
   for (size_t begin = 0; begin < text.size();) {

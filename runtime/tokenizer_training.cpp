@@ -44,6 +44,8 @@ public:
   Training(BytePairs &result, std::vector<Word> words) : result(result), words(std::move(words)) {
     for (size_t id = result.specials.size(); id < result.tokens.size(); ++id)
       ids[result.tokens[id]] = int32_t(id);
+    for (int32_t id : result.specials)
+      reserved.insert(result.tokens[size_t(id)]);
   }
   void run(int64_t vocabulary);
 
@@ -54,6 +56,7 @@ private:
   BytePairs &result;
   std::vector<Word> words;
   llvm::StringMap<int32_t> ids; // by bytes: two ways may lead to one token
+  llvm::StringSet<> reserved;   // names of special tokens, which no merge may make
   llvm::DenseMap<Pair, Neighbours> neighbours;
   std::priority_queue<Candidate> queue;
 };
@@ -100,6 +103,8 @@ void Training::run(int64_t vocabulary) {
     if (best.count < 2)
       break;
     std::string bytes = result.tokens[size_t(best.pair.first)] + result.tokens[size_t(best.pair.second)];
+    if (reserved.contains(BytePairs::symbols(bytes)))
+      continue;
     auto [id, isNew] = ids.try_emplace(bytes, int32_t(result.tokens.size()));
     if (isNew)
       result.tokens.push_back(bytes);
@@ -139,15 +144,9 @@ static Error addSpecials(BytePairs &pairs, ArrayRef<std::string> specials) {
   return Error::success();
 }
 
-// The words of a text between special tokens.
-static void countWords(StringRef text, const SpecialFinder &finder, llvm::StringMap<int64_t> &counts) {
-  for (size_t begin = 0; begin < text.size();) {
-    SpecialFinder::Match match = finder.next(text, begin);
-    StringRef part = text.slice(begin, match.at);
-    for (size_t at = 0; at < part.size();)
-      ++counts[nextWord(part, at)];
-    begin = match.at + (match.special ? match.special->name.size() : 0);
-  }
+static void countWords(StringRef text, llvm::StringMap<int64_t> &counts) {
+  for (size_t at = 0; at < text.size();)
+    ++counts[nextWord(text, at)];
 }
 
 // A tokenizer.json knows a token by its symbols, a special one by its name.
@@ -174,17 +173,13 @@ Expected<BytePairs> trainBytePairs(ArrayRef<TokenizerText> texts, int64_t vocabu
     return failure("bpe needs a vocabulary of at least {} (256 bytes{}) and at most {}, not {}", least,
                    specials.empty() ? "" : fmt::format(" and {} special tokens", specials.size()),
                    largestVocabulary, vocabulary);
-  std::vector<SpecialToken> named;
-  for (int32_t id : pairs.specials)
-    named.push_back({pairs.tokens[size_t(id)], id});
-  SpecialFinder finder(std::move(named));
   llvm::StringMap<int64_t> counts;
   size_t bytes = 0;
   for (const TokenizerText &text : texts) {
     if (Error error = checkUtf8(text.text, text.source))
       return error;
     bytes += text.text.size();
-    countWords(text.text, finder, counts);
+    countWords(text.text, counts);
   }
   if (bytes == 0)
     return failure("{}: empty, so there are no pairs to learn",

@@ -68,14 +68,42 @@ void appendCodePoint(std::string &text, int32_t codePoint) {
 }
 
 llvm::Error checkUtf8(llvm::StringRef text, llvm::StringRef source) {
-  for (size_t at = 0; at < text.size();) {
-    if (nextCodePoint(text, at) >= 0)
+  return checkUtf8(text, text, source);
+}
+
+llvm::Error checkUtf8(llvm::StringRef part, llvm::StringRef whole, llvm::StringRef source) {
+  for (size_t at = 0; at < part.size();) {
+    if (nextCodePoint(part, at) >= 0)
       continue;
-    size_t line = text.take_front(at).count('\n') + 1;
-    return failure("{}:{}: not valid UTF-8: byte 0x{:02x} at offset {}", source, line,
-                   unsigned(static_cast<unsigned char>(text[at])), at);
+    size_t offset = size_t(part.data() - whole.data()) + at;
+    return failure("{}:{}: not valid UTF-8: byte 0x{:02x} at offset {}", source,
+                   whole.take_front(offset).count('\n') + 1, unsigned(static_cast<unsigned char>(part[at])),
+                   offset);
   }
   return llvm::Error::success();
+}
+
+llvm::Expected<llvm::StringRef> plainText(llvm::StringRef bytes, llvm::StringRef source) {
+  // Of UTF-16 and UTF-32 without a mark, ASCII has zero bytes at every second place or more.
+  auto zeros = [&](size_t width, size_t place) {
+    size_t units = std::min<size_t>(bytes.size() / width, 64), count = 0;
+    for (size_t unit = 0; unit < units; ++unit) {
+      llvm::StringRef of = bytes.substr(unit * width, width);
+      count += of[place] == 0 && of[width - 1 - place] != 0 && of.count('\0') == width - 1;
+    }
+    return units >= 2 && count * 4 >= units * 3;
+  };
+  using llvm::StringRef;
+  const char *other = nullptr;
+  if (bytes.starts_with(StringRef("\xFF\xFE\0\0", 4)) || bytes.starts_with(StringRef("\0\0\xFE\xFF", 4)) ||
+      zeros(4, 0) || zeros(4, 3))
+    other = "UTF-32";
+  else if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF") || zeros(2, 0) || zeros(2, 1))
+    other = "UTF-16";
+  if (other)
+    return failure("{}: the text is in {}; save it as UTF-8 (`iconv -f {} -t UTF-8`)", source, other, other);
+  bytes.consume_front("\xEF\xBB\xBF");
+  return bytes;
 }
 
 std::string describeCharacter(int32_t codePoint) {

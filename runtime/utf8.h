@@ -15,6 +15,11 @@ int32_t nextCodePoint(llvm::StringRef text, size_t &at);
 void appendCodePoint(std::string &text, int32_t codePoint);
 /// An error with line and byte for the first byte that is not valid UTF-8.
 llvm::Error checkUtf8(llvm::StringRef text, llvm::StringRef source);
+/// The same for a part of a text: the place is that in `whole`.
+llvm::Error checkUtf8(llvm::StringRef part, llvm::StringRef whole, llvm::StringRef source);
+/// The bytes of a text file without the byte order mark (U+FEFF) that UTF-8 may begin with.
+/// An error for UTF-16 and UTF-32, which their marks or their zero bytes tell.
+llvm::Expected<llvm::StringRef> plainText(llvm::StringRef bytes, llvm::StringRef source);
 /// "'é' (U+00E9)", for messages.
 std::string describeCharacter(int32_t codePoint);
 /// How many leading bytes form whole characters; what follows is the start of

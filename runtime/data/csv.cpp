@@ -20,6 +20,7 @@ public:
   Reader(StringRef text, StringRef source) : text(text), source(source) {}
 
   bool atEnd() const { return at == text.size(); }
+  int64_t lineNumber() const { return line; }
 
   /// The next row; empty for a blank line.
   Expected<std::vector<CsvField>> row() {
@@ -93,19 +94,33 @@ private:
 };
 } // namespace
 
-Expected<CsvTable> parseCsv(StringRef text, StringRef source) {
+Expected<CsvTable> parseCsv(StringRef bytes, StringRef source) {
+  Expected<StringRef> plain = plainText(bytes, source);
+  if (!plain)
+    return plain.takeError();
+  StringRef text = *plain;
   if (Error error = checkUtf8(text, source))
     return error;
-  text.consume_front("\xEF\xBB\xBF"); // the byte order mark that spreadsheets write
+  // It would end a number for the C library's functions, and no editor shows it.
+  if (size_t zero = text.find('\0'); zero != StringRef::npos) {
+    StringRef before = text.take_front(zero);
+    return failure("{}:{}:{}: a zero byte, so this is no text", source, before.count('\n') + 1,
+                   zero - (before.rfind('\n') + 1) + 1);
+  }
   CsvTable table;
   table.source = source.str();
   Reader reader(text, source);
+  std::vector<int64_t> blank; // lines, of which a table with one column is not to lose any
   while (!reader.atEnd()) {
+    int64_t line = reader.lineNumber();
     Expected<std::vector<CsvField>> row = reader.row();
     if (!row)
       return row.takeError();
-    if (row->empty())
+    if (row->empty()) {
+      if (table.header.size() == 1)
+        blank.push_back(line);
       continue;
+    }
     if (table.header.empty()) {
       table.header = std::move(*row);
       llvm::StringSet<> names;
@@ -117,6 +132,9 @@ Expected<CsvTable> parseCsv(StringRef text, StringRef source) {
     if (row->size() != table.header.size())
       return failure("{}: the row has {} fields, the header {}", placeOf(table, row->front()), row->size(),
                      table.header.size());
+    for (int64_t number : blank)
+      table.rows.push_back({CsvField{"", number, 1}});
+    blank.clear();
     table.rows.push_back(std::move(*row));
   }
   if (table.header.empty())

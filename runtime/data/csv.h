@@ -22,9 +22,10 @@ struct CsvTable {
 std::string placeOf(const CsvTable &table, const CsvField &field);
 
 /// Parses a table with a header. Fields may be quoted and then hold commas,
-/// line ends and doubled quotes; blank lines are skipped. Fails on rows that
-/// are not as wide as the header, unclosed quotes, invalid UTF-8, an empty
-/// file and a header with two equal names.
+/// line ends and doubled quotes; blank lines are skipped, but where the table
+/// has one column and a row follows, they are empty fields. Fails on rows that
+/// are not as wide as the header, unclosed quotes, invalid UTF-8, UTF-16, zero
+/// bytes, an empty file and a header with two equal names.
 llvm::Expected<CsvTable> parseCsv(llvm::StringRef text, llvm::StringRef source);
 
 } // namespace gptc::runtime

@@ -30,6 +30,7 @@ struct BatchShape {
   int64_t tokens = 0;       // the most of rows times the longest sequence, padding included; 0: any
   bool wholeRows = false;   // exactly so many; a smaller rest is left out
   bool wholeLength = false; // only windows of full length; a shorter rest is left out
+  bool everyToken = false;  // nothing asks for the token that follows, so the last one needs none
 };
 
 /// What a loader has filled in.

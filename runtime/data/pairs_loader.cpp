@@ -1,6 +1,7 @@
 #include "runtime/data/pairs_loader.h"
 
 #include "runtime/files.h"
+#include "runtime/lines.h"
 #include "runtime/random.h"
 #include "runtime/utf8.h"
 
@@ -42,18 +43,10 @@ Error PairsLoader::read(Side &side, StringRef text, const Tokenizer &tokenizer) 
                    tokenizer.kind());
   side.specials = *specials;
   side.starts.push_back(0);
-  for (int64_t number = 1; !text.empty(); ++number) {
-    auto [line, rest] = text.split('\n');
-    line.consume_back("\r");
-    if (Error error = tokenizer.encode(line, side.tokens, side.source)) {
-      // It counts lines from the start of what it was given.
-      std::string message = llvm::toString(std::move(error)), place = side.source + ":1:";
-      if (StringRef(message).starts_with(place))
-        message = fmt::format("{}:{}:{}", side.source, number, message.substr(place.size()));
-      return failure("{}", message);
-    }
+  for (StringRef rest = text; !rest.empty();) {
+    if (Error error = tokenizer.encodePart(nextLine(rest), text, side.tokens, side.source))
+      return error;
     side.starts.push_back(int64_t(side.tokens.size()));
-    text = rest;
   }
   side.tokens.shrink_to_fit();
   return Error::success();
@@ -69,8 +62,13 @@ Expected<std::unique_ptr<PairsLoader>> PairsLoader::open(StringRef sourcePath, S
   auto targetText = readFile(targetPath);
   if (!targetText)
     return targetText.takeError();
-  return create((*sourceText)->getBuffer(), (*targetText)->getBuffer(), {sourcePath, targetPath},
-                sourceTokenizer, targetTokenizer, options);
+  auto source = plainText((*sourceText)->getBuffer(), sourcePath);
+  if (!source)
+    return source.takeError();
+  auto target = plainText((*targetText)->getBuffer(), targetPath);
+  if (!target)
+    return target.takeError();
+  return create(*source, *target, {sourcePath, targetPath}, sourceTokenizer, targetTokenizer, options);
 }
 
 Expected<std::unique_ptr<PairsLoader>> PairsLoader::create(StringRef sourceText, StringRef targetText,
@@ -103,16 +101,16 @@ Expected<std::unique_ptr<PairsLoader>> PairsLoader::create(StringRef sourceText,
 }
 
 std::vector<std::string> PairsLoader::warnings() const {
-  int64_t leftOut = split - int64_t(kept.size()), cutCount = 0;
-  for (int64_t pair = split; pair < count; ++pair)
-    cutCount += source.tooLong(pair) || target.tooLong(pair);
-  if (leftOut + cutCount == 0)
+  std::vector<int64_t> lines;
+  for (int64_t pair = 0; pair < count; ++pair)
+    if (source.tooLong(pair) || target.tooLong(pair))
+      lines.push_back(pair + 1);
+  if (lines.empty())
     return {};
-  return {
-      fmt::format("{}, {}: {} of {} pairs are longer than {} < {} or {} < {} tokens: training leaves them "
-                  "out, evaluation cuts them",
-                  source.source, target.source, leftOut + cutCount, count, source.spec.extent,
-                  source.spec.bound, target.spec.extent, target.spec.bound)};
+  return {fmt::format("{}, {}: {} of {} pairs are longer than {} < {} or {} < {} tokens ({}): training "
+                      "leaves them out, evaluation cuts them",
+                      source.source, target.source, lines.size(), count, source.spec.extent,
+                      source.spec.bound, target.spec.extent, target.spec.bound, nameLines(lines))};
 }
 
 llvm::json::Object PairsLoader::facts() const {

@@ -28,8 +28,37 @@ static Expected<size_t> columnOf(const CsvTable &table, StringRef name) {
                  name, known);
 }
 
-static Error readNumbers(const CsvTable &table, ArrayRef<std::string> sources, std::vector<double> &values) {
-  size_t width = sources.size();
+/// Whether a text without exponent stands for exactly this integer.
+static bool isExactly(StringRef text, double value) {
+  bool negative = text.consume_front("-");
+  text.consume_front("+");
+  auto [digits, fraction] = text.split('.');
+  StringRef kept = digits.ltrim('0');
+  std::string number = fmt::format("{:.0f}", std::fabs(value));
+  return fraction.trim('0').empty() && (kept.empty() ? "0" : kept) == number && negative == (value < 0);
+}
+
+/// What a number becomes where the type does not hold it: an integer that becomes another one, or
+/// a number other than 0 that becomes 0. Fractions are rounded by their nature.
+static std::optional<double> becomes(StringRef text, double value, bool single) {
+  double stored = single ? double(float(value)) : value;
+  bool plain = text.find_first_of("eExX") == StringRef::npos;
+  if (stored == 0)
+    return text.take_until([](char c) { return c == 'e' || c == 'E'; }).find_first_of("123456789") !=
+                   StringRef::npos
+               ? std::optional<double>(0)
+               : std::nullopt;
+  constexpr double largest = 0x1p53; // up to here f64 holds every integer
+  bool integer = plain && value == std::floor(value);
+  if (integer && (stored != value || (std::fabs(value) >= largest && !isExactly(text, value))))
+    return stored;
+  return std::nullopt;
+}
+
+/// `single`: the numbers become f32 as they are. `warning` gets what the type does not hold.
+static Error readNumbers(const CsvTable &table, ArrayRef<std::string> sources, bool single,
+                         std::vector<double> &values, std::string &warning) {
+  size_t width = sources.size(), more = 0;
   values.resize(table.rows.size() * width);
   for (size_t s = 0; s < width; ++s) {
     Expected<size_t> column = columnOf(table, sources[s]);
@@ -38,11 +67,28 @@ static Error readNumbers(const CsvTable &table, ArrayRef<std::string> sources, s
     for (size_t row = 0; row < table.rows.size(); ++row) {
       const CsvField &field = table.rows[row][*column];
       double &value = values[row * width + s];
-      if (field.text.empty() || !llvm::to_float(field.text, value) || !std::isfinite(value))
-        return failure("{}: '{}' is not a number (column '{}')", placeOf(table, field), field.text,
-                       sources[s]);
+      bool read = !field.text.empty() && llvm::to_float(field.text, value) && !std::isnan(value);
+      bool digits = StringRef(field.text).find_first_of("0123456789") != StringRef::npos;
+      if (!read || (std::isinf(value) && !digits))
+        return failure("{}: '{}' is not a number (column '{}')", placeOf(table, field),
+                       StringRef(field.text).take_front(40), sources[s]);
+      if (std::isinf(single ? float(value) : value))
+        return failure("{}: '{}' is more than {} can hold (column '{}'){}", placeOf(table, field),
+                       StringRef(field.text).take_front(40), single ? "f32" : "f64", sources[s],
+                       single && std::isfinite(value) ? "; --dtype f64 holds it" : "");
+      std::optional<double> stored = becomes(field.text, value, single);
+      if (stored && warning.empty())
+        warning = fmt::format("{}: '{}' becomes {:.0f} in {} (column '{}')", placeOf(table, field),
+                              StringRef(field.text).take_front(40), *stored, single ? "f32" : "f64",
+                              sources[s]);
+      else
+        more += stored.has_value();
     }
   }
+  if (more)
+    warning += fmt::format(", and {} more numbers change", more);
+  if (!warning.empty() && single)
+    warning += "; --dtype f64 keeps more digits, and standardise(...) takes the mean off before";
   return Error::success();
 }
 
@@ -112,6 +158,7 @@ Expected<std::unique_ptr<RowsLoader>> RowsLoader::create(StringRef text, StringR
       return failure("'{}' is made of {} columns", spec.name, spec.sources.size());
     Column column;
     column.spec = spec;
+    std::string warning;
     const llvm::json::Object *facts = options.facts ? options.facts->getObject(spec.name) : nullptr;
     if (spec.isClass && facts)
       if (const llvm::json::Array *saved = facts->getArray("classes")) {
@@ -120,8 +167,11 @@ Expected<std::unique_ptr<RowsLoader>> RowsLoader::create(StringRef text, StringR
           column.spec.classes.push_back(label.getAsString().value_or("").str());
       }
     if (Error error = spec.isClass ? readClasses(*table, column.spec, column.labels)
-                                   : readNumbers(*table, spec.sources, column.values))
+                                   : readNumbers(*table, spec.sources, !options.f64 && !spec.standardise,
+                                                 column.values, warning))
       return error;
+    if (!warning.empty())
+      loader->inexact.push_back(std::move(warning));
     if (spec.isDistribution)
       if (Error error = checkDistribution(*table, spec, column.values))
         return error;
@@ -213,7 +263,7 @@ Error RowsLoader::check(ArrayRef<InputBuffer> inputs) const {
     for (size_t d = 1; d < info.shape.size(); ++d)
       width *= info.shape[d];
     if (info.shape.empty() || width != int64_t(column->spec.sources.size()))
-      return failure("input '{}' takes {} numbers a row, the data has {}", info.name, width,
+      return failure("input '{}' takes {} numbers per row, the data has {}", info.name, width,
                      column->spec.sources.size());
   }
   return Error::success();

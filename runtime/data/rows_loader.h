@@ -26,6 +26,7 @@ struct RowsOptions {
   /// What facts() gave when the model was trained: its statistics and classes
   /// then count, not this table's.
   const llvm::json::Object *facts = nullptr;
+  bool f64 = false; // numbers become f64, not f32
 };
 
 /// Inputs: f32 or f64 [batch] or [batch, sources], classes i32 [batch]. A
@@ -50,6 +51,9 @@ public:
   Batch evaluation(Part part, const BatchShape &shape, int64_t index,
                    llvm::ArrayRef<InputBuffer> inputs) override;
   llvm::json::Object facts() const override;
+  /// Names the first number of each input that the type does not hold: an integer that
+  /// becomes another one, a number that becomes 0.
+  std::vector<std::string> warnings() const override { return inexact; }
 
   int64_t rowCount() const { return count; }
   /// The labels of a class column, in the order of its integers.
@@ -73,6 +77,7 @@ private:
 
   std::string source;
   std::vector<Column> columns;
+  std::vector<std::string> inexact; // warnings
   int64_t count = 0, trainingCount = 0;
   std::vector<int32_t> order; // training rows, then validation rows
   std::vector<int32_t> epochOrder;

@@ -2,6 +2,7 @@
 
 #include "runtime/files.h"
 #include "runtime/random.h"
+#include "runtime/utf8.h"
 
 #include <algorithm>
 #include <cmath>
@@ -23,7 +24,11 @@ Expected<std::unique_ptr<TextLoader>> TextLoader::open(StringRef path, const Tok
 }
 
 Expected<std::unique_ptr<TextLoader>>
-TextLoader::create(StringRef text, StringRef source, const Tokenizer &tokenizer, const TextOptions &options) {
+TextLoader::create(StringRef bytes, StringRef source, const Tokenizer &tokenizer, const TextOptions &options) {
+  Expected<StringRef> plain = plainText(bytes, source);
+  if (!plain)
+    return plain.takeError();
+  StringRef text = *plain;
   if (options.context < 1)
     return failure("{}: a window needs at least 1 token, not {}", source, options.context);
   if (text.empty())
@@ -109,8 +114,9 @@ struct Windows {
 } // namespace
 
 static Windows windowsOf(ArrayRef<int32_t> part, int64_t context, const BatchShape &shape) {
-  int64_t predicted = std::max<int64_t>(0, int64_t(part.size()) - 1);
-  Windows windows{predicted / context, predicted % context};
+  // The last token of a window is followed by another one, where that is asked for.
+  int64_t last = shape.everyToken ? 0 : 1, count = std::max<int64_t>(0, int64_t(part.size()) - last);
+  Windows windows{count / context, count % context};
   if (shape.wholeLength)
     windows.rest = 0;
   return windows;

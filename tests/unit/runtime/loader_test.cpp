@@ -2,6 +2,8 @@
 
 #include "runtime/data/rows_loader.h"
 #include "runtime/data/text_loader.h"
+#include "runtime/lines.h"
+#include "runtime/utf8.h"
 
 #include <cmath>
 #include <map>
@@ -257,6 +259,26 @@ TEST(RowsLoader, StatisticsAndClassesAreKept) {
   EXPECT_EQ(valueOf(RowsLoader::create("volume,red\n1,0\n", "o.csv", options))->rowCount(), 1);
 }
 
+// What asks for no next token sees the last one, too.
+TEST(TextLoader, EveryTokenWhereNoneIsPredicted) {
+  for (int count : {1, 7, 8, 9, 16, 17}) {
+    auto loader = textLoader(count, 8);
+    TextInputs inputs(2, 8);
+    std::vector<InputBuffer> token = {inputs.buffers().front()};
+    BatchShape shape;
+    shape.rows = 2;
+    shape.everyToken = true;
+    int32_t expected = 0;
+    for (int64_t i = 0, n = loader->evaluationBatches(Loader::Part::All, shape); i < n; ++i) {
+      Batch batch = loader->evaluation(Loader::Part::All, shape, i, token);
+      for (int64_t row = 0; row < batch.rows; ++row)
+        for (int64_t t = 0; t < batch.length; ++t)
+          ASSERT_EQ(inputs.token[size_t(row * 8 + t)], expected++);
+    }
+    EXPECT_EQ(expected, count);
+  }
+}
+
 std::string rowsError(const std::string &text) {
   return messageOf(RowsLoader::create(text, "leaf.csv", leafOptions()));
 }
@@ -277,6 +299,80 @@ TEST(RowsLoader, ErrorsHavePlaces) {
   EXPECT_CONTAINS(rowsError("red,volume,kind\n1,2,\"leaf\"x\n"), "text after a closing quote");
   EXPECT_CONTAINS(rowsError("red,red,kind\n1,2,leaf\n"), "leaf.csv:1:5: two columns");
   EXPECT_CONTAINS(rowsError("red,volume,kind\n1,2,\xff\n"), "leaf.csv:2: not valid UTF-8");
+}
+
+// What cannot be read exactly is an error or a warning, with its place.
+std::vector<std::string> rowsWarnings(const std::string &numbers, bool f64 = false, bool standardise = false) {
+  RowsOptions options;
+  options.columns = {{"x", {"n"}, standardise, false, {}, false}};
+  options.f64 = f64;
+  return valueOf(RowsLoader::create("n\n" + numbers, "t.csv", options))->warnings();
+}
+
+TEST(RowsLoader, NumbersThatTheTypeDoesNotHold) {
+  std::vector<std::string> found = rowsWarnings("1\n20170103\n20170104\n20170105\n");
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_CONTAINS(found[0], "t.csv:3:1: '20170103' becomes 20170104 in f32 (column 'n'), and 1 more numbers change");
+  EXPECT_TRUE(rowsWarnings("20170103\n20170104\n", /*f64=*/true).empty());
+  EXPECT_TRUE(rowsWarnings("20170103\n20170104\n", false, /*standardise=*/true).empty());
+  EXPECT_TRUE(rowsWarnings("16777216\n0.1\n1e30\n-3\n0\n0.00\n-0\n0e5\n123456.789\n").empty());
+  EXPECT_EQ(rowsWarnings("9007199254740993\n", true).size(), 1u);
+  EXPECT_TRUE(rowsWarnings("9007199254740992\n", true).empty());
+  EXPECT_CONTAINS(rowsWarnings("1e-50\n")[0], "'1e-50' becomes 0 in f32");
+  EXPECT_CONTAINS(rowsWarnings("1e-400\n", true)[0], "'1e-400' becomes 0 in f64");
+  RowsOptions options;
+  options.columns = {{"x", {"n"}, false, false, {}, false}};
+  auto error = [&](const std::string &text) { return messageOf(RowsLoader::create(text, "t.csv", options)); };
+  EXPECT_CONTAINS(error("n\n1\n1e39\n"), "t.csv:3:1: '1e39' is more than f32 can hold (column 'n'); --dtype f64");
+  options.f64 = true;
+  EXPECT_EQ(error("n\n1\n1e39\n"), "");
+  EXPECT_CONTAINS(error("n\n1\n1e400\n"), "t.csv:3:1: '1e400' is more than f64 can hold");
+  EXPECT_CONTAINS(error("n\n1\ninf\n"), "t.csv:3:1: 'inf' is not a number");
+  EXPECT_CONTAINS(error(std::string("n,m\n1,3\0xyz\n", 13)), "t.csv:2:4: a zero byte");
+}
+
+TEST(RowsLoader, BlankLinesOfOneColumnAreRows) {
+  RowsOptions options;
+  options.columns = {{"x", {"n"}, false, false, {}, false}};
+  auto error = [&](const std::string &text) { return messageOf(RowsLoader::create(text, "t.csv", options)); };
+  EXPECT_CONTAINS(error("n\n1\n\n3\n"), "t.csv:3:1: '' is not a number");
+  EXPECT_CONTAINS(error("n\r\n1\r\n\r\n3\r\n"), "t.csv:3:1: '' is not a number");
+  EXPECT_EQ(error("\n\nn\n1\n3\n\n\n"), ""); // before the header and behind the last row there is none
+  EXPECT_EQ(error("n,m\n1,2\n\n3,4\n"), "");
+}
+
+TEST(PlainText, ByteOrderMarks) {
+  auto of = [](llvm::StringRef bytes) { return valueOf(plainText(bytes, "t.txt")).str(); };
+  EXPECT_EQ(of("\xEF\xBB\xBF" "abc"), "abc");
+  EXPECT_EQ(of(""), "");
+  EXPECT_EQ(of("a\xEF\xBB\xBF"), "a\xEF\xBB\xBF");
+  EXPECT_EQ(of(llvm::StringRef("\0\0\0\0ab", 6)), llvm::StringRef("\0\0\0\0ab", 6));
+  for (auto [bytes, name] : {std::pair(llvm::StringRef("\xFF\xFE" "a\0b\0", 6), "UTF-16"),
+                             {llvm::StringRef("\xFE\xFF\0a\0b", 6), "UTF-16"},
+                             {llvm::StringRef("a\0b\0c\0", 6), "UTF-16"},
+                             {llvm::StringRef("\0a\0b", 4), "UTF-16"},
+                             {llvm::StringRef("\xFF\xFE\0\0a\0\0\0", 8), "UTF-32"},
+                             {llvm::StringRef("a\0\0\0b\0\0\0", 8), "UTF-32"},
+                             {llvm::StringRef("\0\0\0a\0\0\0b", 8), "UTF-32"}})
+    EXPECT_CONTAINS(messageOf(plainText(bytes, "t.txt")), std::string("t.txt: the text is in ") + name);
+}
+
+TEST(Lines, EndsAndNames) {
+  llvm::StringRef text = "a\rb\r\n\nc\r";
+  EXPECT_EQ(nextLine(text), "a\rb");
+  EXPECT_EQ(nextLine(text), "");
+  EXPECT_EQ(nextLine(text), "c");
+  EXPECT_TRUE(text.empty());
+  EXPECT_EQ(nameLines({7}), "line 7");
+  EXPECT_EQ(nameLines({1, 2, 3, 4, 5, 6, 9}), "lines 1, 2, 3, 4, 5 and 2 more");
+}
+
+TEST(Lines, AreWrappedBetweenWords) {
+  EXPECT_EQ(wrapLines("a line that fits\n", 40), "a line that fits\n");
+  EXPECT_EQ(wrapLines("gptc: some words of a message", 16), "gptc: some words\n  of a message");
+  EXPECT_EQ(wrapLines("  in front some words\nnext", 14), "  in front\n    some words\nnext");
+  EXPECT_EQ(wrapLines("averyveryverylongword and more", 10), "averyveryverylongword\n  and more");
+  EXPECT_EQ(wrapLines("\u00e4\u00e4\u00e4\u00e4 \u00e4\u00e4", 7), "\u00e4\u00e4\u00e4\u00e4 \u00e4\u00e4");
 }
 
 TEST(RowsLoader, ConstantColumnsAndSingleRows) {

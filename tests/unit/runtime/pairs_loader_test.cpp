@@ -20,11 +20,11 @@ class Numbers : public Tokenizer {
 public:
   llvm::StringRef kind() const override { return "numbers"; }
   int64_t vocabulary() const override { return 1003; }
-  llvm::Error encode(llvm::StringRef text, std::vector<int32_t> &tokens,
-                     llvm::StringRef source) const override {
+  llvm::Error encodePart(llvm::StringRef part, llvm::StringRef whole, std::vector<int32_t> &tokens,
+                         llvm::StringRef source) const override {
     size_t at = tokens.size();
     auto ids = valueOf(makeTokenizer("ids", {"1000"}, "", ""));
-    if (llvm::Error error = ids->encode(text, tokens, source))
+    if (llvm::Error error = ids->encodePart(part, whole, tokens, source))
       return error;
     for (; at < tokens.size(); ++at)
       tokens[at] += first;

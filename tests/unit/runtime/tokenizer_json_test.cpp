@@ -39,7 +39,25 @@ std::vector<int32_t> encoded(const std::string &json, const std::string &text) {
 }
 
 TEST(TokenizerJson, ReadsGpt2sForm) {
-  EXPECT_EQ(encoded(gpt2, "ab ab<|endoftext|>ba"), (std::vector<int32_t>{3, 4, 6, 1, 0}));
+  EXPECT_EQ(encoded(gpt2, "ab abba"), (std::vector<int32_t>{3, 4, 1, 0}));
+  BytePairTokenizer tokenizer(valueOf(parseTokenizerJson(gpt2, "t.json")));
+  std::vector<int32_t> tokens;
+  EXPECT_EQ(messageOf(tokenizer.encode("ab ab<|endoftext|>ba", {"<|endoftext|>"}, tokens, "text")), "");
+  EXPECT_EQ(tokens, (std::vector<int32_t>{3, 4, 6, 1, 0}));
+  // The letters of its name have no tokens in this vocabulary, so the text cannot be written.
+  EXPECT_CONTAINS(messageOf(tokenizer.encode("ab<|endoftext|>", tokens, "text")), "no token for byte 0x3c");
+}
+
+// Added tokens that are not special are as good as letters.
+TEST(TokenizerJson, AddedTokensThatAreNotSpecial) {
+  std::string plain = changed(R"("special": true)", R"("special": false)");
+  EXPECT_EQ(encoded(plain, "ab ab<|endoftext|>ba"), (std::vector<int32_t>{3, 4, 6, 1, 0}));
+  BytePairs pairs = valueOf(parseTokenizerJson(plain, "t.json"));
+  EXPECT_TRUE(pairs.specials.empty());
+  EXPECT_EQ(pairs.added, (std::vector<int32_t>{6}));
+  BytePairs again = valueOf(parseTokenizerJson(tokenizerJson(pairs), "t.json"));
+  EXPECT_EQ(again.added, pairs.added);
+  EXPECT_TRUE(again.specials.empty());
 }
 
 TEST(TokenizerJson, MergesAsPairs) {
@@ -51,7 +69,7 @@ TEST(TokenizerJson, AddedTokensBehindTheVocabulary) {
   std::string text = changed(R"(,
             "<|endoftext|>": 6})",
                              "}");
-  EXPECT_EQ(encoded(text, "ab<|endoftext|>"), (std::vector<int32_t>{3, 6}));
+  EXPECT_EQ(valueOf(parseTokenizerJson(text, "t")).specials, (std::vector<int32_t>{6}));
   EXPECT_EQ(valueOf(parseTokenizerJson(text, "t")).tokens.size(), 7u);
 }
 
@@ -64,6 +82,7 @@ TEST(TokenizerJson, OurOwnComeBack) {
   EXPECT_EQ(again.tokens, pairs.tokens);
   EXPECT_EQ(again.specials, pairs.specials);
   EXPECT_EQ(encoded(json, text + "<s>"), encoded(tokenizerJson(again), text + "<s>"));
+  EXPECT_EQ(again.added, pairs.added);
   // And through a run's config.json.
   BytePairTokenizer tokenizer(pairs);
   auto loaded = valueOf(loadTokenizer(tokenizer.save(), "config.json"));

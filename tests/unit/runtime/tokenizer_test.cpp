@@ -57,10 +57,26 @@ TEST(Tokenizer, OtherKinds) {
   EXPECT_EQ(tokens, (std::vector<int32_t>{0, 17, 50256}));
   EXPECT_CONTAINS(messageOf(ids->encode("1\n50257", tokens, "t")), "t:2: 50257 is not between 0 and 50256");
   EXPECT_CONTAINS(messageOf(ids->encode("1 x", tokens, "t")), "'x' is not a number");
+  EXPECT_EQ(ids->decode({0, 17, 50256}), "0 17 50256");
+  // What follows other ids keeps a distance from them, too.
+  StreamDecoder begins(*ids), follows(*ids, /*begins=*/false);
+  EXPECT_EQ(begins.push(5) + begins.push(6), "5 6");
+  EXPECT_EQ(follows.push(5) + follows.push(6), " 5 6");
   EXPECT_EQ(valueOf(makeTokenizer("alphabet", {"cba"}, "", "t"))->decode({0, 1, 2}), "abc");
   EXPECT_CONTAINS(messageOf(makeTokenizer("words", {"8000"}, "", "t")), "no tokenizer 'words'");
   EXPECT_CONTAINS(messageOf(makeTokenizer("ids", {}, "", "t")), "takes 1 arguments");
   EXPECT_CONTAINS(messageOf(loadTokenizer(llvm::json::Object{{"kind", "x"}}, "config.json")), "config.json");
+}
+
+TEST(Tokenizer, PartsHaveTheirPlaceInTheWhole) {
+  llvm::StringRef whole = "ab\na\xff\nax\n1 y";
+  std::vector<int32_t> tokens;
+  auto letters = chars("ab\n");
+  EXPECT_CONTAINS(messageOf(letters->encodePart(whole.slice(3, 5), whole, tokens, "t")),
+                  "t:2: not valid UTF-8: byte 0xff at offset 4");
+  EXPECT_CONTAINS(messageOf(letters->encodePart(whole.slice(6, 8), whole, tokens, "t")), "t:3:2: character 'x'");
+  auto ids = valueOf(makeTokenizer("ids", {"9"}, "", "t"));
+  EXPECT_CONTAINS(messageOf(ids->encodePart(whole.substr(9), whole, tokens, "t")), "t:4: 'y' is not a number");
 }
 
 /// A token is one byte, so that characters come in parts.
@@ -68,8 +84,9 @@ class Bytes : public Tokenizer {
 public:
   llvm::StringRef kind() const override { return "bytes"; }
   int64_t vocabulary() const override { return 256; }
-  llvm::Error encode(llvm::StringRef text, std::vector<int32_t> &tokens, llvm::StringRef) const override {
-    for (unsigned char c : text)
+  llvm::Error encodePart(llvm::StringRef part, llvm::StringRef, std::vector<int32_t> &tokens,
+                         llvm::StringRef) const override {
+    for (unsigned char c : part)
       tokens.push_back(c);
     return llvm::Error::success();
   }

@@ -1,0 +1,65 @@
+#include "runtime/lines.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace gptc::runtime {
+
+llvm::StringRef nextLine(llvm::StringRef &text) {
+  auto [line, rest] = text.split('\n');
+  text = rest;
+  line.consume_back("\r");
+  return line;
+}
+
+std::string nameLines(llvm::ArrayRef<int64_t> lines) {
+  constexpr size_t most = 5;
+  llvm::ArrayRef<int64_t> named = lines.take_front(most);
+  std::string text =
+      fmt::format("line{} {}", lines.size() == 1 ? "" : "s", fmt::join(named.begin(), named.end(), ", "));
+  if (lines.size() > most)
+    text += fmt::format(" and {} more", lines.size() - most);
+  return text;
+}
+
+// Characters as a terminal counts them, near enough: bytes that begin one.
+static size_t widthOf(llvm::StringRef text) {
+  size_t count = 0;
+  for (unsigned char c : text)
+    count += (c & 0xC0) != 0x80;
+  return count;
+}
+
+std::string wrapLines(llvm::StringRef text, size_t columns) {
+  std::string wrapped;
+  while (!text.empty()) {
+    auto [line, rest] = text.split('\n');
+    bool ended = line.size() < text.size();
+    text = rest;
+    size_t indent = line.size() - line.ltrim(' ').size(), used = indent;
+    if (widthOf(line) <= columns) {
+      wrapped += line;
+    } else {
+      wrapped += line.take_front(indent);
+      llvm::StringRef words = line.drop_front(indent);
+      for (bool first = true; !words.empty(); first = false) {
+        auto [word, others] = words.split(' ');
+        words = others;
+        if (!first && used + 1 + widthOf(word) > columns) {
+          wrapped += "\n" + std::string(indent + 2, ' ');
+          used = indent + 2;
+        } else if (!first) {
+          wrapped += ' ';
+          ++used;
+        }
+        wrapped += word;
+        used += widthOf(word);
+      }
+    }
+    if (ended)
+      wrapped += '\n';
+  }
+  return wrapped;
+}
+
+} // namespace gptc::runtime
