@@ -1,5 +1,7 @@
 #include "runtime/progress.h"
 
+#include "runtime/lines.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -11,7 +13,7 @@
 namespace gptc::runtime {
 
 static constexpr double barInterval = 0.1, lineInterval = 10;
-static constexpr int lineParts = 10;
+static constexpr int lineParts = 10, leastCells = 5;
 
 static bool isSet(const char *name) {
   const char *value = std::getenv(name);
@@ -74,6 +76,11 @@ std::string formatCount(double count) {
   return fmt::to_string(text);
 }
 
+int terminalColumns(std::FILE *stream) {
+  winsize size = {};
+  return isatty(fileno(stream)) && ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 Progress::Progress(int64_t first, int64_t total, llvm::StringRef items, const ProgressOptions &options)
     : options(options), items(items.str()), first(first), total(total), done(first), started(Clock::now()),
       lastDrawn(started) {}
@@ -82,14 +89,56 @@ Progress::~Progress() {
   finish();
 }
 
-void Progress::update(int64_t nowDone, double nowLoss, double itemsPerSecond, std::optional<double> val) {
+void Progress::update(int64_t nowDone, double nowLoss, double itemsPerSecond, std::optional<double> val,
+                      std::optional<double> nowRate) {
   done = nowDone;
-  loss = nowLoss;
-  // Smoothed over about twenty steps; the first ones warm up caches.
-  rate = rate == 0 ? itemsPerSecond : rate + 0.1 * (itemsPerSecond - rate);
-  if (val)
+  // Smoothed over about twenty steps; one that is not finite shows as it is.
+  constexpr double share = 0.1;
+  lossSum = std::isfinite(lossSum) ? lossSum + share * (nowLoss - lossSum) : nowLoss;
+  lossWeight = std::isfinite(lossSum) ? lossWeight + share * (1 - lossWeight) : 1;
+  // The first ones warm up caches.
+  rate = rate == 0 ? itemsPerSecond : rate + share * (itemsPerSecond - rate);
+  learningRate = nowRate;
+  if (val) {
     valLoss = val;
+    if (!options.quiet) {
+      std::string line;
+      for (const std::string &part : parts(/*stays=*/true))
+        line += (line.empty() ? "" : "  ") + part;
+      bool bar = visible;
+      evaluated = done;
+      message(line);
+      lastDrawn = Clock::now();
+      if (!bar)
+        drawn = done; // this line says it
+    }
+  }
   draw(false);
+}
+
+double Progress::smoothed() const {
+  return lossSum / lossWeight;
+}
+
+double Progress::seconds() const {
+  return std::chrono::duration<double>(Clock::now() - started).count();
+}
+
+/// What is to say, the most important first: what does not fit is left out from the end.
+std::vector<std::string> Progress::parts(bool stays) const {
+  double elapsed = seconds();
+  std::vector<std::string> all = {fmt::format("step {}/{}", done, total), fmt::format("loss {:.4f}", smoothed())};
+  if (valLoss)
+    all.push_back(fmt::format("val {:.4f}", *valLoss));
+  // The time that has passed, and what is left.
+  std::string time = formatDuration(elapsed);
+  if (!stays && done > first && done < total)
+    time += ", " + formatDuration(elapsed / double(done - first) * double(total - done)) + " left";
+  all.push_back(time);
+  if (learningRate)
+    all.push_back(fmt::format("lr {:.1e}", *learningRate));
+  all.push_back(fmt::format("{} {}/s", formatCount(rate), items));
+  return all;
 }
 
 void Progress::draw(bool last) {
@@ -112,38 +161,27 @@ void Progress::draw(bool last) {
   write(options.stream, llvm::StringRef(text.data(), text.size()));
 }
 
-int Progress::width() const {
-  winsize size = {};
-  if (ioctl(fileno(options.stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-    return size.ws_col;
-  return 80;
-}
-
 void Progress::drawLine() {
-  auto out = std::back_inserter(text);
-  fmt::format_to(out, "step {}/{}  loss {:.4f}", done, total, loss);
-  if (valLoss)
-    fmt::format_to(out, "  val {:.4f}", *valLoss);
-  fmt::format_to(out, "  ");
-  appendCount(text, rate);
-  fmt::format_to(out, " {}/s", items);
-  double elapsed = std::chrono::duration<double>(Clock::now() - started).count();
-  if (done > first && done < total) {
-    fmt::format_to(out, "  ");
-    appendDuration(text, elapsed / double(done - first) * double(total - done));
-    fmt::format_to(out, " left");
-  }
-  if (!options.bar)
-    text.push_back('\n');
+  for (const std::string &part : parts(/*stays=*/false))
+    fmt::format_to(std::back_inserter(text), "{}{}", text.size() ? "  " : "", part);
+  text.push_back('\n');
 }
 
 void Progress::drawBar() {
-  drawLine();
-  int columns = width() - 1, used = int(text.size()), cells = std::min(30, columns - used - 3);
-  fmt::memory_buffer line;
-  auto out = std::back_inserter(line);
+  int width = terminalColumns(options.stream), columns = (width ? width : 80) - 1;
+  // A line that is longer than the terminal would scroll it at every step.
+  int room = columns >= 60 ? leastCells + 2 : 0; // for the bar
+  std::string line;
+  for (const std::string &part : parts(/*stays=*/false)) {
+    if (!line.empty() && int(line.size() + 2 + part.size()) > columns - room)
+      break;
+    line += (line.empty() ? "" : "  ") + part;
+  }
+  line.resize(std::min(line.size(), size_t(std::max(columns, 0))));
+  int cells = std::min(30, columns - int(line.size()) - 2);
+  auto out = std::back_inserter(text);
   fmt::format_to(out, "\r");
-  if (cells >= 5) {
+  if (cells >= leastCells) {
     int filled = total > 0 ? int(int64_t(cells) * done / total) : cells;
     fmt::format_to(out, "{}", options.colour ? "\033[32m" : "");
     for (int i = 0; i < cells; ++i) {
@@ -153,17 +191,15 @@ void Progress::drawBar() {
     }
     fmt::format_to(out, "{}  ", options.colour ? "\033[0m" : "");
   }
-  // A line that is longer than the terminal would scroll it at every step.
-  size_t shown = std::min(text.size(), size_t(std::max(columns, 0)));
-  line.append(text.data(), text.data() + shown);
-  fmt::format_to(out, "\033[K");
-  text.clear();
-  text.append(line.data(), line.data() + line.size());
+  // What a wider line has left behind when the terminal was made narrower goes, too.
+  fmt::format_to(out, "{}\033[J", line);
   visible = true;
 }
 
-void Progress::message(llvm::StringRef line) {
-  write(options.stream, fmt::format("{}{}\n", visible ? "\r\033[K" : "", line));
+void Progress::message(llvm::StringRef message) {
+  int columns = terminalColumns(options.stream);
+  std::string line = columns ? wrapLines(message, size_t(columns)) : message.str();
+  write(options.stream, fmt::format("{}{}\n", visible ? "\r\033[J" : "", line));
   if (visible) {
     visible = false;
     drawn = -1;
@@ -175,11 +211,13 @@ void Progress::message(llvm::StringRef line) {
 void Progress::finish() {
   if (finished)
     return;
-  if (done > first)
+  // The line of an evaluation says it all already.
+  bool said = evaluated == done;
+  if (done > first && !said)
     draw(true);
   finished = true;
   if (visible)
-    write(options.stream, "\n");
+    write(options.stream, said ? "\r\033[J" : "\n");
   visible = false;
 }
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <optional>
+#include <vector>
 
 namespace gptc::runtime {
 
@@ -21,7 +22,12 @@ struct ProgressOptions {
   static ProgressOptions forStandardError();
 };
 
-/// A live bar, or a plain line every tenth of the way or ten seconds.
+/// The columns of the terminal that a stream is; 0 where it is none. Asked anew each
+/// time: terminals are resized.
+int terminalColumns(std::FILE *stream);
+
+/// A live bar, or a plain line every tenth of the way or ten seconds; and in both a
+/// line that stays for each evaluation.
 class Progress {
 public:
   /// Steps `first` to `total`; `items` is what is counted ("tokens").
@@ -29,24 +35,29 @@ public:
   ~Progress();
 
   /// `done` steps are done.
-  void update(int64_t done, double loss, double itemsPerSecond, std::optional<double> valLoss);
-  /// A line of its own; the bar moves below it.
+  void update(int64_t done, double loss, double itemsPerSecond, std::optional<double> valLoss,
+              std::optional<double> rate = std::nullopt);
+  /// A line of its own; the bar moves below it. Words are wrapped on a terminal.
   void message(llvm::StringRef text);
   /// Draws the last state and leaves the line.
   void finish();
+  /// Since the first of these steps.
+  double seconds() const;
 
 private:
   using Clock = std::chrono::steady_clock;
   void draw(bool last);
   void drawBar();
   void drawLine();
-  int width() const;
+  std::vector<std::string> parts(bool stays) const;
+  double smoothed() const;
 
   ProgressOptions options;
   std::string items;
-  int64_t first, total, done = 0, drawn = -1;
-  double loss = 0, rate = 0;
-  std::optional<double> valLoss;
+  int64_t first, total, done = 0, drawn = -1, evaluated = -1; // steps: now, in the bar, in a line that stays
+  double lossSum = 0, lossWeight = 0; // an exponential average: what is older counts less
+  double rate = 0;
+  std::optional<double> valLoss, learningRate;
   Clock::time_point started, lastDrawn;
   bool visible = false, finished = false;
   fmt::memory_buffer text;

@@ -468,9 +468,11 @@ TEST(Progress, PlainLinesAndMessages) {
   (void)!std::fread(bytes, 1, sizeof(bytes) - 1, file);
   std::fclose(file);
   std::string text = bytes;
-  EXPECT_CONTAINS(text, "step 1/100  loss 1.0000  12.3k tokens/s");
+  EXPECT_CONTAINS(text, "step 1/100  loss 1.0000  0:00, 0:00 left  12.3k tokens/s\n");
   EXPECT_CONTAINS(text, "a message\n");
-  EXPECT_CONTAINS(text, "step 100/100  loss 0.0100  val 0.5000");
+  // The loss is smoothed over the last steps; the evaluation leaves its line once.
+  EXPECT_CONTAINS(text, "step 100/100  loss 0.0112  val 0.5000  0:00  12.3k tokens/s");
+  EXPECT_EQ(text.find("val 0.5000"), text.rfind("val 0.5000"));
   EXPECT_LT(std::count(text.begin(), text.end(), '\n'), 15);
   EXPECT_EQ(text.find('\033'), std::string::npos);
   EXPECT_EQ(formatDuration(3723), "1:02:03");
