@@ -277,8 +277,25 @@ static Expected<Whole> openCheckpoint(const std::string &folder, StringRef name,
   return whole;
 }
 
-Expected<RunDirectory::Loaded> RunDirectory::load(VariableStore &store, Which which, bool states) const {
+Expected<std::string> RunDirectory::newestWeights(std::vector<std::string> &warnings) const {
+  for (const std::string &name : checkpoints()) {
+    Expected<Whole> whole = openCheckpoint(folder(name), name, /*states=*/false);
+    if (whole)
+      return folder(name) + "/weights.safetensors";
+    warnings.push_back(fmt::format("{} is broken: {}", name, llvm::toString(whole.takeError())));
+  }
+  return failure("'{}' has no {}checkpoint{}{}", root, warnings.empty() ? "" : "whole ",
+                 warnings.empty() ? "" : ": ", fmt::join(warnings, "; "));
+}
+
+Expected<RunDirectory::Loaded> RunDirectory::load(VariableStore &store, Which which, bool states,
+                                                  StringRef named) const {
   std::vector<std::string> names = checkpoints();
+  if (which == Which::Named && !names.empty()) {
+    if (!llvm::is_contained(names, named))
+      return failure("'{}' has no checkpoint '{}'; it has {}", root, named, fmt::join(names, ", "));
+    names = {named.str()};
+  }
   if (which == Which::Best) {
     std::string best = readName(file("best"));
     auto found = llvm::find(names, best);

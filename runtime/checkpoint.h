@@ -31,7 +31,7 @@ struct TrainingState {
 
 class RunDirectory {
 public:
-  enum class Which { Latest, Best };
+  enum class Which { Latest, Best, Named };
   struct Loaded {
     std::string name; // "step-00001000"
     TrainingState state;
@@ -56,9 +56,13 @@ public:
   /// Writes a checkpoint, then `latest` (and `best`), then removes all but the
   /// newest `keep` and the best. A failure leaves what was there before.
   llvm::Error save(const VariableStore &store, const TrainingState &state, bool best, int64_t keep);
-  /// Fills the store from the newest whole checkpoint (or the best). With
-  /// `states` the optimizer's, too. The store is unchanged on an error.
-  llvm::Expected<Loaded> load(VariableStore &store, Which which, bool states) const;
+  /// Fills the store from the newest whole checkpoint, the best, or the one that is
+  /// named. With `states` the optimizer's, too. The store is unchanged on an error.
+  llvm::Expected<Loaded> load(VariableStore &store, Which which, bool states,
+                              llvm::StringRef named = "") const;
+  /// The file with the weights of the newest whole checkpoint; `warnings` gets those
+  /// passed over, and why.
+  llvm::Expected<std::string> newestWeights(std::vector<std::string> &warnings) const;
   /// Names of checkpoints, newest first, whole or not.
   std::vector<std::string> checkpoints() const;
   /// Removes what an interrupted save has left. Only for the run's own trainer.

@@ -5,6 +5,7 @@
 #include "llvm/Support/xxhash.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 using llvm::Error;
@@ -26,8 +27,9 @@ static constexpr TypeEntry types[] = {
     {StoredType::F32, "F32", 4},    {StoredType::F64, "F64", 8}, {StoredType::I32, "I32", 4},
     {StoredType::Bool, "BOOL", 1},  {StoredType::F16, "F16", 2}, {StoredType::BF16, "BF16", 2},
     {StoredType::F8, "F8_E4M3", 1}, {StoredType::I64, "I64", 8}, {StoredType::U64, "U64", 8},
+    {StoredType::F8E5, "F8_E5M2", 1}, {StoredType::C64, "C64", 8},
     {StoredType::U32, "U32", 4},    {StoredType::I16, "I16", 2}, {StoredType::U16, "U16", 2},
-    {StoredType::I8, "I8", 1},      {StoredType::U8, "U8", 1},
+    {StoredType::I8, "I8", 1},      {StoredType::U8, "U8", 1},   {StoredType::Other, "unknown", 1},
 };
 
 static const TypeEntry &entryOf(StoredType type) {
@@ -88,14 +90,15 @@ static Expected<StoredTensor> parseEntry(const llvm::json::Value &value, StringR
   if (!typeName || !shape || !offsets)
     return failure("{}: its description needs dtype, shape and data_offsets", where);
   StoredTensor tensor;
+  // A type that we do not know matters only where the tensor is asked for.
   const auto *type = llvm::find_if(types, [&](const TypeEntry &known) { return known.name == *typeName; });
-  if (type == std::end(types))
-    return failure("{}: unknown dtype '{}'", where, *typeName);
-  tensor.type = type->type;
+  bool known = type != std::end(types) && type->type != StoredType::Other;
+  tensor.type = known ? type->type : StoredType::Other;
+  tensor.typeName = typeName->take_front(40).str();
 
   if (shape->size() > mostDimensions)
     return failure("{}: {} dimensions, at most {} are allowed", where, shape->size(), mostDimensions);
-  uint64_t bytes = type->size;
+  uint64_t bytes = sizeOf(tensor.type);
   for (const llvm::json::Value &dimension : *shape) {
     std::optional<int64_t> size = dimension.getAsInteger();
     if (!size || *size < 0)
@@ -117,7 +120,7 @@ static Expected<StoredTensor> parseEntry(const llvm::json::Value &value, StringR
   std::optional<uint64_t> begin = (*offsets)[0].getAsUINT64(), end = (*offsets)[1].getAsUINT64();
   if (!begin || !end || *begin > *end)
     return failure("{}: its data_offsets are no range", where);
-  if (*end - *begin != bytes)
+  if (known && *end - *begin != bytes)
     return failure("{}: {} bytes between its offsets, its shape and dtype need {}", where, *end - *begin,
                    bytes);
   range.begin = *begin;
@@ -236,6 +239,7 @@ Error writeSafeTensors(StringRef path, llvm::ArrayRef<TensorView> tensors,
   }
   for (auto &[key, value] : metadata)
     strings[key] = value;
+  strings.try_emplace("format", "pt"); // the layout of tensors is that of PyTorch: row-major
   strings[checksumKey] = checksumOf(bytes);
   header["__metadata__"] = std::move(strings);
 
@@ -294,6 +298,30 @@ static double readFloat(const char *from, StoredType type) {
   return value;
 }
 
+static bool isFloat(StoredType type) {
+  return type == StoredType::F32 || type == StoredType::F64 || type == StoredType::F16 ||
+         type == StoredType::BF16;
+}
+
+std::optional<std::string> notFinite(const StoredTensor &from, DType type) {
+  if (!isFloat(from.type) || (type != DType::F32 && type != DType::F64))
+    return std::nullopt;
+  size_t stride = sizeOf(from.type);
+  for (int64_t i = 0, n = from.elements(); i < n; ++i) {
+    double value = readFloat(from.bytes.data() + size_t(i) * stride, from.type);
+    if (std::isfinite(type == DType::F32 ? float(value) : value))
+      continue;
+    std::vector<int64_t> place(from.shape.size());
+    int64_t rest = i;
+    for (size_t d = place.size(); d-- > 0; rest /= from.shape[d])
+      place[d] = rest % from.shape[d];
+    return fmt::format("{} at [{}]{}", std::isnan(value) ? std::fabs(value) : value,
+                       fmt::join(place.begin(), place.end(), ", "),
+                       std::isfinite(value) ? fmt::format(", more than {} can hold", nameOf(type)) : "");
+  }
+  return std::nullopt;
+}
+
 Error copyTensor(const StoredTensor &from, DType type, char *to, int64_t count) {
   if (from.elements() != count)
     return failure("{} elements where {} are expected", from.elements(), count);
@@ -302,12 +330,8 @@ Error copyTensor(const StoredTensor &from, DType type, char *to, int64_t count) 
       std::memcpy(to, from.bytes.data(), from.bytes.size());
     return Error::success();
   }
-  auto isFloat = [](StoredType type) {
-    return type == StoredType::F32 || type == StoredType::F64 || type == StoredType::F16 ||
-           type == StoredType::BF16;
-  };
   if (!isFloat(from.type) || !isFloat(storedType(type)))
-    return failure("its dtype is {} where {} is expected", nameOf(from.type), nameOf(type));
+    return failure("its dtype is {} where {} is expected", from.typeName, nameOf(type));
   size_t stride = sizeOf(from.type);
   for (int64_t i = 0; i < count; ++i) {
     double value = readFloat(from.bytes.data() + size_t(i) * stride, from.type);

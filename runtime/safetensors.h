@@ -7,17 +7,20 @@
 #include "llvm/ADT/StringMap.h"
 
 #include <map>
+#include <optional>
 
 namespace gptc::runtime {
 
-/// Element types that a file may have. The first four are ours (DType).
-enum class StoredType { F32, F64, I32, Bool, F16, BF16, F8, I64, U64, U32, I16, U16, I8, U8 };
+/// Element types that a file may have. The first four are ours (DType). Other: one that
+/// we do not know, of elements of any size; such a tensor can only be left unread.
+enum class StoredType { F32, F64, I32, Bool, F16, BF16, F8, F8E5, C64, I64, U64, U32, I16, U16, I8, U8, Other };
 size_t sizeOf(StoredType type);
 llvm::StringRef nameOf(StoredType type);
 StoredType storedType(DType type);
 
 struct StoredTensor {
   StoredType type = StoredType::F32;
+  std::string typeName; // as the file says it
   std::vector<int64_t> shape;
   llvm::StringRef bytes; // in the file's memory, any alignment
   int64_t elements() const;
@@ -56,12 +59,16 @@ struct TensorView {
 };
 
 /// Writes the file as a whole or not at all (AtomicFile), with a checksum of
-/// the data in its metadata. Names must differ.
+/// the data in its metadata, and `format`, which other libraries ask for. Names must differ.
 llvm::Error writeSafeTensors(llvm::StringRef path, llvm::ArrayRef<TensorView> tensors,
                              const std::map<std::string, std::string> &metadata = {});
 
 /// Copies a stored tensor to memory of `count` elements of `type`, converting
 /// between float types. The caller has compared the shapes.
 llvm::Error copyTensor(const StoredTensor &from, DType type, char *to, int64_t count);
+
+/// The first number that is not finite as `type`, with its place: "nan at [2, 0]", or
+/// "1e+300 at [], more than F32 can hold". Nothing where all are, and for integers.
+std::optional<std::string> notFinite(const StoredTensor &from, DType type);
 
 } // namespace gptc::runtime

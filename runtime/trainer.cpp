@@ -118,7 +118,20 @@ Error Training::startWeights() {
     return file.takeError();
   if (Error error = file->verify())
     return error;
-  return job.store->load(*file, VariableKind::Parameter, /*exact=*/false);
+  if (Error error = job.store->load(*file, VariableKind::Parameter, /*exact=*/false))
+    return error;
+  Expected<std::vector<std::string>> unread = job.store->unread(*file, VariableKind::Parameter);
+  if (!unread)
+    return unread.takeError();
+  llvm::ArrayRef<std::string> named = llvm::ArrayRef(*unread).take_front(5);
+  if (!unread->empty())
+    Progress(0, 0, "", job.progress)
+        .message(fmt::format("warning: {}: the model has no {}{}; not read", job.initFile,
+                             fmt::join(named.begin(), named.end(), ", "),
+                             unread->size() > named.size()
+                                 ? fmt::format(" and {} more tensors", unread->size() - named.size())
+                                 : ""));
+  return Error::success();
 }
 
 Error Training::resumeWeights() {
@@ -255,7 +268,7 @@ Error Training::afterStep() {
   if (log)
     if (Error error = log->write(entry, reports))
       return error;
-  progress->update(state.step, entry.loss, entry.tokensPerSecond, entry.valLoss);
+  progress->update(state.step, entry.loss, entry.tokensPerSecond, entry.valLoss, entry.lr);
   if (last || best || interrupted() || due(options.saveInterval))
     return save(best);
   return Error::success();

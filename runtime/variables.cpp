@@ -154,7 +154,7 @@ static Error checkTensors(const SafeTensors &file, llvm::ArrayRef<TensorView> vi
     };
     if (stored->type != view.type && !(isFloat(stored->type) && isFloat(view.type)))
       return failure("{}: tensor '{}' is {}, the model wants {}", file.source(), view.name,
-                     nameOf(stored->type), nameOf(view.type));
+                     stored->typeName, nameOf(view.type));
   }
   if (missed)
     return failure("{}: it lacks {} of the model's {} tensors: {}{}", file.source(), missed, views.size(),
@@ -180,17 +180,37 @@ Error VariableStore::load(const SafeTensors &file, VariableKind kind, bool exact
     return views.takeError();
   if (Error error = checkTensors(file, *views, exact))
     return error;
+  auto typeOf = [](const TensorView &view) {
+    return view.type == StoredType::F64   ? DType::F64
+           : view.type == StoredType::F32 ? DType::F32
+           : view.type == StoredType::I32 ? DType::I32
+                                          : DType::Bool;
+  };
+  for (const TensorView &view : *views)
+    if (std::optional<std::string> found = notFinite(*file.find(view.name), typeOf(view)))
+      return failure("{}: tensor '{}' holds {}", file.source(), view.name, *found);
   for (const TensorView &view : *views) {
     const StoredTensor *stored = file.find(view.name);
-    DType type = view.type == StoredType::F64   ? DType::F64
-                 : view.type == StoredType::F32 ? DType::F32
-                 : view.type == StoredType::I32 ? DType::I32
-                                                : DType::Bool;
+    DType type = typeOf(view);
     // Views point into our own memory.
     if (Error error = copyTensor(*stored, type, const_cast<char *>(view.data), stored->elements()))
       return failure("{}: tensor '{}': {}", file.source(), view.name, llvm::toString(std::move(error)));
   }
   return Error::success();
+}
+
+Expected<std::vector<std::string>> VariableStore::unread(const SafeTensors &file, VariableKind kind) const {
+  Expected<std::vector<TensorView>> views = tensors(kind);
+  if (!views)
+    return views.takeError();
+  llvm::StringSet<> names;
+  for (const TensorView &view : *views)
+    names.insert(view.name);
+  std::vector<std::string> others;
+  for (auto &[name, stored] : file.tensors())
+    if (!names.contains(name))
+      others.push_back(name);
+  return others;
 }
 
 template <typename T> static bool allFinite(const char *data, int64_t count) {

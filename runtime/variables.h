@@ -42,8 +42,11 @@ public:
   /// An error unless the file has every tensor of this kind, in this shape,
   /// and (where `exact`) no other.
   llvm::Error check(const SafeTensors &file, VariableKind kind, bool exact) const;
-  /// check(), then copies the file's tensors in. Nothing changes on an error.
+  /// check(), then copies the file's tensors in. Numbers that are not finite are an
+  /// error of the file. Nothing changes on an error.
   llvm::Error load(const SafeTensors &file, VariableKind kind, bool exact);
+  /// Names of the file's tensors that are none of this kind's: load() does not read them.
+  llvm::Expected<std::vector<std::string>> unread(const SafeTensors &file, VariableKind kind) const;
 
   /// An error that names the first float tensor that holds a NaN or infinity.
   llvm::Error checkFinite() const;
