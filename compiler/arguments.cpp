@@ -33,8 +33,14 @@ std::string gptc::nearestName(llvm::StringRef name, llvm::ArrayRef<std::string> 
   return best;
 }
 
+/// The help with the default, where there is one that it does not speak of itself.
+static std::string withDefault(llvm::StringRef help, llvm::StringRef value) {
+  bool said = value.empty() || help.contains("default");
+  return help.str() + (said ? "" : " (default " + value.str() + ")");
+}
+
 void Arguments::option(const char *name, const char *value, const char *help, std::string &target) {
-  options.push_back({name, value, help, [&target](llvm::StringRef text) {
+  options.push_back({name, value, withDefault(help, target), [&target](llvm::StringRef text) {
                        target = text.str();
                        return std::string();
                      }});
@@ -61,7 +67,8 @@ static std::string readInteger(llvm::StringRef text, int64_t &target, int64_t le
 
 void Arguments::option(const char *name, const char *value, const char *help, int64_t &target, int64_t least,
                        int64_t most) {
-  options.push_back({name, value, help, [&target, least, most](llvm::StringRef text) {
+  std::string text = withDefault(help, std::to_string(target));
+  options.push_back({name, value, text, [&target, least, most](llvm::StringRef text) {
                        return readInteger(text, target, least, most);
                      }});
 }
@@ -79,7 +86,8 @@ void Arguments::optional(const char *name, const char *value, const char *help, 
 
 void Arguments::option(const char *name, const char *value, const char *help, double &target, double least,
                        double most) {
-  options.push_back({name, value, help, [&target, least, most](llvm::StringRef text) -> std::string {
+  std::string said = withDefault(help, fmt::format("{}", target));
+  options.push_back({name, value, said, [&target, least, most](llvm::StringRef text) -> std::string {
                        double number = 0;
                        if (!llvm::to_float(text, number) || std::isnan(number))
                          return "is not a number";
@@ -93,17 +101,23 @@ void Arguments::option(const char *name, const char *value, const char *help, do
 void Arguments::choice(const char *name, const char *help, std::vector<std::string> words,
                        std::string &target) {
   std::string value = llvm::join(words, "|");
-  options.push_back({name, value, help, [&target, words, value](llvm::StringRef text) -> std::string {
+  std::string said = withDefault(help, target);
+  options.push_back({name, value, said, [&target, words, value](llvm::StringRef text) -> std::string {
                        if (!llvm::is_contained(words, text.str()))
                          return "is not one of " + value;
                        target = text.str();
                        return "";
                      }});
+  options.back().words = std::move(words);
 }
 
 void Arguments::checked(const char *name, const char *value, const char *help,
                         std::function<std::string(llvm::StringRef)> set) {
   options.push_back({name, value, help, std::move(set)});
+  llvm::StringRef words = value; // latest|best|step-N
+  if (words.contains('|') && words.lower() == words)
+    for (llvm::StringRef word : llvm::split(words, '|'))
+      options.back().words.push_back(word.str());
 }
 
 void Arguments::flag(const char *name, const char *help, bool &target) {
@@ -145,7 +159,21 @@ int Arguments::usageError(const std::string &message) const {
   return Usage;
 }
 
+std::optional<Arguments> *Arguments::described = nullptr;
+
+Arguments Arguments::describe(int (*command)(llvm::ArrayRef<const char *>)) {
+  std::optional<Arguments> table;
+  described = &table;
+  (void)command({});
+  described = nullptr;
+  return table ? std::move(*table) : Arguments("", "");
+}
+
 std::optional<int> Arguments::parse(llvm::ArrayRef<const char *> words) {
+  if (described) {
+    *described = *this;
+    return Success;
+  }
   size_t nextPositional = 0;
   bool onlyPositionals = false;
   for (size_t i = 0; i < words.size(); ++i) {
@@ -195,20 +223,62 @@ std::optional<int> Arguments::parse(llvm::ArrayRef<const char *> words) {
   return std::nullopt;
 }
 
-std::string Arguments::help() const {
-  std::string text = programName() + " " + usage + "\n\n" + summary + "\n\n";
-  for (const Positional &positional : positionals)
-    text += llvm::formatv("  {0,-22} {1}\n", positional.name, positional.help).str();
-  for (const Option &option : options) {
-    std::string left = option.value.empty()   ? option.name
-                       : option.valueOptional ? option.name + " [" + option.value + "]"
-                                              : option.name + " " + option.value;
-    text +=
-        llvm::formatv(left.size() > 22 ? "  {0}\n  {2,-22} {1}\n" : "  {0,-22} {1}\n", left, option.help, "")
-            .str();
+std::string gptc::wrapWords(llvm::StringRef text, size_t width, size_t indent) {
+  std::string wrapped;
+  size_t used = 0;
+  llvm::SmallVector<llvm::StringRef> words;
+  llvm::SplitString(text, words, " \n");
+  for (llvm::StringRef word : words) {
+    if (used > 0 && used + 1 + word.size() > width) {
+      wrapped += "\n" + std::string(indent, ' ');
+      used = indent;
+    } else if (used > 0) {
+      wrapped += ' ';
+      ++used;
+    } else {
+      used = 0;
+    }
+    wrapped += word;
+    used += word.size();
   }
-  if (!last.empty())
-    text += "\n" + last;
-  text += "\nExit codes: 0 success, 1 bad input or failure, 2 wrong usage, 130 interrupted (after saving).\n";
-  return text;
+  return wrapped;
+}
+
+std::string gptc::helpRow(llvm::StringRef name, llvm::StringRef help, size_t column) {
+  std::string row = "  " + name.str();
+  if (row.size() + 1 >= column)
+    row += "\n" + std::string(column, ' ');
+  else
+    row += std::string(column - row.size(), ' ');
+  // The words begin behind the column already.
+  std::string words = wrapWords(help, 80 - column);
+  for (char c : words) {
+    row += c;
+    if (c == '\n')
+      row += std::string(column, ' ');
+  }
+  return row + "\n";
+}
+
+std::string Arguments::help() const {
+  std::string text = wrapWords(programName() + " " + usage, 80, 4) + "\n\n" + wrapWords(summary) + "\n\n";
+  for (const Positional &positional : positionals)
+    text += helpRow(positional.name, positional.help);
+  for (const Option &option : options)
+    text += helpRow(option.value.empty()   ? option.name
+                    : option.valueOptional ? option.name + " [" + option.value + "]"
+                                           : option.name + " " + option.value,
+                    option.help);
+  for (const List &list : lists) {
+    size_t column = 0;
+    for (const auto &[name, sentence] : list.rows)
+      column = std::max(column, name.size() + 4);
+    text += "\n" + wrapWords(list.title) + "\n";
+    for (const auto &[name, sentence] : list.rows)
+      text += helpRow(name, sentence, std::min<size_t>(column, 25));
+  }
+  text += examples.empty() ? "" : "\nFor example:\n";
+  for (const std::string &command : examples)
+    text += "  " + wrapWords(programName() + " " + command, 78, 6) + "\n";
+  return text + "\n" + wrapWords(exitCodes) + "\n";
 }

@@ -179,7 +179,7 @@ std::string gptc::diagnoseStep(Session &session, runtime::VariableStore &store, 
     return "";
   return render(
       session, *last,
-      fmt::format("the gradient of '{}' has the norm {} in step {}: on the way back from the loss, the "
+      fmt::format("the gradient of '{}' has the norm {} in step {}: in the backward pass, the "
                   "first that is not finite (all values are)",
                   last->numbered(), last->value, step));
 }

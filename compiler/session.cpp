@@ -2,13 +2,18 @@
 #include "compiler/jit.h"
 #include "compiler/registry.h"
 
+#include "frontend/fields.h"
+
 #include "passes/codegen/contraction.h"
 #include "runtime/data/pairs_loader.h"
 #include "runtime/data/rows_loader.h"
 #include "runtime/data/separate_loader.h"
 #include "runtime/data/text_loader.h"
 #include "runtime/files.h"
+#include "runtime/lines.h"
 #include "runtime/pool.h"
+#include "runtime/progress.h"
+#include "runtime/utf8.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectRegistry.h"
@@ -24,7 +29,7 @@ using namespace gptc;
 CommonOptions::CommonOptions() : threads(runtime::defaultThreads()) {}
 
 void gptc::addSetOption(Arguments &arguments, CommonOptions &options) {
-  arguments.option("--set", "NAME=VALUE", "give a setting (or a field of train, generate) another value",
+  arguments.option("--set", "NAME=VALUE", "gives a setting of the file, or a field of train { } and generate { }, another value; may be repeated",
                    options.set);
 }
 
@@ -34,8 +39,8 @@ void gptc::addTypeOption(Arguments &arguments, CommonOptions &options, const cha
 
 void gptc::addMemoryOption(Arguments &arguments, CommonOptions &options) {
   arguments.checked("--memory", "SIZE",
-                    "the most memory that a training step may take, as 800MiB or 1.5GiB: parameters, optimizer,\n"
-                    "                         batch and all values; what does not fit is computed again",
+                    "the most memory that a training step may take, as 800MiB or 1.5GiB: parameters, optimizer, "
+                     "batch and all values; what does not fit is recomputed in the backward pass (default: no limit)",
                     [&options](llvm::StringRef text) -> std::string {
                       std::optional<int64_t> size = parseSize(text);
                       options.memory = size.value_or(0);
@@ -49,7 +54,7 @@ void gptc::addCompileOptions(Arguments &arguments, CommonOptions &options, bool 
   arguments.option("--threads", "N", "threads (default: what affinity and the container's quota allow)",
                    options.threads, 1, runtime::Pool::mostThreads);
   arguments.checked("--tile", "RxV[,MxN]",
-                    "for experiments: contractions in tiles of R rows and V vectors, pieces of M rows and N columns",
+                    "for experiments: contractions in tiles of R rows and V vectors, pieces of M rows and N columns (default: as the shapes and the CPU say)",
                     [&options](llvm::StringRef text) -> std::string {
                       options.tile = text.str();
                       return parseTile(text) ? "" : "is no tile: 8x2 or 8x2,128x256";
@@ -59,8 +64,26 @@ void gptc::addCompileOptions(Arguments &arguments, CommonOptions &options, bool 
   arguments.flag("--line-tables", "tell debuggers and profilers about generated code", options.lineTables);
 }
 
+void gptc::addFields(Arguments &arguments, bool training) {
+  Arguments::List list;
+  list.title = training ? "Fields of train { } in a model file, `train { batch: 32, steps: 1000 }`; --set changes them:"
+                        : "Fields of generate { } in a model file, which the options above override:";
+  for (const ConfigField &field : training ? trainFields() : generateFields())
+    list.rows.push_back({field.name, "as " + field.value + ": " + field.meaning +
+                                         (field.otherwise.empty() ? " (must be given)"
+                                                                  : " (default: " + field.otherwise + ")")});
+  arguments.list(std::move(list));
+}
+
+void gptc::say(const llvm::Twine &message) {
+  std::string text = programName() + ": " + message.str() + "\n";
+  if (int columns = runtime::terminalColumns(stderr))
+    text = runtime::wrapLines(text, size_t(columns));
+  llvm::errs() << text;
+}
+
 void gptc::reportError(const llvm::Twine &message) {
-  llvm::errs() << programName() << ": " << message << "\n";
+  say(message);
 }
 
 int gptc::reportError(llvm::Error error) {
@@ -120,12 +143,17 @@ bool Session::open(const std::string &path) {
     reportError(buffer.takeError());
     return false;
   }
-  if ((*buffer)->getBuffer().trim().empty()) {
+  auto text = runtime::plainText((*buffer)->getBuffer(), path);
+  if (!text) {
+    reportError(text.takeError());
+    return false;
+  }
+  if (text->trim().empty()) {
     reportError(llvm::Twine(path) +
                 ": the file is empty; a model file says at least what is read and computed");
     return false;
   }
-  return openText(path, (*buffer)->getBuffer().str());
+  return openText(path, text->str());
 }
 
 bool Session::openText(const std::string &name, std::string text) {
@@ -167,15 +195,56 @@ bool Session::makeTokenizerFor(llvm::ArrayRef<std::string> files) {
       return false;
     }
     buffers.push_back(std::move(*buffer));
-    texts.push_back({buffers.back()->getBuffer(), name});
+    auto text = runtime::plainText(buffers.back()->getBuffer(), name);
+    if (!text) {
+      reportError(text.takeError());
+      return false;
+    }
+    texts.push_back({*text, name});
     // A line's end belongs to no line of pairs, so it is no character there.
     if (spec.kind == DataSpec::Pairs && spec.tokenizer == "chars") {
-      lines.push_back(texts.back().text.str());
-      llvm::erase_if(lines.back(), [](char c) { return c == '\n' || c == '\r'; });
-      texts.back().text = lines.back();
+      if (llvm::Error error = runtime::checkUtf8(*text, name)) { // while lines still have numbers
+        reportError(std::move(error));
+        return false;
+      }
+      std::string &joined = lines.emplace_back();
+      for (llvm::StringRef rest = *text; !rest.empty();)
+        joined += runtime::nextLine(rest);
+      texts.back().text = joined;
     }
   }
   return makeTokenizer(texts);
+}
+
+/// The tokenizer of the run that the weights come from, which must be what the file declares.
+bool Session::takeTokenizer(llvm::ArrayRef<std::string> files) {
+  auto fail = [&](const llvm::Twine &why) {
+    reportError("--init " + startName + ": " + why);
+    return false;
+  };
+  const llvm::json::Object *saved = start->getObject("tokenizer");
+  if (!saved)
+    return fail("the run was not trained on text, so its weights know no tokens");
+  auto loaded = runtime::loadTokenizer(*saved, startName + "/config.json");
+  if (!loaded) {
+    reportError(loaded.takeError());
+    return false;
+  }
+  if (!tokenizerNeedsText()) {
+    if (!makeTokenizerFor(files))
+      return false;
+    return tokenizer->save() == (*loaded)->save() ||
+           fail("its weights were trained on other tokens than " + sources.name(file) + " declares");
+  }
+  if ((*loaded)->kind() != spec.tokenizer)
+    return fail("its tokens are of the kind `" + (*loaded)->kind() + "`, and " + sources.name(file) +
+                " declares `" + spec.tokenizer + "`");
+  if (spec.kind == DataSpec::Pairs && !runtime::SpecialTokens::of(**loaded))
+    return fail("its tokens have no padding, begin and end, which pairs need");
+  tokenizer = std::move(*loaded);
+  facts.sizes["vocabulary"] = tokenizer->vocabulary();
+  say("the vocabulary of " + llvm::Twine(tokenizer->vocabulary()) + " tokens is that of " + startName);
+  return true;
 }
 
 bool Session::makeTokenizer(llvm::StringRef text, llvm::StringRef source) {
@@ -275,6 +344,7 @@ llvm::Expected<std::unique_ptr<runtime::Loader>> Session::makeLoader(const std::
     runtime::RowsOptions rows = rowsOptions(spec, request.seed);
     rows.needed = request.needed;
     rows.facts = request.facts;
+    rows.f64 = f64();
     rows.holdOut = request.holdOut;
     auto made = runtime::RowsLoader::open(files.front(), rows);
     if (!made)
@@ -289,20 +359,21 @@ llvm::Expected<std::unique_ptr<runtime::Loader>> Session::makeLoader(const std::
 }
 
 bool Session::loadData(const std::vector<std::string> &data, uint64_t seed, const llvm::json::Object *saved,
-                       const std::vector<std::string> &needed, const std::vector<std::string> &validation) {
+                       const std::vector<std::string> &needed, const std::vector<std::string> &validation,
+                       bool holdOut) {
   if (!readDataSpec() || (saved && !loadFacts(*saved)))
     return false;
   if (spec.kind != DataSpec::None &&
       (!checkFiles(data, "--data") || (!validation.empty() && !checkFiles(validation, "--val"))))
     return false;
   bool isText = spec.kind == DataSpec::Text || spec.kind == DataSpec::Pairs;
-  if (isText && !tokenizer && !makeTokenizerFor(data))
+  if (isText && !tokenizer && !(start ? takeTokenizer(data) : makeTokenizerFor(data)))
     return false;
   LoaderRequest request;
   request.seed = seed;
-  request.facts = saved ? saved->getObject("loader") : nullptr;
+  request.facts = saved ? saved->getObject("loader") : start ? start->getObject("loader") : nullptr;
   request.needed = needed;
-  request.holdOut = validation.empty();
+  request.holdOut = holdOut && validation.empty();
   auto made = makeLoader(data, request);
   if (!made) {
     reportError(made.takeError());
@@ -321,7 +392,8 @@ bool Session::loadData(const std::vector<std::string> &data, uint64_t seed, cons
     loader = std::make_unique<runtime::SeparateLoader>(std::move(loader), std::move(*second));
   }
   for (const std::string &warning : loader->warnings())
-    llvm::errs() << programName() << ": warning: " << warning << "\n";
+    if (warned.insert(warning).second)
+      say("warning: " + warning);
   return true;
 }
 

@@ -15,6 +15,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 
 namespace gptc {
 
@@ -37,7 +38,13 @@ void addMemoryOption(Arguments &arguments, CommonOptions &options);
 /// `runs`: the command runs what it compiles.
 void addCompileOptions(Arguments &arguments, CommonOptions &options, bool runs = true);
 
-/// A message that begins with the program's name, on standard error.
+/// The fields of train { } or generate { } as a list behind the options.
+void addFields(Arguments &arguments, bool training);
+
+/// A message that begins with the program's name, on standard error; on a terminal
+/// its words are wrapped.
+void say(const llvm::Twine &message);
+/// The same for what is wrong.
 void reportError(const llvm::Twine &message);
 /// Prints and consumes. Returns Failure.
 int reportError(llvm::Error error);
@@ -61,10 +68,16 @@ public:
   /// Reads the data: tokenizer, facts, loader. Needs open(). `data` is one file,
   /// for pairs two. With `saved` (the object "data" of a run's config.json) a
   /// trained model's facts count. `validation`: as many files, all for
-  /// validation; without them a part of `data` is.
+  /// validation; without them a part of `data` is, unless nothing is held out.
   bool loadData(const std::vector<std::string> &data, uint64_t seed,
                 const llvm::json::Object *saved = nullptr, const std::vector<std::string> &needed = {},
-                const std::vector<std::string> &validation = {});
+                const std::vector<std::string> &validation = {}, bool holdOut = true);
+  /// Trained weights that a new run starts from bring their tokenizer and the statistics of
+  /// their columns: loadData() then takes these. `data`: as in loadFacts(); `run` names it in messages.
+  void startFrom(const llvm::json::Object &data, const std::string &run) {
+    start = data;
+    startName = run;
+  }
   /// The tokenizer and facts of a run, without data. Needs open().
   bool loadFacts(const llvm::json::Object &saved);
   /// The tokenizer that the file declares; `text` is the training text. Needs readDataSpec().
@@ -121,6 +134,7 @@ private:
   bool readSettings();
   bool makeTokenizer(llvm::ArrayRef<runtime::TokenizerText> texts);
   bool makeTokenizerFor(llvm::ArrayRef<std::string> files);
+  bool takeTokenizer(llvm::ArrayRef<std::string> files);
   bool checkFiles(const std::vector<std::string> &files, const char *option) const;
   struct LoaderRequest {
     uint64_t seed = 0;
@@ -132,6 +146,9 @@ private:
                                                               const LoaderRequest &request);
   bool render(const Diagnostics &diagnostics) const;
 
+  std::optional<llvm::json::Object> start; // of startFrom()
+  std::string startName;
+  std::set<std::string> warned; // of data that are read twice
   std::unique_ptr<llvm::DefaultThreadPool> pool;
   std::unique_ptr<mlir::MLIRContext> context;
 };

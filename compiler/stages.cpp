@@ -128,15 +128,14 @@ std::string gptc::stageNames() {
   return llvm::join(names, ", ");
 }
 
-std::string gptc::stageHelp() {
-  std::string text;
+std::vector<std::pair<std::string, std::string>> gptc::stageHelp() {
+  std::vector<std::pair<std::string, std::string>> rows;
   for (const Stage &stage : table)
-    text += llvm::formatv("  {0,-10}  {1}{2}\n", stage.name, stage.sentence,
-                          stage.programs == Stage::All        ? ""
-                          : stage.programs == Stage::Training ? " (training only)"
-                                                              : " (prepare and step only)")
-                .str();
-  return text;
+    rows.push_back({stage.name, std::string(stage.sentence) +
+                                    (stage.programs == Stage::All        ? ""
+                                     : stage.programs == Stage::Training ? " (training only)"
+                                                                         : " (prepare and step only)")});
+  return rows;
 }
 
 std::string Timing::print() const {

@@ -40,7 +40,7 @@ const Stage *findStage(llvm::StringRef name);
 /// "ast, typed, gpt, ...", in order.
 std::string stageNames();
 /// A table for `--help`: a line for each stage.
-std::string stageHelp();
+std::vector<std::pair<std::string, std::string>> stageHelp();
 
 /// Seconds spent, by stage and pass, in the order in which they ran.
 class Timing {

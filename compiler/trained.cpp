@@ -35,6 +35,16 @@ std::optional<runtime::RunDirectory> gptc::openRun(Session &session, const std::
   return std::move(*run);
 }
 
+void gptc::addCheckpointOption(Arguments &arguments, std::string &which) {
+  arguments.checked("--checkpoint", "latest|best|step-N", "which weights", [&which](llvm::StringRef text) {
+    llvm::StringRef number = text;
+    int64_t step;
+    bool named = number.consume_front("step-") && !number.getAsInteger(10, step) && step >= 0;
+    which = named ? runtime::checkpointName(step) : text.str();
+    return named || text == "latest" || text == "best" ? "" : "is not latest, best or step-N";
+  });
+}
+
 llvm::Expected<std::unique_ptr<Machine>> Machine::create(unsigned threads) {
   auto machine = std::make_unique<Machine>();
   auto pool = runtime::Pool::create(threads);
@@ -59,7 +69,8 @@ llvm::Error Machine::load(Session &session, const runtime::RunDirectory &run, ll
   if (llvm::Error error = store.add(*variables))
     return error;
   using Which = runtime::RunDirectory::Which;
-  auto loaded = run.load(store, which == "best" ? Which::Best : Which::Latest, /*states=*/false);
+  Which kind = which == "best" ? Which::Best : which == "latest" ? Which::Latest : Which::Named;
+  auto loaded = run.load(store, kind, /*states=*/false, which);
   if (!loaded)
     return loaded.takeError();
   for (const std::string &warning : loaded->warnings)

@@ -2,6 +2,8 @@
 
 #include "runtime/files.h"
 #include "runtime/interrupt.h"
+#include "runtime/lines.h"
+#include "runtime/utf8.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/raw_ostream.h"
@@ -25,6 +27,14 @@ llvm::Expected<std::unique_ptr<Translation>> Translation::create(Session &sessio
     return runtime::failure("cannot translate: the model has no output");
   std::unique_ptr<Translation> translation(new Translation(*session.tokenizer));
   translation->specials = *specials;
+  translation->never = {specials->pad, specials->begin};
+  // A line in is a line out: no line of the training text holds such a token either.
+  for (int32_t token = 0; token < session.tokenizer->vocabulary(); ++token) {
+    std::string bytes;
+    session.tokenizer->append(bytes, token);
+    if (llvm::StringRef(bytes).contains('\n') && token != specials->end)
+      translation->never.push_back(token);
+  }
   int64_t rows = std::max(rowsOfAStep, beams);
   for (auto [kind, run] : {std::pair{ProgramKind::Prepare, &translation->prepare},
                            std::pair{ProgramKind::Step, &translation->step}}) {
@@ -47,7 +57,7 @@ llvm::Expected<std::unique_ptr<Translation>> Translation::create(Session &sessio
 }
 
 llvm::Expected<bool> Translation::translatePool(llvm::ArrayRef<std::vector<int32_t>> sources,
-                                                const TranslationOptions &options,
+                                                const TranslationOptions &options, int64_t firstLine,
                                                 std::vector<std::string> &results) {
   runtime::BeamOptions search;
   search.beams = options.beams;
@@ -55,7 +65,7 @@ llvm::Expected<bool> Translation::translatePool(llvm::ArrayRef<std::vector<int32
   search.tokens = options.tokens;
   search.begin = specials.begin;
   search.end = specials.end;
-  search.never = {specials.pad, specials.begin};
+  search.never = never;
   if (llvm::Error error = search.check(*translator))
     return error;
   std::vector<size_t> order(sources.size());
@@ -78,9 +88,14 @@ llvm::Expected<bool> Translation::translatePool(llvm::ArrayRef<std::vector<int32
       return found.takeError();
     if (found->empty())
       return false;
-    for (auto [i, hypotheses] : llvm::zip_equal(batch, *found))
+    for (auto [i, hypotheses] : llvm::zip_equal(batch, *found)) {
       results[i] = tokenizer.decode(hypotheses.front().tokens);
+      bool asked = options.tokens && options.tokens < translator->maxTokens();
+      if (!hypotheses.front().ended && !asked)
+        cutResults.push_back(firstLine + int64_t(i));
+    }
   }
+  llvm::sort(cutResults);
   return true;
 }
 
@@ -89,17 +104,23 @@ llvm::Expected<bool> Translation::translate(llvm::ArrayRef<std::string> lines, l
                                             const std::function<bool(llvm::StringRef)> &each) {
   using Clock = std::chrono::steady_clock;
   auto said = Clock::now();
+  cutSources.clear();
+  cutResults.clear();
   for (size_t first = 0; first < lines.size(); first += linesOfAPool) {
     size_t count = std::min(linesOfAPool, lines.size() - first);
     std::vector<std::vector<int32_t>> sources(count);
-    for (size_t i = 0; i < count; ++i)
-      if (!llvm::StringRef(lines[first + i]).trim().empty())
-        if (llvm::Error error = tokenizer.encode(
-                lines[first + i], sources[i],
-                lines.size() == 1 ? source.str() : fmt::format("{}, line {}", source, first + i + 1)))
-          return error;
+    for (size_t i = 0; i < count; ++i) {
+      if (llvm::StringRef(lines[first + i]).trim().empty())
+        continue;
+      if (llvm::Error error = tokenizer.encode(
+              lines[first + i], sources[i],
+              lines.size() == 1 ? source.str() : fmt::format("{}, line {}", source, first + i + 1)))
+        return error;
+      if (int64_t(sources[i].size()) + 1 > translator->maxSource())
+        cutSources.push_back(int64_t(first + i) + 1);
+    }
     std::vector<std::string> results;
-    llvm::Expected<bool> whole = translatePool(sources, options, results);
+    llvm::Expected<bool> whole = translatePool(sources, options, int64_t(first) + 1, results);
     if (!whole || !*whole)
       return whole;
     for (const std::string &result : results)
@@ -115,23 +136,47 @@ llvm::Expected<bool> Translation::translate(llvm::ArrayRef<std::string> lines, l
 
 std::vector<std::string> gptc::linesOf(llvm::StringRef text) {
   std::vector<std::string> lines;
-  while (!text.empty()) {
-    auto [line, rest] = text.split('\n');
-    line.consume_back("\r");
-    lines.push_back(line.str());
-    text = rest;
-  }
+  while (!text.empty())
+    lines.push_back(runtime::nextLine(text).str());
   return lines;
+}
+
+llvm::Expected<std::vector<std::string>> gptc::readLines(const std::string &path) {
+  auto buffer = runtime::readFile(path);
+  if (!buffer)
+    return buffer.takeError();
+  auto text = runtime::plainText((*buffer)->getBuffer(), path);
+  if (!text)
+    return text.takeError();
+  return linesOf(*text);
+}
+
+void Translation::warnOfSources(llvm::StringRef source) const {
+  if (!cutSources.empty())
+    llvm::errs() << programName() << ": warning: " << source << ": " << runtime::nameLines(cutSources)
+                 << (cutSources.size() == 1 ? " has" : " have") << " more tokens than the "
+                 << translator->maxSource() << " that the model reads, the end among them; "
+                 << (cutSources.size() == 1 ? "it was" : "they were") << " cut\n";
+}
+
+void Translation::warnOfEnds() const {
+  if (!cutResults.empty())
+    llvm::errs() << programName() << ": warning: the translation"
+                 << (cutResults.size() == 1 ? " of " : "s of ") << runtime::nameLines(cutResults)
+                 << (cutResults.size() == 1 ? " has" : " have") << " no end within the "
+                 << translator->maxTokens() << " tokens that the model makes\n";
 }
 
 int gptc::translateCommand(Session &session, const runtime::RunDirectory &run,
                            const TranslationRequest &request) {
-  std::vector<std::string> lines = {request.prompt};
+  std::vector<std::string> lines = linesOf(request.prompt);
+  if (lines.empty())
+    lines.push_back("");
   if (!request.data.empty()) {
-    auto text = runtime::readFile(request.data);
+    auto text = readLines(request.data);
     if (!text)
       return reportError(text.takeError());
-    lines = linesOf((*text)->getBuffer());
+    lines = std::move(*text);
   }
   runtime::InterruptGuard guard;
   auto machine = Machine::create(session.options.threads);
@@ -142,13 +187,14 @@ int gptc::translateCommand(Session &session, const runtime::RunDirectory &run,
     return reportError(translation.takeError());
   if (llvm::Error error = (*machine)->load(session, run, request.which))
     return reportError(std::move(error));
-  auto whole = (*translation)
-                   ->translate(lines, request.data.empty() ? "the prompt" : request.data, request.options,
-                               [](llvm::StringRef line) {
-                                 llvm::outs() << line << "\n";
-                                 llvm::outs().flush();
-                                 return !llvm::outs().has_error();
-                               });
+  std::string source = request.data.empty() ? "the prompt" : request.data;
+  auto whole = (*translation)->translate(lines, source, request.options, [](llvm::StringRef line) {
+    llvm::outs() << line << "\n";
+    llvm::outs().flush();
+    return !llvm::outs().has_error();
+  });
+  (*translation)->warnOfSources(source);
+  (*translation)->warnOfEnds();
   if (!whole)
     return reportError(whole.takeError());
   if (llvm::outs().has_error()) { // a closed pipe

@@ -27,20 +27,29 @@ public:
   llvm::Expected<bool> translate(llvm::ArrayRef<std::string> lines, llvm::StringRef source,
                                  const TranslationOptions &options,
                                  const std::function<bool(llvm::StringRef)> &each);
+  /// What the last translate() has cut, as warnings: sources longer than the model
+  /// takes, and translations that came to the end of what it makes.
+  void warnOfSources(llvm::StringRef source) const;
+  void warnOfEnds() const;
 
 private:
   explicit Translation(const runtime::Tokenizer &tokenizer) : tokenizer(tokenizer) {}
   llvm::Expected<bool> translatePool(llvm::ArrayRef<std::vector<int32_t>> sources,
-                                     const TranslationOptions &options, std::vector<std::string> &results);
+                                     const TranslationOptions &options, int64_t firstLine,
+                                     std::vector<std::string> &results);
 
   const runtime::Tokenizer &tokenizer;
   runtime::SpecialTokens specials;
+  std::vector<int32_t> never; // tokens that are part of no line
+  std::vector<int64_t> cutSources, cutResults; // lines of the last translate(), from 1
   std::unique_ptr<runtime::ProgramRun> prepare, step;
   std::unique_ptr<runtime::Translator> translator;
 };
 
 /// The lines of a text, without their ends; a last empty one does not count.
 std::vector<std::string> linesOf(llvm::StringRef text);
+/// Those of a file.
+llvm::Expected<std::vector<std::string>> readLines(const std::string &path);
 
 /// `gptc generate` for a model of pairs: the translations of the prompt or of
 /// the lines of a file, one a line on standard output. Returns the exit code.

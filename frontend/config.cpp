@@ -1,5 +1,6 @@
 // train { } and generate { }: values for the runtime; the learning rate.
 #include "frontend/elaborate.h"
+#include "frontend/fields.h"
 
 #include <fmt/format.h>
 
@@ -111,12 +112,9 @@ void Elaborator::checkRange(const std::string &name, const ConfigValue &value, b
 
 void Elaborator::config(const ast::Statement &s, Scope *scope) {
   bool isTrain = s.kind == ast::Statement::Train;
-  static const std::set<std::string> trainFields = {"batch",      "steps",  "epochs",     "optimizer",
-                                                    "clip",       "seed",   "eval_every", "save_every",
-                                                    "validation", "average"};
-  static const std::set<std::string> generateFields = {"tokens", "temperature", "top_k",          "top_p",
-                                                       "seed",   "beam",        "length_penalty", "pad"};
-  const std::set<std::string> &known = isTrain ? trainFields : generateFields;
+  std::set<std::string> known;
+  for (const ConfigField &field : isTrain ? trainFields() : generateFields())
+    known.insert(field.name);
   std::map<std::string, ConfigValue> &into = isTrain ? result->train : result->generate;
   for (const ast::Field &field : s.fields) {
     if (!field.value)

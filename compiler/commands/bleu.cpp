@@ -3,7 +3,6 @@
 #include "compiler/translation.h"
 
 #include "runtime/bleu.h"
-#include "runtime/files.h"
 
 #include "llvm/Support/raw_ostream.h"
 
@@ -13,20 +12,21 @@ int gptc::bleuCommand(llvm::ArrayRef<const char *> words) {
   std::string hypotheses, references;
   Arguments arguments(
       "bleu --hypotheses FILE --references FILE",
-      "Prints the corpus BLEU of translations, a line each, against one reference a line: its\n"
+      "Prints the corpus BLEU of translations, one per line, against one reference per line: its\n"
       "signature, the score, the precisions of 1- to 4-grams, the brevity penalty and lengths.");
   arguments.option("--hypotheses", "FILE", "the translations", hypotheses);
   arguments.option("--references", "FILE", "what they should be", references);
+  arguments.example("bleu --hypotheses made.de --references test.de");
   if (std::optional<int> code = arguments.parse(words))
     return *code;
   if (hypotheses.empty() || references.empty())
     return arguments.usageError(hypotheses.empty() ? "--hypotheses is missing" : "--references is missing");
   std::vector<std::string> lines[2];
   for (auto [path, into] : {std::pair{&hypotheses, &lines[0]}, std::pair{&references, &lines[1]}}) {
-    auto text = runtime::readFile(*path);
+    auto text = readLines(*path);
     if (!text)
       return reportError(text.takeError());
-    *into = linesOf((*text)->getBuffer());
+    *into = std::move(*text);
   }
   if (lines[0].size() != lines[1].size()) {
     reportError(llvm::Twine(hypotheses) + " has " + llvm::Twine(lines[0].size()) + " lines, " + references +

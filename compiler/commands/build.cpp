@@ -21,6 +21,7 @@ int gptc::buildCommand(llvm::ArrayRef<const char *> words) {
   arguments.option("--data", "FILE", "read sizes that depend on the data (vocabulary) from here", data);
   addSetOption(arguments, options);
   addTypeOption(arguments, options);
+  arguments.example("build model.gpt -o shakespeare");
   if (std::optional<int> code = arguments.parse(words))
     return *code;
   if (output.empty())

@@ -129,6 +129,8 @@ int gptc::checkCommand(llvm::ArrayRef<const char *> words) {
   addMemoryOption(arguments, options);
   arguments.flag("--kept", "list what is kept for the backward pass, by line of the model", kept);
   addCompileOptions(arguments, options);
+  arguments.example("check model.gpt");
+  arguments.example("check model.gpt --data text.txt --memory 1GiB --kept");
   if (std::optional<int> code = arguments.parse(words))
     return *code;
 

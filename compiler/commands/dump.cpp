@@ -61,7 +61,9 @@ int gptc::dumpCommand(llvm::ArrayRef<const char *> words) {
   addTypeOption(arguments, options);
   addMemoryOption(arguments, options);
   addCompileOptions(arguments, options, /*runs=*/false);
-  arguments.epilogue("Stages, in order:\n" + stageHelp());
+  arguments.list({"Stages, in order:", stageHelp()});
+  arguments.example("dump model.gpt --stage typed");
+  arguments.example("dump model.gpt --stage asm --data text.txt -o model.s");
   if (std::optional<int> code = arguments.parse(words))
     return *code;
   if (stageName.empty())

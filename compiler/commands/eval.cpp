@@ -7,7 +7,6 @@
 #include "runtime/bleu.h"
 #include "runtime/data/pairs_loader.h"
 #include "runtime/evaluate.h"
-#include "runtime/files.h"
 #include "runtime/interrupt.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -28,10 +27,10 @@ static int printBleu(Session &session, Machine &machine, const runtime::RunDirec
                      TranslationOptions options, llvm::StringRef which) {
   std::vector<std::string> sides[2];
   for (int i = 0; i < 2; ++i) {
-    auto text = runtime::readFile(data[i]);
+    auto text = readLines(data[i]);
     if (!text)
       return reportError(text.takeError());
-    sides[i] = linesOf((*text)->getBuffer());
+    sides[i] = std::move(*text);
     if (onlyValidation) {
       int64_t training = static_cast<runtime::PairsLoader &>(*session.loader).trainingPairs();
       sides[i].erase(sides[i].begin(), sides[i].begin() + std::min<int64_t>(training, sides[i].size()));
@@ -54,6 +53,7 @@ static int printBleu(Session &session, Machine &machine, const runtime::RunDirec
       return reportError(whole.takeError());
     if (!*whole)
       return Interrupted;
+    (*translation)->warnOfEnds();
     auto score = runtime::bleu(hypotheses, sides[1]);
     if (!score)
       return reportError(score.takeError());
@@ -152,7 +152,7 @@ int gptc::evalCommand(llvm::ArrayRef<const char *> words) {
   bool noBleu = false;
   Arguments arguments(
       "eval RUN --data FILE",
-      "Prints the loss and the reports of a trained model on data, one `name value` a line:\n"
+      "Prints the loss and the reports of a trained model on data, one `name value` per line:\n"
       "means over all tokens or rows. Where the model has a class column and an output over its\n"
       "classes, a table follows: how often each class was taken for each. For pairs also the\n"
       "perplexity, exp(loss), and the BLEU of translations (all of --data, or the validation\n"
@@ -166,8 +166,10 @@ int gptc::evalCommand(llvm::ArrayRef<const char *> words) {
   arguments.option("--length-penalty", "A", "for pairs: score log P / ((5 + length) / 6)^A (default 0.6)",
                    translation.lengthPenalty, 0, 100);
   arguments.flag("--no-bleu", "for pairs: only the loss, no translations", noBleu);
-  arguments.choice("--checkpoint", "which weights (default latest)", {"latest", "best"}, which);
+  addCheckpointOption(arguments, which);
   addCompileOptions(arguments, options);
+  arguments.example("eval run --data other.txt");
+  arguments.example("eval run --data text.txt --part validation --checkpoint best");
   if (std::optional<int> code = arguments.parse(words))
     return *code;
   if (data.empty())

@@ -42,6 +42,7 @@ static void printCandidates(const runtime::Tokenizer &tokenizer, int32_t token,
 int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
   std::string path, prompt = "\n", pad, which = "latest", data;
+  std::vector<std::string> specials;
   int64_t tokens = 300, topK = 0, seed = 1, candidates = 0;
   bool greedy = false;
   double temperature = 1.0, topP = 1.0;
@@ -53,6 +54,7 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
       "A model of pairs translates the prompt, or each line of a file, by beam search.");
   arguments.positional("RUN", "the directory of a run", path);
   arguments.option("--prompt", "TEXT", "the text to go on from (default: a new line)", prompt);
+  arguments.option("--special", "NAME", "where NAME stands in the prompt, it is that special token", specials);
   arguments.option("--pad", "SYMBOL",
                    "what fills a window of fixed length up on the left of a shorter prompt", pad);
   arguments.option("--tokens", "N", "how many tokens to make (default 300)", tokens, 0, INT64_MAX);
@@ -65,16 +67,19 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   arguments.flag("--greedy", "always the likeliest token: --temperature 0", greedy);
   arguments.option("--seed", "N", "of the choices (default 1)", seed, 0, INT64_MAX);
   arguments.optional("--show-probs", "N",
-                     "a line a token: it, and the N likeliest it was chosen from (default 5);\n"
-                     "                         the text follows",
+                     "one line per token: it, and the N likeliest that it was chosen from (default 5 where N is left out); "
+                     "the text follows",
                      candidates, 5, 1, INT32_MAX);
   arguments.option("--data", "FILE", "for pairs: translate the lines of this file", data);
-  arguments.option("--beam", "N", "for pairs: hypotheses kept a sentence; 1: greedy (default)",
+  arguments.option("--beam", "N", "for pairs: hypotheses kept per sentence; 1: greedy (default)",
                    translation.beams, 1, 1024);
   arguments.option("--length-penalty", "A", "for pairs: score log P / ((5 + length) / 6)^A (default 0.6)",
                    translation.lengthPenalty, 0, 100);
-  arguments.choice("--checkpoint", "which weights (default latest)", {"latest", "best"}, which);
+  addCheckpointOption(arguments, which);
   addCompileOptions(arguments, options);
+  arguments.example("generate run --prompt \"Once upon\" --tokens 200 --temperature 0.8");
+  arguments.example("generate translations --data lines.en --beam 4");
+  addFields(arguments, /*training=*/false);
   if (std::optional<int> code = arguments.parse(words))
     return *code;
   if (greedy && arguments.given("--temperature") && temperature != 0)
@@ -91,7 +96,8 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   }
   bool isPairs = session.spec.kind == DataSpec::Pairs;
   const std::initializer_list<const char *> forPairs = {"--data", "--beam", "--length-penalty"};
-  const std::initializer_list<const char *> forText = {"--temperature", "--top-k", "--top-p", "--show-probs"};
+  const std::initializer_list<const char *> forText = {"--temperature", "--top-k", "--top-p", "--show-probs",
+                                                      "--special"};
   for (const char *flag : isPairs ? forText : forPairs)
     if (arguments.given(flag))
       return arguments.usageError(
@@ -145,11 +151,17 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   }
   if (generation.pad && !arguments.given("--prompt"))
     prompt.clear(); // starts from pads alone
-  if (llvm::Error error = session.tokenizer->encode(prompt, promptTokens, "the prompt"))
+  if (llvm::Error error = session.tokenizer->encode(prompt, specials, promptTokens, "the prompt"))
     return reportError(std::move(error));
+  prompt = session.tokenizer->decode(promptTokens); // as the text goes on: ids have blanks between them
   if (promptTokens.empty() && !generation.pad)
     return reportError(
         runtime::failure("the prompt is empty: the model needs at least one token to go on from"));
+
+  const DataSpec::Stream &stream = session.spec.streams.front();
+  if (!stream.extent.empty() && int64_t(promptTokens.size()) > stream.bound)
+    say("warning: the prompt has " + llvm::Twine(promptTokens.size()) + " tokens, and the model sees the last " +
+        llvm::Twine(stream.bound) + " of them");
 
   auto program = session.compile(session.pipeline(ProgramKind::Outputs, 1, false));
   if (!program)

@@ -15,6 +15,7 @@ int gptc::libraryCommand(llvm::ArrayRef<const char *> words) {
       "Prints a file of the standard library; without FILE, their names. A copy beside a model,\n"
       "named by `use \"FILE\"`, is used instead: `gptc library blocks.gpt > blocks.gpt`.");
   arguments.positional("FILE", "one of the library's files", name, false);
+  arguments.example("library blocks.gpt > blocks.gpt");
   if (std::optional<int> code = arguments.parse(words))
     return *code;
   std::vector<std::string> names;

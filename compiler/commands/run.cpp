@@ -30,13 +30,13 @@ static std::map<std::string, std::string> streamsOf(const DataSpec &spec) {
 
 /// Makes the prompt the one example of the program's batch. Reports its errors.
 static bool setPrompt(const Session &session, runtime::ProgramRun &run, const std::string &prompt,
-                      runtime::Batch &batch) {
+                      const std::vector<std::string> &specials, runtime::Batch &batch) {
   auto fail = [](llvm::Error error) {
     reportError(std::move(error));
     return false;
   };
   std::vector<int32_t> tokens;
-  if (llvm::Error error = session.tokenizer->encode(prompt, tokens, "the prompt"))
+  if (llvm::Error error = session.tokenizer->encode(prompt, specials, tokens, "the prompt"))
     return fail(std::move(error));
   if (tokens.empty())
     return fail(runtime::failure("the prompt is empty: the model needs at least one token"));
@@ -63,24 +63,27 @@ static bool setPrompt(const Session &session, runtime::ProgramRun &run, const st
 int gptc::runCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
   std::string path, prompt, which = "latest", format = "csv";
-  std::vector<std::string> show, data;
+  std::vector<std::string> show, data, specials;
   int64_t seed = 1;
   Arguments arguments(
       "run RUN|MODEL --data FILE|--prompt TEXT [--show NAME]...",
-      "Prints the model's outputs for given inputs as CSV, a line an example, or as tables to\n"
+      "Prints the model's outputs for given inputs as CSV, one line per example, or as tables to\n"
       "read. With a model file the weights are its initial ones.");
   arguments.positional("RUN|MODEL", "the directory of a run, or a model file", path);
   arguments.option("--data", "FILE", "the inputs: a table, a text, or for pairs of lines two files", data);
   arguments.option("--prompt", "TEXT",
                    "the one input of a model of text; --data then only says its characters", prompt);
+  arguments.option("--special", "NAME", "where NAME stands in the prompt, it is that special token", specials);
   arguments.option("--show", "NAME", "also this value of the file, whether stored or not", show);
   arguments.choice("--format", "csv, or tables to read: these show just the values of --show, if given",
                    {"csv", "table"}, format);
   arguments.option("--seed", "N", "of the initial weights of a model file (default 1)", seed, 0, INT32_MAX);
-  arguments.choice("--checkpoint", "which weights of a run (default latest)", {"latest", "best"}, which);
+  addCheckpointOption(arguments, which);
   addSetOption(arguments, options);
   addTypeOption(arguments, options, "for a model file: the type of floating-point numbers");
   addCompileOptions(arguments, options);
+  arguments.example("run run --data rows.csv");
+  arguments.example("run run --prompt \"the cat\" --show attention.weight --format table");
   if (std::optional<int> code = arguments.parse(words))
     return *code;
 
@@ -118,7 +121,11 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
     reportError(llvm::Twine(path) + " declares no data, so `--data` means nothing to it");
     return Failure;
   }
-  if (!saved && sizesFromData(session.spec) && !session.loadData(data, uint64_t(seed)))
+  // Without a run nothing is trained, so all rows count for the statistics of columns.
+  auto load = [&](const std::vector<std::string> &needed) {
+    return session.loadData(data, uint64_t(seed), saved, needed, {}, /*holdOut=*/saved != nullptr);
+  };
+  if (!saved && sizesFromData(session.spec) && !load({}))
     return Failure;
   // Without data a declared tokenizer is made from its declaration alone.
   if (hasPrompt && !session.tokenizer && !session.makeTokenizer("", "the prompt"))
@@ -178,7 +185,7 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
   if (!hasData || needed.empty() || hasPrompt) {
     runtime::Batch one;
     one.rows = 1;
-    if (hasPrompt && !setPrompt(session, run, prompt, one))
+    if (hasPrompt && !setPrompt(session, run, prompt, specials, one))
       return Failure;
     run.setLoopInputs(uint64_t(seed), 0, 0);
     run.run();
@@ -186,14 +193,17 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
     printer->rows(one);
     return Success;
   }
-  if (!session.loadData(data, uint64_t(seed), saved, needed))
+  if (!load(needed))
     return Failure;
   if (llvm::Error error = session.loader->check(run.inputs()))
     return reportError(std::move(error));
   printer->header();
   runtime::BatchShape shape = run.batchShape();
+  bool isText = session.spec.kind == DataSpec::Text;
+  shape.everyToken =
+      isText && !llvm::is_contained(needed, "next(" + session.spec.streams.front().name + ")");
   using Part = runtime::Loader::Part;
-  int64_t example = 0;
+  int64_t example = 0, items = 0;
   for (int64_t i = 0, n = session.loader->evaluationBatches(Part::All, shape); i < n; ++i) {
     if (runtime::interrupted())
       return Interrupted;
@@ -204,6 +214,12 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
     run.run();
     printer->rows(batch);
     example += batch.rows;
+    items += batch.items;
   }
+  int64_t tokens = isText ? session.loader->facts().getInteger("tokens").value_or(0) : 0;
+  if (tokens > items + !shape.everyToken)
+    llvm::errs() << programName() << ": warning: the last " << tokens - items << " of " << tokens
+                 << " tokens fill no window of " << session.spec.streams.front().bound
+                 << ", so they are left out\n";
   return Success;
 }

@@ -61,14 +61,32 @@ static Tokenizer openTokenizer(const std::string &path) {
   return nullptr;
 }
 
-/// A file, or standard input for "-".
-static llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> readInput(const std::string &path) {
-  if (path != "-")
-    return runtime::readFile(path);
-  auto buffer = llvm::MemoryBuffer::getSTDIN();
-  if (!buffer)
-    return runtime::failure("cannot read standard input: {}", buffer.getError().message());
-  return std::move(*buffer);
+namespace {
+/// A file of text, or standard input for "-".
+struct Input {
+  std::unique_ptr<llvm::MemoryBuffer> buffer;
+  llvm::StringRef text;
+};
+} // namespace
+
+static llvm::Expected<Input> readInput(const std::string &path) {
+  Input input;
+  if (path != "-") {
+    auto buffer = runtime::readFile(path);
+    if (!buffer)
+      return buffer.takeError();
+    input.buffer = std::move(*buffer);
+  } else {
+    auto buffer = llvm::MemoryBuffer::getSTDIN();
+    if (!buffer)
+      return runtime::failure("cannot read standard input: {}", buffer.getError().message());
+    input.buffer = std::move(*buffer);
+  }
+  auto text = runtime::plainText(input.buffer->getBuffer(), path == "-" ? "standard input" : path);
+  if (!text)
+    return text.takeError();
+  input.text = *text;
+  return std::move(input);
 }
 
 /// Bytes in quotes on one line; what is no valid UTF-8 as \xNN.
@@ -112,9 +130,11 @@ static int trainTokenizer(llvm::ArrayRef<const char *> words) {
   arguments.option("--data", "FILE", "a text to learn from; may be given several times", data);
   arguments.option("--vocabulary", "N", "the most tokens, bytes and special ones included (default 1000)",
                    vocabulary, 1, runtime::largestVocabulary);
-  arguments.option("--special", "NAME", "a token of its own, such as \"<pad>\"; the first one is token 0",
+  arguments.option("--special", "NAME",
+                   "a token of its own, such as \"<pad>\", which no text becomes; the first one is token 0",
                    specials);
   arguments.option("-o", "FILE", "the tokenizer.json to write", output);
+  arguments.example("tokenizer train --data text.txt --vocabulary 4000 -o tokenizer.json");
   if (std::optional<int> code = arguments.parse(words))
     return *code;
   if (data.empty())
@@ -122,18 +142,18 @@ static int trainTokenizer(llvm::ArrayRef<const char *> words) {
   if (output.empty())
     return arguments.usageError("-o is missing: the tokenizer.json to write");
   auto start = std::chrono::steady_clock::now();
-  std::vector<std::unique_ptr<llvm::MemoryBuffer>> buffers;
+  std::vector<Input> inputs;
   std::vector<runtime::TokenizerText> texts;
   size_t bytes = 0;
   for (const std::string &file : data) {
-    auto buffer = readInput(file);
-    if (!buffer)
-      return reportError(buffer.takeError());
-    if ((*buffer)->getBufferSize() == 0)
+    auto input = readInput(file);
+    if (!input)
+      return reportError(input.takeError());
+    if (input->text.empty())
       return reportError(runtime::failure("{}: the file is empty", file));
-    texts.push_back({(*buffer)->getBuffer(), file});
-    bytes += (*buffer)->getBufferSize();
-    buffers.push_back(std::move(*buffer));
+    texts.push_back({input->text, file});
+    bytes += input->text.size();
+    inputs.push_back(std::move(*input));
   }
   auto pairs = runtime::trainBytePairs(texts, vocabulary, specials);
   if (!pairs)
@@ -173,13 +193,18 @@ static void printTokens(const runtime::Tokenizer &tokenizer, llvm::ArrayRef<int3
 
 static int encodeText(llvm::ArrayRef<const char *> words) {
   std::string path, text, data;
+  std::vector<std::string> specials;
   bool pieces = false;
   Arguments arguments("tokenizer encode TOKENIZER --text TEXT|--data FILE",
                       "Prints a text's tokens as numbers, on as many lines as the text has.");
   arguments.positional("TOKENIZER", tokenizerHelp, path);
   arguments.option("--text", "TEXT", "the text", text);
   arguments.option("--data", "FILE", "the file that holds the text; - is standard input", data);
+  arguments.option("--special", "NAME",
+                   "where NAME stands in the text, it is that special token; may be given several times",
+                   specials);
   arguments.flag("--pieces", "the tokens as text in quotes instead", pieces);
+  arguments.example("tokenizer encode tokenizer.json --text \"unforgettable cats\" --pieces");
   if (std::optional<int> code = arguments.parse(words))
     return *code;
   if (arguments.given("--text") == arguments.given("--data"))
@@ -190,12 +215,12 @@ static int encodeText(llvm::ArrayRef<const char *> words) {
   std::vector<int32_t> tokens;
   llvm::Error error = llvm::Error::success();
   if (arguments.given("--text")) {
-    error = tokenizer->encode(text, tokens, "the text");
+    error = tokenizer->encode(text, specials, tokens, "the text");
   } else {
-    auto buffer = readInput(data);
-    if (!buffer)
-      return reportError(buffer.takeError());
-    error = tokenizer->encode((*buffer)->getBuffer(), tokens, data);
+    auto input = readInput(data);
+    if (!input)
+      return reportError(input.takeError());
+    error = tokenizer->encode(input->text, specials, tokens, data);
   }
   if (error)
     return reportError(std::move(error));
@@ -208,10 +233,12 @@ static int decodeTokens(llvm::ArrayRef<const char *> words) {
   Arguments arguments(
       "tokenizer decode TOKENIZER --tokens NUMBERS|--data FILE",
       "Prints the text of tokens, given as numbers with white space between them. What `encode` made\n"
-      "of a text gives that text, byte for byte; after --tokens a line end follows.");
+      "of a text gives that text, byte for byte (a byte order mark is no part of it); after --tokens\n"
+      "a line end follows.");
   arguments.positional("TOKENIZER", tokenizerHelp, path);
   arguments.option("--tokens", "NUMBERS", "the tokens: \"301 12 7\"", list);
   arguments.option("--data", "FILE", "the file that holds the tokens; - is standard input", data);
+  arguments.example("tokenizer decode run --tokens \"301 12 7\"");
   if (std::optional<int> code = arguments.parse(words))
     return *code;
   if (arguments.given("--tokens") == arguments.given("--data"))
@@ -227,10 +254,10 @@ static int decodeTokens(llvm::ArrayRef<const char *> words) {
   if (arguments.given("--tokens")) {
     error = (*numbers)->encode(list, tokens, "the tokens");
   } else {
-    auto buffer = readInput(data);
-    if (!buffer)
-      return reportError(buffer.takeError());
-    error = (*numbers)->encode((*buffer)->getBuffer(), tokens, data);
+    auto input = readInput(data);
+    if (!input)
+      return reportError(input.takeError());
+    error = (*numbers)->encode(input->text, tokens, data);
   }
   if (error)
     return reportError(std::move(error));
@@ -242,9 +269,10 @@ static int showTokenizer(llvm::ArrayRef<const char *> words) {
   std::string path;
   Arguments arguments(
       "tokenizer show TOKENIZER",
-      "Prints the vocabulary, a token a line: its number, its text, and the two tokens that were\n"
+      "Prints the vocabulary, one token per line: its number, its text, and the two tokens that were\n"
       "merged into it.");
   arguments.positional("TOKENIZER", tokenizerHelp, path);
+  arguments.example("tokenizer show run");
   if (std::optional<int> code = arguments.parse(words))
     return *code;
   auto made = openTokenizer(path);
@@ -270,30 +298,25 @@ static int showTokenizer(llvm::ArrayRef<const char *> words) {
 
 //===-- the command -----------------------------------------------------------------===//
 
-namespace {
-struct Action {
-  const char *name, *summary;
-  CommandFunction run;
-};
-} // namespace
-
-static constexpr Action actions[] = {
-    {"train", "learn a vocabulary of byte pairs from texts", trainTokenizer},
-    {"encode", "text to tokens", encodeText},
-    {"decode", "tokens to text", decodeTokens},
-    {"show", "the vocabulary", showTokenizer},
-};
+llvm::ArrayRef<Command> gptc::tokenizerActions() {
+  static const Command table[] = {
+      {"train", "learns a vocabulary of byte pairs from texts", trainTokenizer},
+      {"encode", "text to tokens", encodeText},
+      {"decode", "tokens to text", decodeTokens},
+      {"show", "the vocabulary", showTokenizer},
+  };
+  return table;
+}
 
 static void printHelp(llvm::raw_ostream &out) {
   out << "usage: " << programName() << " tokenizer ACTION ...\n\n";
-  for (const Action &action : actions)
+  for (const Command &action : tokenizerActions())
     out << llvm::formatv("  {0,-8} {1}\n", action.name, action.summary);
   out << "\n  " << programName() << " tokenizer ACTION --help   says what an action takes\n\n"
       << "For example:\n"
       << "  " << programName() << " tokenizer train --data text.txt --vocabulary 1000 -o tokenizer.json\n"
-      << "  " << programName()
-      << " tokenizer encode tokenizer.json --text \"unforgettable cats\" --pieces\n\n"
-      << "A model file reads text with it as `text token[t < 64]: tokenizer(\"tokenizer.json\")`;\n"
+      << "  " << programName() << " tokenizer encode tokenizer.json --text \"cats\" --pieces\n\n"
+      << "A model file reads text with it: `text token[t < 64]: tokenizer(\"tokenizer.json\")`;\n"
       << "`bpe(1000)` learns one when training starts.\n"
       << "Exit codes: 0 success, 1 bad input or failure, 2 wrong usage.\n";
 }
@@ -304,12 +327,11 @@ int gptc::tokenizerCommand(llvm::ArrayRef<const char *> words) {
     printHelp(llvm::outs());
     return Success;
   }
+  if (const Command *action = findCommand(tokenizerActions(), first))
+    return action->run(words.drop_front());
   std::vector<std::string> names;
-  for (const Action &action : actions) {
-    if (first == action.name)
-      return action.run(words.drop_front());
+  for (const Command &action : tokenizerActions())
     names.push_back(action.name);
-  }
   std::string meant = nearestName(first, names);
   if (words.empty())
     llvm::errs() << programName() << ": tokenizer: what is to be done?\n\n";

@@ -6,6 +6,7 @@
 #include "compiler/trained.h"
 
 #include "runtime/interrupt.h"
+#include "runtime/overwrite.h"
 #include "runtime/profile.h"
 #include "runtime/trainer.h"
 
@@ -25,7 +26,7 @@ struct TrainRequest {
   std::string model, out, resume, init, fromIr, stage;
   std::vector<std::string> data, validation;
   int64_t seed = 1, keep = 2, showGradients = 0;
-  bool seedGiven = false, dtypeGiven = false;
+  bool seedGiven = false, dtypeGiven = false, overwrite = false;
 };
 
 class Training {
@@ -37,6 +38,7 @@ private:
   int train();
   bool openModel();
   bool openResumed();
+  bool openInit();
   bool openModule(llvm::StringRef text, llvm::StringRef name);
   bool fits();
   int64_t steps(int64_t batch) const;
@@ -44,11 +46,13 @@ private:
   double field(const char *name, double otherwise) const;
   llvm::Error writeConfig(int64_t batch);
   llvm::Expected<runtime::Program> compileStep();
+  void sayFinished(const runtime::TrainJob &job, double seconds) const;
 
   Session &session;
   TrainRequest &request;
   std::optional<runtime::RunDirectory> directory;
   std::optional<llvm::json::Object> config; // of the run that is resumed
+  std::optional<runtime::RunAside> replaced; // of --overwrite
   mlir::OwningOpRef<mlir::ModuleOp> module; // of --from-ir
   const Stage *stage = nullptr;
   bool started = false;  // the run's files say so
@@ -161,6 +165,41 @@ bool Training::openResumed() {
   return false;
 }
 
+/// --init RUN: the weights bring their tokenizer and the statistics of their columns.
+bool Training::openInit() {
+  auto fail = [](llvm::Error error) {
+    reportError(std::move(error));
+    return false;
+  };
+  auto run = runtime::RunDirectory::open(request.init);
+  if (!run)
+    return fail(run.takeError());
+  auto read = run->readConfig();
+  if (!read)
+    return fail(read.takeError());
+  if (const llvm::json::Object *data = read->getObject("data"))
+    session.startFrom(*data, request.init);
+  std::vector<std::string> warnings;
+  auto file = run->newestWeights(warnings);
+  if (!file)
+    return fail(file.takeError());
+  for (const std::string &warning : warnings)
+    llvm::errs() << programName() << ": warning: " << warning << "\n";
+  request.init = *file;
+  return true;
+}
+
+/// What a file of weights does not say, but the model takes from the data.
+static void warnOfInit(const Session &session, const std::string &file) {
+  bool standardises = llvm::any_of(session.spec.columns,
+                                   [](const DataSpec::Column &column) { return column.standardise; });
+  if (session.tokenizerNeedsText() || standardises)
+    llvm::errs() << programName() << ": warning: " << file << " holds no "
+                 << (standardises ? "means and deviations of columns" : "tokenizer") << ": the data give "
+                 << (standardises ? "new ones" : "a new one")
+                 << ", and the weights only fit if they are the same; --init RUN takes both from a run\n";
+}
+
 bool Training::openModel() {
   if (!request.resume.empty())
     return openResumed();
@@ -258,13 +297,16 @@ int Training::run() {
   int code = train();
   if (code == Failure && !started && directory)
     directory->discard();
-  return code;
+  return code; // what --overwrite has moved aside goes back then
 }
 
 int Training::train() {
   if (!openModel())
     return Failure;
   const llvm::json::Object *saved = config ? config->getObject("data") : nullptr;
+  bool fromRun = !request.init.empty() && llvm::sys::fs::is_directory(request.init);
+  if (fromRun && !openInit())
+    return Failure;
   if (!session.loadData(request.data, request.seed, saved, {}, request.validation))
     return Failure;
   if (module && !fits()) {
@@ -307,6 +349,12 @@ int Training::train() {
     if (!weights)
       return reportError(weights.takeError());
   }
+  if (!directory && request.overwrite) {
+    auto aside = runtime::RunAside::move(request.out);
+    if (!aside)
+      return reportError(aside.takeError());
+    replaced.emplace(std::move(*aside));
+  }
   if (!directory) {
     auto created = runtime::RunDirectory::create(request.out);
     if (!created)
@@ -336,7 +384,11 @@ int Training::train() {
   // Only now: a start that fails must leave a run that is resumed as it was.
   job.begin = [&]() -> llvm::Error {
     started = true;
+    if (!request.init.empty() && !fromRun && !config)
+      warnOfInit(session, request.init);
     firstStep = job.result.steps;
+    if (replaced)
+      replaced->remove();
     return writeConfig(batch);
   };
   job.compileEval = [&] { return session.compile(session.pipeline(ProgramKind::Eval, batch, true)); };
@@ -347,34 +399,52 @@ int Training::train() {
   for (const runtime::VariableInfo &variable : job.init.variables)
     if (variable.parameter)
       parameters += variable.elements();
-  llvm::errs() << llvm::formatv(
-      "{0}: {1} parameters, seed {2}, {3}, {4} threads, arena {5}, compiled in "
-      "{6:f2} s\n",
-      programName(), parameters, request.seed, session.options.dtype, session.options.threads,
-      printSize(job.step.arenaBytes), seconds);
+  say(llvm::formatv("{0} parameters, seed {1}, {2}, {3} thread{4}, arena {5}, compiled in {6:f2} s", parameters,
+                    request.seed, session.options.dtype, session.options.threads,
+                    session.options.threads == 1 ? "" : "s", printSize(job.step.arenaBytes), seconds)
+          .str());
   if (session.options.memory)
-    llvm::errs() << llvm::formatv("{0}: --memory {1}: {2} kept for the backward pass\n", programName(),
-                                  printSize(session.options.memory), printSize(job.step.keptBytes));
+    say("--memory " + printSize(session.options.memory) + ": " + printSize(job.step.keptBytes) +
+        " kept for the backward pass");
   runtime::InterruptGuard guard; // until here Ctrl-C ends the process: nothing is lost
   runtime::Profile profile;
   if (session.options.profile)
     job.pool->setProfile(&profile);
+  auto begun = std::chrono::steady_clock::now();
   auto code = runtime::train(job);
   if (!code)
     return reportError(code.takeError());
   if (session.options.profile)
     llvm::errs() << profile.print(job.step, job.result.steps - firstStep);
-  if (*code == Success) {
-    llvm::errs() << programName() << ": " << directory->path() << " after " << job.result.steps << " steps";
-    if (job.result.valLoss)
-      llvm::errs() << llvm::formatv(": validation loss {0:f4}, best {1:f4}\n", *job.result.valLoss,
-                                    job.result.bestLoss.value_or(*job.result.valLoss));
-    else if (job.result.loss)
-      llvm::errs() << llvm::formatv(": loss {0:f4}\n", *job.result.loss);
-    else
-      llvm::errs() << "\n";
-  }
+  if (*code == Success)
+    sayFinished(job, std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
   return *code;
+}
+
+/// A path as a word of a shell's command line.
+static std::string shellWord(llvm::StringRef path) {
+  bool plain = llvm::all_of(path, [](char c) { return llvm::isAlnum(c) || llvm::StringRef("/._-+,").contains(c); });
+  return plain ? path.str() : "'" + llvm::join(llvm::split(path, "'"), "'\\''") + "'";
+}
+
+/// What came out, and the command that uses it.
+void Training::sayFinished(const runtime::TrainJob &job, double seconds) const {
+  std::string loss;
+  if (job.result.valLoss)
+    loss = llvm::formatv(", validation loss {0:f4}, best {1:f4}", *job.result.valLoss,
+                         job.result.bestLoss.value_or(*job.result.valLoss));
+  else if (job.result.loss)
+    loss = llvm::formatv(", loss {0:f4}", *job.result.loss);
+  say("run '" + directory->path() + "' finished: " + llvm::Twine(job.result.steps) +
+      (job.result.steps == 1 ? " step" : " steps") + loss + ", " + runtime::formatDuration(seconds));
+  std::string word = shellWord(directory->path());
+  bool hasOutput = !session.model->outputs().empty();
+  if (hasOutput && session.spec.kind == DataSpec::Text && session.tokenizer->kind() != "ids")
+    llvm::errs() << "  " << programName() << " generate " << word << " --prompt TEXT\n";
+  else if (hasOutput && session.spec.kind == DataSpec::Pairs)
+    llvm::errs() << "  " << programName() << " generate " << word << " --data FILE\n";
+  else if (hasOutput && session.spec.kind == DataSpec::Rows && !findPayload())
+    llvm::errs() << "  " << programName() << " run " << word << " --data FILE\n";
 }
 
 int gptc::trainCommand(llvm::ArrayRef<const char *> words) {
@@ -383,7 +453,7 @@ int gptc::trainCommand(llvm::ArrayRef<const char *> words) {
   bool embedded = findPayload();
   Arguments arguments(embedded ? "train --data FILE -o RUN" : "train MODEL --data FILE -o RUN",
                       "Compiles the model for this CPU and trains it. RUN is a new directory: checkpoints,\n"
-                      "log.jsonl (one object a step), the model as compiled and its settings.\n"
+                      "log.jsonl (one object per step), the model as compiled and its settings.\n"
                       "Ctrl-C saves and stops; --resume goes on bit for bit.");
   if (!embedded)
     arguments.positional("MODEL", "the model file (not with --resume or --from-ir)", request.model, false);
@@ -393,15 +463,25 @@ int gptc::trainCommand(llvm::ArrayRef<const char *> words) {
                    "what to validate on, as --data (default: 10 % of the data, not trained on)",
                    request.validation);
   arguments.option("-o", "RUN", "the directory for the run", request.out);
+  arguments.flag("--overwrite", "-o may name a run that is there: it is removed when the new one begins",
+                 request.overwrite);
   arguments.option("--resume", "RUN", "go on with a run where its newest checkpoint stands", request.resume);
-  arguments.option("--init", "FILE", "start from the weights of this .safetensors file", request.init);
-  arguments.option("--seed", "N", "of initial weights, batches and random masks", request.seed, 0, INT32_MAX);
+  arguments.option("--init", "RUN|FILE",
+                   "start from the weights of this run, which bring their tokenizer, or of this "
+                     ".safetensors file",
+                   request.init);
+  arguments.option("--seed", "N", "of initial weights, batches and random masks (default: that of the file, else 1)", request.seed, 0, INT32_MAX);
   addSetOption(arguments, options);
-  arguments.option("--keep", "N", "checkpoints to keep, beside the best", request.keep, 1, 1000000);
+  arguments.option("--keep", "N", "checkpoints to keep besides the best", request.keep, 1, 1000000);
   arguments.option("--show-gradients", "N",
-                   "every N steps, the norm of each parameter's gradient (also in log.jsonl), and a\n"
-                   "                         warning where one is below 1e-7 or above 1e3 of its weight's",
+                   "every N steps, the norm of each parameter's gradient (also in log.jsonl; default: never), and a "
+                     "warning where one is below 1e-7 or above 1e3 of its weight's",
                    request.showGradients, 1, INT64_MAX / 2);
+  arguments.example(embedded ? "train --data text.txt -o run" : "train model.gpt --data text.txt -o run");
+  if (!embedded)
+    arguments.example("train translate.gpt --data train.en --data train.de -o run");
+  arguments.example("train --resume run --set steps=4000");
+  addFields(arguments, /*training=*/true);
   addTypeOption(arguments, options);
   addMemoryOption(arguments, options);
   arguments.option("--from-ir", "FILE", "go on from what `gptc dump --stage` printed", request.fromIr);
@@ -421,6 +501,8 @@ int gptc::trainCommand(llvm::ArrayRef<const char *> words) {
   if (request.resume.empty() == request.out.empty())
     return arguments.usageError(request.out.empty() ? "-o is missing: the directory for the run"
                                                     : "--resume goes on in its own directory, without -o");
+  if (request.overwrite && !request.resume.empty())
+    return arguments.usageError("--overwrite begins anew, and --resume goes on");
   if (!request.resume.empty() && (!request.init.empty() || arguments.given("--dtype")))
     return arguments.usageError("--resume takes weights and type from the run, not from --init or --dtype");
   if (!request.fromIr.empty() && (request.dtypeGiven || !options.set.empty()))

@@ -168,13 +168,15 @@ int gptc::weightsCommand(llvm::ArrayRef<const char *> words) {
   int64_t nearest = 0;
   Arguments arguments(
       "weights RUN [--show NAME [--nearest N]]",
-      "Lists the parameters of a trained model, or prints one as CSV: a line for each place of all\n"
+      "Lists the parameters of a trained model, or prints one as CSV: one line for each place of all\n"
       "its dimensions but the last, tokens by their text.");
   arguments.positional("RUN", "the directory of a run", path);
   arguments.option("--show", "NAME", "print this parameter", name);
-  arguments.option("--nearest", "N", "print instead, for each of its rows, the N rows most alike (by cosine)",
+  arguments.option("--nearest", "N", "print instead, for each of its rows, the N rows most alike by cosine (default: print the numbers)",
                    nearest, 1, INT32_MAX);
-  arguments.choice("--checkpoint", "which weights (default latest)", {"latest", "best"}, which);
+  addCheckpointOption(arguments, which);
+  arguments.example("weights run");
+  arguments.example("weights run --show embed --nearest 5");
   if (std::optional<int> code = arguments.parse(words))
     return *code;
 

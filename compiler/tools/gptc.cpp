@@ -13,35 +13,41 @@
 
 using namespace gptc;
 
-namespace {
-struct Command {
-  const char *name, *summary;
-  CommandFunction run;
-};
-} // namespace
-
-static constexpr Command commands[] = {
-    {"check", "parse and type-check a model", checkCommand},
-    {"train", "train a model on a text or a table", trainCommand},
-    {"generate", "continue a text with a trained model", generateCommand},
-    {"eval", "the loss of a trained model on other data", evalCommand},
-    {"run", "the outputs of a model for given inputs", runCommand},
-    {"weights", "the parameters of a trained model, and which of their rows are alike", weightsCommand},
-    {"dump", "the IR at a named stage of compiling", dumpCommand},
-    {"tokenizer", "learn a vocabulary, and turn text into tokens and back", tokenizerCommand},
-    {"bleu", "how near translations are to references", bleuCommand},
-    {"build", "one executable from a model", buildCommand},
-    {"library", "the standard library's files, to read and to copy", libraryCommand},
-};
-
 static void printHelp(llvm::raw_ostream &out) {
   out << "usage: " << programName() << " COMMAND ...\n\n";
-  for (const Command &command : commands)
-    out << llvm::formatv("  {0,-10} {1}\n", command.name, command.summary);
-  out << "\n  " << programName() << " COMMAND --help   says what a command takes\n  " << programName()
-      << " --version        the versions and this CPU\n\n"
+  for (const Command &command : commands())
+    out << helpRow(command.name, command.summary, 13);
+  out << "\n  " << programName() << " help COMMAND   what a command takes\n  " << programName()
+      << " version        the versions and this CPU\n\nFor example:\n  " << programName()
+      << " train model.gpt --data text.txt -o run\n  " << programName()
+      << " generate run --prompt \"Once upon\"\n\n"
       << "Results go to standard output, messages and progress to standard error.\n"
-      << "Exit codes: 0 success, 1 bad input or failure, 2 wrong usage, 130 interrupted (after saving).\n";
+      << wrapWords(exitCodes) << "\n";
+}
+
+/// `gptc help`, `gptc help train`, `gptc help tokenizer train`.
+static int printHelpOf(llvm::ArrayRef<const char *> words) {
+  llvm::ArrayRef<Command> among = commands();
+  const Command *found = nullptr;
+  for (const char *word : words) {
+    const Command *next = findCommand(among, word);
+    if (!next) {
+      std::vector<std::string> names;
+      for (const Command &command : among)
+        names.push_back(command.name);
+      std::string meant = nearestName(word, names);
+      llvm::errs() << programName() << ": there is no command `" << word << "`"
+                   << (meant.empty() ? "" : "; did you mean `" + meant + "`?") << "\n  usage: " << programName()
+                   << " help [COMMAND]\n";
+      return Usage;
+    }
+    found = next;
+    among = found->actions;
+  }
+  if (found)
+    return found->run({"--help"});
+  printHelp(llvm::outs());
+  return Success;
 }
 
 static void printVersion() {
@@ -58,20 +64,17 @@ static int run(llvm::ArrayRef<const char *> words) {
     return Usage;
   }
   llvm::StringRef first = words.front();
-  if (first == "--help" || first == "-h" || first == "help") {
-    printHelp(llvm::outs());
-    return Success;
-  }
-  if (first == "--version") {
+  if (first == "--help" || first == "-h" || first == "help")
+    return printHelpOf(words.drop_front());
+  if (first == "--version" || first == "version") {
     printVersion();
     return Success;
   }
-  std::vector<std::string> names;
-  for (const Command &command : commands) {
-    if (first == command.name)
-      return command.run(words.drop_front());
+  if (const Command *command = findCommand(commands(), first))
+    return command->run(words.drop_front());
+  std::vector<std::string> names = {"help", "version"};
+  for (const Command &command : commands())
     names.push_back(command.name);
-  }
   std::string meant = nearestName(first, names);
   llvm::errs() << programName() << ": unknown command `" << first << "`"
                << (meant.empty() ? "" : "; did you mean `" + meant + "`?") << "\n\n";

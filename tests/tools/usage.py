@@ -41,7 +41,7 @@ for words, message in [
     (["generate", "a", "--top-p", "1.5"], "`1.5` is not between 0 and 1"),
     (["generate", "a", "--top-k", "-4"], "`-4` is not between 0 and 2147483647"),
     (["eval", "a"], "--data is missing"),
-    (["eval", "a", "--data", "b", "--checkpoint", "worst"], "`worst` is not one of latest|best"),
+    (["eval", "a", "--data", "b", "--checkpoint", "worst"], "`worst` is not latest, best or step-N"),
     (["dump", "a"], "--stage is missing; the stages are ast, typed, gpt"),
     (["dump", "a", "--stage", "nope"], "no stage is called `nope`; the stages are ast, typed, gpt"),
     (["dump", "a", "--stage", "gpt", "--batch", "0"], "`0` is not between 1 and"),

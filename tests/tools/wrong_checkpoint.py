@@ -51,7 +51,7 @@ cases = [
      "the product of its shape overflows"),
     ("negative size", changed(shape=[-1, 4]), "its shape has an entry that is no size"),
     ("sizes against offsets", changed(shape=[1]), "bytes between its offsets, its shape and dtype need 4"),
-    ("dtype unknown", changed(dtype="F12"), "unknown dtype 'F12'"),
+    ("dtype unknown", changed(dtype="F12"), "is F12, the model wants F32"),
     ("dtype of integers", changed(dtype="I32"), f"tensor '{first}' is I32, the model wants F32"),
     ("no dtype", make_safetensors({**header, first: {"shape": [1]}}, data), "needs dtype, shape and data_offsets"),
     ("shape turned", changed(shape=count[::-1] if count != count[::-1] else [count[0] * count[1]]), "the model wants"),

@@ -35,7 +35,7 @@ for name, content, message in [
     ("word", header + "1,2,x,4,leaf\n", "word.csv:2:5: 'x' is not a number (column 'blue')"),
     ("nothing", header + "1,2,,4,leaf\n", "nothing.csv:2:5: '' is not a number (column 'blue')"),
     ("nan", header + "1,2,nan,4,leaf\n", "nan.csv:2:5: 'nan' is not a number"),
-    ("huge", header + "1,2,1e999,4,leaf\n", "huge.csv:2:5: '1e999' is not a number"),
+    ("huge", header + "1,2,1e999,4,leaf\n", "huge.csv:2:5: '1e999' is more than f64 can hold (column 'blue')"),
     ("class", header + "1,2,3,4,tree\n", "class.csv:2:9: 'tree' is no class of column 'kind'; there are leaf, flower"),
     ("twice", "red,red,blue,volume,kind\n1,2,3,4,leaf\n", "twice.csv:1:5: two columns are called 'red'"),
     ("quote", header + '1,2,"3,4,leaf\n', "quote.csv:2:5: the quote is never closed"),
