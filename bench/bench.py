@@ -23,7 +23,7 @@ from measure import Bench, Failure, root, say
 PARTS = {
     "steps": step_rows.steps,
     "translation": step_rows.translation,
-    "company": step_rows.company,
+    "contention": step_rows.contention,
     "kept": kept_rows.kept,
     "attention": kernel_rows.attention,
     "contractions": kernel_rows.contractions,
@@ -42,8 +42,8 @@ def options():
                         help=f"parts of this name ({', '.join([*PARTS, *MORE])}), or training steps whose name"
                              " holds it")
     parser.add_argument("--publish", action="store_true",
-                        help="also write bench/results.json, bench/results.svg and the table in README.md; with --only,"
-                             " the rows that were measured take the place of those that were there")
+                        help="also write bench/results.json, bench/results.svg and the tables in README.md and bench/README.md;"
+                             " with --only, the rows that were measured take the place of those that were there")
     parser.add_argument("--data", help="the text of the recipe")
     parser.add_argument("--pairs", nargs=2, metavar=("EN", "DE"), help="Multi30k's training files")
     parser.add_argument("--rounds", type=int, default=5)

@@ -63,7 +63,7 @@ def cpu_name():
 
 
 def machine_text(bench, machine):
-    streams = {"read": "read", "copy": "read and write", "copy_past": "read and write past the caches",
+    streams = {"read": "read", "copy": "read and write", "copy_past": "read and write with non-temporal stores",
                "update": "four reads and three writes"}
     peaks = ", ".join(f"{machine[name]:.0f} GFLOP/s in {name}" for name in ("f32", "bf16") if name in machine)
     bandwidth = ", ".join(f"{title} {machine[name]:.1f}" for name, title in streams.items() if name in machine)
@@ -149,7 +149,7 @@ def svg(rows, note):
             + "\n".join(parts) + "\n</svg>\n")
 
 
-#===-- The README ---------------------------------------------------------------#
+#===-- The READMEs --------------------------------------------------------------#
 
 BEGIN, END = "<!-- results: written by ./dev bench --publish -->", "<!-- end of results -->"
 
@@ -163,15 +163,37 @@ def joined(rows):
     return [now.pop(key(row), row) for row in published] + list(now.values())
 
 
-def publish(rows, notes):
-    """Puts picture and table into the project's README, between two marks."""
-    path = os.path.join(root, "README.md")
+def matters(row):
+    """The rows of the project's README: whole training steps, and attention by itself."""
+    return row.group == "training step" or (row.group == "attention" and row.what.startswith("T = 1024"))
+
+
+def short_table(rows):
+    """What a reader asks first: ours, theirs, how many times as fast, how near the limit. One line per row."""
+    lines = [["what", "type", "ours", "theirs", "unit", "by", "times as fast", "share of the limit"],
+             ["---", "---", "---:", "---:", "---", "---", "---:", "---:"]]
+    for row in filter(matters, rows):
+        for name, values in [*row.peers.items()][:1] or [("", [])]:
+            ratio = row.ratio(name) if row.ours and values else None
+            lines.append([f"{row.group}: {row.what}", row.dtype, number(median(row.ours)), number(median(values)), row.unit,
+                          name, f"{ratio:.2f}" if ratio else "", percent(row.share(row.ours))])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def put(path, text):
+    """Puts the text between the two marks of a file."""
+    path = os.path.join(root, path)
     with open(path, encoding="utf-8") as file:
-        text = file.read()
-    if BEGIN not in text or END not in text:
+        old = file.read()
+    if BEGIN not in old or END not in old:
         raise SystemExit(f"{path} has no place for results: {BEGIN} ... {END}")
-    section = "\n".join([BEGIN, "![share of the machine's limit](bench/results.svg)", "",
-                         markdown_table([row for row in rows if row.headline]), "", *notes, END])
-    head, rest = text.split(BEGIN, 1)
+    head, rest = old.split(BEGIN, 1)
     with open(path, "w", encoding="utf-8") as file:
-        file.write(head + section + rest.split(END, 1)[1])
+        file.write(head + "\n".join([BEGIN, text, END]) + rest.split(END, 1)[1])
+
+
+def publish(rows, notes):
+    """The picture and the rows that matter into the project's README, the whole table into bench/README.md."""
+    rows = [row for row in rows if row.headline]
+    put("README.md", "\n".join(["![share of the machine's limit](bench/results.svg)", "", short_table(rows), "", notes[0]]))
+    put("bench/README.md", "\n".join([markdown_table(rows), "", *notes]))

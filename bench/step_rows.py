@@ -1,4 +1,4 @@
-"""Rows of whole training steps: language models, the encoder-decoder, and a step in company."""
+"""Rows of whole training steps: language models, the encoder-decoder, and a step under CPU contention."""
 import json
 import os
 import random
@@ -228,13 +228,13 @@ def weights(directory):
         return open(os.path.join(directory, "checkpoints", file.read().strip(), "weights.safetensors"), "rb").read()
 
 
-def company(bench):
+def contention(bench):
     """What is left of the tokens a second beside a process that spins; the weights must be the same bits."""
-    say("company")
+    say("CPU contention")
     model = MODELS[0]
     count = max(5, round(120 * bench.scale))
     sets = model.words(lambda name, size: [f"{name}={size}"]) + [f"steps={count}"]
-    row = Row("company", f"{model.name} beside a spinning process", "f32", "of undisturbed speed", headline=True,
+    row = Row("CPU contention", f"{model.name} beside a spinning process", "f32", "of undisturbed speed", headline=True,
               physical=False)
 
     def once(name):

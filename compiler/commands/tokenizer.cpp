@@ -316,8 +316,9 @@ static void printHelp(llvm::raw_ostream &out) {
       << "For example:\n"
       << "  " << programName() << " tokenizer train --data text.txt --vocabulary 1000 -o tokenizer.json\n"
       << "  " << programName() << " tokenizer encode tokenizer.json --text \"cats\" --pieces\n\n"
-      << "A model file reads text with it: `text token[t < 64]: tokenizer(\"tokenizer.json\")`;\n"
-      << "`bpe(1000)` learns one when training starts.\n"
+      << "A model file reads text with it as\n"
+      << "  text token[t < 64]: tokenizer(\"tokenizer.json\")\n"
+      << "and bpe(1000) in its place learns one when training starts.\n"
       << "Exit codes: 0 success, 1 bad input or failure, 2 wrong usage.\n";
 }
 
