@@ -251,7 +251,7 @@ def follow(args):
             x = torch.stack([part[j:j + args.context] for j in at])
             y = torch.stack([part[j + 1:j + 1 + args.context] for j in at])
             loss = step(model, optimizer, x, y, 1e-3)
-            log.write(json.dumps({"step": i, "loss": loss.item()}) + "\n")
+            log.write(json.dumps({"step": i + 1, "loss": loss.item()}) + "\n")
             if i == 0 and args.moments:
                 write_safetensors(args.moments, {n + ".m": optimizer.state[t]["exp_avg"] for n, t in model.w.items()})
 

@@ -146,7 +146,7 @@ std::string gptc::diagnoseStep(Session &session, runtime::VariableStore &store, 
   if (first)
     return render(session, *first,
                   fmt::format("'{}' is {} in step {}: the first value that is not finite", first->numbered(),
-                              first->value, step));
+                              first->value, step + 1));
 
   mlir::OwningOpRef<mlir::ModuleOp> whole = session.emit(ProgramKind::Train);
   if (!whole)
@@ -181,5 +181,5 @@ std::string gptc::diagnoseStep(Session &session, runtime::VariableStore &store, 
       session, *last,
       fmt::format("the gradient of '{}' has the norm {} in step {}: in the backward pass, the "
                   "first that is not finite (all values are)",
-                  last->numbered(), last->value, step));
+                  last->numbered(), last->value, step + 1));
 }

@@ -327,6 +327,7 @@ llvm::Expected<std::unique_ptr<runtime::Loader>> Session::makeLoader(const std::
     text.context = spec.streams.front().bound;
     text.holdOut = request.holdOut;
     text.validation = spec.validation;
+    text.heldOut = {request.facts, request.keepHeldOut};
     return runtime::TextLoader::open(files.front(), *tokenizer, text);
   }
   case DataSpec::Pairs: {
@@ -338,6 +339,7 @@ llvm::Expected<std::unique_ptr<runtime::Loader>> Session::makeLoader(const std::
     pairs.target = side(spec.streams.back());
     pairs.holdOut = request.holdOut;
     pairs.validation = spec.validation;
+    pairs.heldOut = {request.facts, request.keepHeldOut};
     return runtime::PairsLoader::open(files[0], files[1], *tokenizer, *tokenizer, pairs);
   }
   case DataSpec::Rows: {
@@ -346,6 +348,7 @@ llvm::Expected<std::unique_ptr<runtime::Loader>> Session::makeLoader(const std::
     rows.facts = request.facts;
     rows.f64 = f64();
     rows.holdOut = request.holdOut;
+    rows.keepHeldOut = request.keepHeldOut;
     auto made = runtime::RowsLoader::open(files.front(), rows);
     if (!made)
       return made.takeError();
@@ -360,7 +363,7 @@ llvm::Expected<std::unique_ptr<runtime::Loader>> Session::makeLoader(const std::
 
 bool Session::loadData(const std::vector<std::string> &data, uint64_t seed, const llvm::json::Object *saved,
                        const std::vector<std::string> &needed, const std::vector<std::string> &validation,
-                       bool holdOut) {
+                       bool holdOut, bool keepHeldOut) {
   if (!readDataSpec() || (saved && !loadFacts(*saved)))
     return false;
   if (spec.kind != DataSpec::None &&
@@ -374,6 +377,7 @@ bool Session::loadData(const std::vector<std::string> &data, uint64_t seed, cons
   request.facts = saved ? saved->getObject("loader") : start ? start->getObject("loader") : nullptr;
   request.needed = needed;
   request.holdOut = holdOut && validation.empty();
+  request.keepHeldOut = keepHeldOut;
   auto made = makeLoader(data, request);
   if (!made) {
     reportError(made.takeError());
@@ -438,12 +442,9 @@ bool Session::analyse() {
     return false;
   spec = model->data();
   // Only what this command line says; a run's own settings are in its config.
-  for (const SettingValue &setting : model->settings())
-    for (const std::string &assignment : options.set)
-      if (llvm::StringRef(assignment).split('=').first.trim() == setting.name)
-        llvm::errs() << programName() << ": " << setting.name << " = "
-                     << llvm::StringRef(assignment).split('=').second.trim()
-                     << " (set on the command line)\n";
+  for (const std::string &assignment : options.set)
+    llvm::errs() << programName() << ": " << llvm::StringRef(assignment).split('=').first.trim() << " = "
+                 << llvm::StringRef(assignment).split('=').second.trim() << " (set on the command line)\n";
   return true;
 }
 

@@ -68,10 +68,12 @@ public:
   /// Reads the data: tokenizer, facts, loader. Needs open(). `data` is one file,
   /// for pairs two. With `saved` (the object "data" of a run's config.json) a
   /// trained model's facts count. `validation`: as many files, all for
-  /// validation; without them a part of `data` is, unless nothing is held out.
+  /// validation; without them a part of `data` is, unless nothing is held out. `keepHeldOut`: HeldOut::keep,
+  /// of `saved`.
   bool loadData(const std::vector<std::string> &data, uint64_t seed,
                 const llvm::json::Object *saved = nullptr, const std::vector<std::string> &needed = {},
-                const std::vector<std::string> &validation = {}, bool holdOut = true);
+                const std::vector<std::string> &validation = {}, bool holdOut = true,
+                bool keepHeldOut = false);
   /// Trained weights that a new run starts from bring their tokenizer and the statistics of
   /// their columns: loadData() then takes these. `data`: as in loadFacts(); `run` names it in messages.
   void startFrom(const llvm::json::Object &data, const std::string &run) {
@@ -140,7 +142,7 @@ private:
     uint64_t seed = 0;
     const llvm::json::Object *facts = nullptr; // the loader's, of a run
     std::vector<std::string> needed;
-    bool holdOut = true;
+    bool holdOut = true, keepHeldOut = false;
   };
   llvm::Expected<std::unique_ptr<runtime::Loader>> makeLoader(const std::vector<std::string> &files,
                                                               const LoaderRequest &request);

@@ -178,7 +178,7 @@ int gptc::translateCommand(Session &session, const runtime::RunDirectory &run,
       return reportError(text.takeError());
     lines = std::move(*text);
   }
-  runtime::InterruptGuard guard;
+  runtime::InterruptGuard guard(programName() + ": interrupted: stops behind these lines");
   auto machine = Machine::create(session.options.threads);
   if (!machine)
     return reportError(machine.takeError());

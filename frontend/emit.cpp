@@ -177,7 +177,9 @@ void Emitter::emitMain(gptc::Program program, const std::vector<std::string> &sh
   } else {
     if (model.loss)
       wanted.push_back({"loss", model.loss});
-    wanted.insert(wanted.end(), model.reports.begin(), model.reports.end());
+    // Under names of their own: a report may be called "loss" or "lr", too.
+    for (auto &[name, tensor] : model.reports)
+      wanted.push_back({"report." + name, tensor});
     // Means over several batches need to know what each is over.
     for (size_t i = 0, n = program == gptc::Program::Eval ? wanted.size() : 0; i < n; ++i)
       if (Tensor *count = countOf(wanted[i].second))

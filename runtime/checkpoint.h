@@ -2,7 +2,7 @@
 //   model.gpt     the model's text as compiled
 //   config.json   settings, facts of the data, dtype, seed, version
 //   tokenizer.json  of models that read text as byte pairs
-//   log.jsonl     one object a step
+//   log.jsonl     one object per step
 //   latest, best  names of checkpoints
 //   checkpoints/step-00001000/{weights.safetensors,optimizer.safetensors,state.json}
 // Where parameters are averaged, weights.safetensors holds the averages, which is
@@ -10,6 +10,7 @@
 // Every file and every checkpoint is whole or not there.
 #pragma once
 
+#include "runtime/log.h"
 #include "runtime/variables.h"
 
 #include <optional>
@@ -18,17 +19,42 @@ namespace gptc::runtime {
 
 /// Where training stands, beside the variables.
 struct TrainingState {
-  int64_t step = 0; // steps done; the next one has this number, and so has its data
+  int64_t step = 0; // steps done
   uint64_t seed = 0;
   int64_t batch = 0;
+  int64_t items = 0;             // tokens or rows trained on
+  int64_t itemsEvaluated = 0;    // as many of them were before the last evaluation
   std::optional<double> valLoss; // of this checkpoint, where evaluated
   std::optional<double> bestLoss;
   int64_t bestStep = 0;
+  /// Saved because of an interrupt or of the time that had passed: no step asked for it, and it goes with the next one.
+  bool extra = false;
+  /// An interrupt came before the step's evaluation was done. It is to be done first, then this line is to be logged.
+  std::optional<LogEntry> pending;
 
   llvm::json::Object toJson() const;
   static llvm::Expected<TrainingState> fromJson(const llvm::json::Object &object, llvm::StringRef source);
 };
 
+/// Everything that a checkpoint holds, in memory.
+class Snapshot {
+public:
+  /// Views of the store's variables: good as long as they do not change.
+  static llvm::Expected<Snapshot> view(const VariableStore &store, const TrainingState &state);
+  /// Copies the variables into memory of its own, which is used again the next time.
+  llvm::Error copy(const VariableStore &store, const TrainingState &state);
+
+  /// Bytes of that memory.
+  int64_t size() const { return memory.size(); }
+
+  TrainingState state;
+  std::vector<TensorView> weights, states;
+
+private:
+  Buffer memory;
+};
+
+/// Only one process at a time changes a run: create() and lock() fail while another one holds the directory.
 class RunDirectory {
 public:
   enum class Which { Latest, Best, Named };
@@ -40,6 +66,7 @@ public:
 
   /// A new run. Fails where a run or anything else is already, or nothing can
   /// be written. What an earlier start without a checkpoint has left may stay.
+  /// The directory is locked before anything is written into it.
   static llvm::Expected<RunDirectory> create(llvm::StringRef path);
   /// An existing run, to read.
   static llvm::Expected<RunDirectory> open(llvm::StringRef path);
@@ -53,8 +80,12 @@ public:
   llvm::Error writeConfig(llvm::json::Object config);
   llvm::Expected<llvm::json::Object> readConfig() const;
 
+  /// Takes the run for this process, until the object goes.
+  llvm::Error lock();
+
   /// Writes a checkpoint, then `latest` (and `best`), then removes all but the
-  /// newest `keep` and the best. A failure leaves what was there before.
+  /// newest `keep`, the best, and an extra one that is the newest. A failure leaves what was there before.
+  llvm::Error save(const Snapshot &snapshot, bool best, int64_t keep);
   llvm::Error save(const VariableStore &store, const TrainingState &state, bool best, int64_t keep);
   /// Fills the store from the newest whole checkpoint, the best, or the one that is
   /// named. With `states` the optimizer's, too. The store is unchanged on an error.
@@ -63,21 +94,25 @@ public:
   /// The file with the weights of the newest whole checkpoint; `warnings` gets those
   /// passed over, and why.
   llvm::Expected<std::string> newestWeights(std::vector<std::string> &warnings) const;
-  /// Names of checkpoints, newest first, whole or not.
-  std::vector<std::string> checkpoints() const;
-  /// Removes what an interrupted save has left. Only for the run's own trainer.
-  void removeLeftovers();
-  /// Takes create() back, where it made the directory and nothing was saved.
+  /// Names of checkpoints, newest first, whole or not. An error where the directory cannot be read.
+  llvm::Expected<std::vector<std::string>> checkpoints() const;
+  /// Removes what an interrupted save has left, and makes `latest` and `best` what the state from which training goes
+  /// on says. Needs the lock.
+  llvm::Error repair(const TrainingState &state);
+  /// Takes create() back, where nothing was saved: removes the directories that it made.
   void discard();
 
 private:
-  explicit RunDirectory(llvm::StringRef path) : root(path.str()) {}
+  explicit RunDirectory(llvm::StringRef path);
+  llvm::Expected<bool> tryLock();
   std::string folder(llvm::StringRef checkpoint) const { return root + "/checkpoints/" + checkpoint.str(); }
   llvm::Error place(const std::string &temporary, const std::string &target);
-  void prune(int64_t keep);
+  llvm::Error prune(int64_t keep);
+  llvm::Error removeCheckpoint(const std::string &name);
 
   std::string root;
-  bool made = false; // by create()
+  std::vector<std::string> made; // directories that create() made, outermost first
+  std::shared_ptr<int> held;     // the descriptor that holds the lock
 };
 
 std::string checkpointName(int64_t step);

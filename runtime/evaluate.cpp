@@ -2,8 +2,32 @@
 
 namespace gptc::runtime {
 
-llvm::Expected<Evaluation> evaluate(ProgramRun &run, Loader &loader, Loader::Part part, uint64_t seed,
-                                    const std::function<bool()> &stop) {
+namespace {
+/// 0 to n - 1, each once, so that the first ones of any number lie evenly: by their bits from the lowest on.
+class SpreadOrder {
+public:
+  explicit SpreadOrder(int64_t n) : n(n) {
+    while ((int64_t(1) << bits) < n)
+      ++bits;
+  }
+  int64_t next() {
+    for (;;) {
+      int64_t counter = at++, reversed = 0;
+      for (int bit = 0; bit < bits; ++bit)
+        reversed |= (counter >> bit & 1) << (bits - 1 - bit);
+      if (reversed < n)
+        return reversed;
+    }
+  }
+
+private:
+  int64_t n, at = 0;
+  int bits = 0;
+};
+} // namespace
+
+llvm::Expected<Evaluation> evaluate(ProgramRun &run, Loader &loader, Loader::Part part,
+                                    const EvaluateOptions &options) {
   if (llvm::Error error = loader.check(run.inputs()))
     return error;
   BatchShape shape = run.batchShape();
@@ -31,15 +55,22 @@ llvm::Expected<Evaluation> evaluate(ProgramRun &run, Loader &loader, Loader::Par
     means.push_back(mean);
   }
   Evaluation evaluation;
-  for (int64_t index = 0; index < batches; ++index) {
-    if (stop && stop()) {
+  SpreadOrder order(batches);
+  for (int64_t done = 0; done < batches; ++done) {
+    if (options.stop && options.stop()) {
       evaluation.stopped = true;
       return evaluation;
     }
+    if (options.progress)
+      options.progress(options.mostItems ? double(evaluation.items) / double(options.mostItems)
+                                         : double(done) / double(batches));
+    int64_t index = options.mostItems ? order.next() : done;
     Batch batch = loader.evaluation(part, shape, index, run.inputs());
+    if (options.mostItems && done > 0 && evaluation.items + batch.items > options.mostItems)
+      break;
     if (llvm::Error error = run.setBatch(batch))
       return error;
-    run.setLoopInputs(seed, 0, index * shape.rows);
+    run.setLoopInputs(options.seed, 0, index * shape.rows);
     run.run();
     for (Mean &mean : means) {
       double weight = mean.count ? ProgramRun::scalarOf(run.resultAt(*mean.count)) * double(batch.rows)
@@ -51,13 +82,14 @@ llvm::Expected<Evaluation> evaluate(ProgramRun &run, Loader &loader, Loader::Par
   }
   bool found = false;
   for (const Mean &mean : means) {
-    const std::string &name = results[mean.result].name;
+    llvm::StringRef name = results[mean.result].name;
     double value = mean.weight > 0 ? mean.sum / mean.weight : 0;
     if (name == "loss") {
       evaluation.loss = value;
       found = true;
     } else {
-      evaluation.reports.push_back({name, value});
+      name.consume_front(reportPrefix);
+      evaluation.reports.push_back({name.str(), value});
     }
   }
   if (!found)

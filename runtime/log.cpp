@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <fcntl.h>
 #include <iterator>
 #include <sys/file.h>
@@ -16,8 +15,8 @@ using llvm::StringRef;
 
 namespace gptc::runtime {
 
-// Bytes of the whole lines before the first of step `from` or later.
-static size_t keptBytes(StringRef text, int64_t from) {
+// Bytes of the whole lines before the first one behind step `done`.
+static size_t keptBytes(StringRef text, int64_t done) {
   size_t kept = 0;
   while (kept < text.size()) {
     size_t end = text.find('\n', kept);
@@ -25,7 +24,7 @@ static size_t keptBytes(StringRef text, int64_t from) {
       break;
     StringRef line = text.slice(kept, end);
     int64_t step;
-    if (!line.consume_front("{\"step\":") || line.consumeInteger(10, step) || step >= from ||
+    if (!line.consume_front("{\"step\":") || line.consumeInteger(10, step) || step > done ||
         !line.ends_with("}"))
       break;
     kept = end + 1;
@@ -33,23 +32,25 @@ static size_t keptBytes(StringRef text, int64_t from) {
   return kept;
 }
 
-Expected<RunLog> RunLog::open(StringRef path, int64_t from) {
+Expected<RunLog> RunLog::open(StringRef path, int64_t done) {
   RunLog log;
   log.path = path.str();
-  log.descriptor = ::open(log.path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  log.descriptor = ::open(log.path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0666);
+  if (log.descriptor < 0 && errno == ELOOP)
+    return failure("cannot write '{}': it is a symbolic link, and a run keeps its files itself", path);
   if (log.descriptor < 0)
-    return failure("cannot write '{}': {}", path, std::strerror(errno));
+    return systemFailure(errno, "cannot write '{}'", path);
   if (flock(log.descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
     return failure("'{}' is in use: another process trains in this directory", path);
   size_t kept = 0;
-  if (from > 0) {
+  if (done > 0) {
     auto buffer = readFile(path);
     if (!buffer)
       return buffer.takeError();
-    kept = keptBytes((*buffer)->getBuffer(), from);
+    kept = keptBytes((*buffer)->getBuffer(), done);
   }
   if (ftruncate(log.descriptor, off_t(kept)) != 0)
-    return failure("cannot truncate '{}': {}", path, std::strerror(errno));
+    return systemFailure(errno, "cannot truncate '{}'", path);
   return log;
 }
 
@@ -79,13 +80,11 @@ static void appendName(fmt::memory_buffer &line, StringRef name) {
   }
 }
 
-Error RunLog::write(const LogEntry &entry, llvm::ArrayRef<LogReport> reports) {
+Error RunLog::write(const LogEntry &entry) {
   line.clear();
   auto out = std::back_inserter(line);
   auto field = [&](StringRef name, double value) {
-    fmt::format_to(out, ",\"");
-    appendName(line, name);
-    fmt::format_to(out, "\":");
+    fmt::format_to(out, ",\"{}\":", name);
     appendNumber(line, value);
   };
   fmt::format_to(out, "{{\"step\":{}", entry.step);
@@ -96,27 +95,29 @@ Error RunLog::write(const LogEntry &entry, llvm::ArrayRef<LogReport> reports) {
     field("grad_norm", *entry.gradNorm);
   field("tokens_per_s", std::round(entry.tokensPerSecond * 10) / 10);
   field("ms", std::round(entry.milliseconds * 1000) / 1000);
-  for (const LogReport &report : reports)
-    field(report.name, report.value);
-  if (entry.valLoss)
-    field("val_loss", *entry.valLoss);
-  if (!entry.gradients.empty()) {
-    fmt::format_to(out, ",\"gradients\":{{");
-    for (size_t i = 0; i < entry.gradients.size(); ++i) {
+  auto object = [&](StringRef name, const NamedNumbers &numbers) {
+    if (numbers.empty())
+      return;
+    fmt::format_to(out, ",\"{}\":{{", name);
+    for (size_t i = 0; i < numbers.size(); ++i) {
       fmt::format_to(out, "{}\"", i ? "," : "");
-      appendName(line, entry.gradients[i].first);
+      appendName(line, numbers[i].first);
       fmt::format_to(out, "\":");
-      appendNumber(line, entry.gradients[i].second);
+      appendNumber(line, numbers[i].second);
     }
     fmt::format_to(out, "}}");
-  }
+  };
+  object("reports", entry.reports);
+  if (entry.valLoss)
+    field("val_loss", *entry.valLoss);
+  object("gradients", entry.gradients);
   fmt::format_to(out, "}}\n");
   for (size_t done = 0; done < line.size();) {
     ssize_t written = ::write(descriptor, line.data() + done, line.size() - done);
     if (written < 0 && errno == EINTR)
       continue;
     if (written <= 0)
-      return failure("cannot write '{}': {}", path, std::strerror(written < 0 ? errno : ENOSPC));
+      return systemFailure(written < 0 ? errno : ENOSPC, "cannot write '{}'", path);
     done += size_t(written);
   }
   return Error::success();

@@ -49,6 +49,9 @@ struct ResultInfo : TensorInfo {
   int64_t arenaOffset = 0;
 };
 
+/// What stands before the name of a report where it is the name of a result.
+constexpr const char *reportPrefix = "report.";
+
 /// A kernel of a program, for profiles.
 struct KernelInfo {
   std::string name;   // "kernel_7_score"
@@ -63,7 +66,7 @@ struct Program {
   int64_t scratchBytes = 0; // the most that one thread needs in any kernel
   std::vector<VariableInfo> variables;
   std::vector<TensorInfo> inputs;  // names: "token", "next(token)", "step", "seed", "example"
-  std::vector<ResultInfo> results; // names: "loss", "lr", "grad_norm", report and output names
+  std::vector<ResultInfo> results; // names: "loss", "lr", "grad_norm", "report.NAME", output names
   int64_t batchTokens = 0;         // the batch's extent times any other is at most this (or the other's bound); 0: any
   std::vector<ExtentInfo> extents; // "batch" first where the program has a batch
   std::vector<KernelInfo> kernels; // where a profile was asked for

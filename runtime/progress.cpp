@@ -92,6 +92,7 @@ Progress::~Progress() {
 void Progress::update(int64_t nowDone, double nowLoss, double itemsPerSecond, std::optional<double> val,
                       std::optional<double> nowRate) {
   done = nowDone;
+  evaluationShare.reset();
   // Smoothed over about twenty steps; one that is not finite shows as it is.
   constexpr double share = 0.1;
   lossSum = std::isfinite(lossSum) ? lossSum + share * (nowLoss - lossSum) : nowLoss;
@@ -126,6 +127,9 @@ double Progress::seconds() const {
 
 /// What is to say, the most important first: what does not fit is left out from the end.
 std::vector<std::string> Progress::parts(bool stays) const {
+  if (evaluationShare)
+    return {fmt::format("step {}/{}", done, total),
+            fmt::format("evaluating: {:.0f} %", 100 * std::clamp(*evaluationShare, 0.0, 1.0))};
   double elapsed = seconds();
   std::vector<std::string> all = {fmt::format("step {}/{}", done, total), fmt::format("loss {:.4f}", smoothed())};
   if (valLoss)
@@ -139,6 +143,15 @@ std::vector<std::string> Progress::parts(bool stays) const {
     all.push_back(fmt::format("lr {:.1e}", *learningRate));
   all.push_back(fmt::format("{} {}/s", formatCount(rate), items));
   return all;
+}
+
+void Progress::evaluating(double share) {
+  double waited = std::chrono::duration<double>(Clock::now() - lastDrawn).count();
+  if (options.quiet || waited < (options.bar ? barInterval : lineInterval))
+    return;
+  evaluationShare = share;
+  drawn = -1;
+  draw(true);
 }
 
 void Progress::draw(bool last) {

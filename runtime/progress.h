@@ -37,6 +37,8 @@ public:
   /// `done` steps are done.
   void update(int64_t done, double loss, double itemsPerSecond, std::optional<double> valLoss,
               std::optional<double> rate = std::nullopt);
+  /// An evaluation has come so far, from 0 to 1; update() ends it.
+  void evaluating(double share);
   /// A line of its own; the bar moves below it. Words are wrapped on a terminal.
   void message(llvm::StringRef text);
   /// Draws the last state and leaves the line.
@@ -58,6 +60,7 @@ private:
   double lossSum = 0, lossWeight = 0; // an exponential average: what is older counts less
   double rate = 0;
   std::optional<double> valLoss, learningRate;
+  std::optional<double> evaluationShare; // of an evaluation that runs
   Clock::time_point started, lastDrawn;
   bool visible = false, finished = false;
   fmt::memory_buffer text;

@@ -3,6 +3,7 @@
 #include "runtime/gradients.h"
 #include "runtime/interrupt.h"
 #include "runtime/log.h"
+#include "runtime/saver.h"
 
 #include <chrono>
 #include <cmath>
@@ -29,9 +30,14 @@ private:
   Error takeStep();
   Error afterStep();
   void showGradients(bool table);
-  Error evaluateNow(bool &best);
-  Error save(bool best);
+  Error evaluateNow(bool &best, bool &stopped);
+  int64_t mostEvaluated() const;
+  Error save(bool best, bool extra);
+  Error saveInterrupted();
+  void sayWhatWouldBeLost() const;
+  std::string lastCheckpoint() const;
   bool due(int64_t interval) const { return interval > 0 && state.step % interval == 0; }
+  bool isLast() const { return state.step == options.steps; }
 
   TrainJob &job;
   const TrainOptions &options;
@@ -40,10 +46,11 @@ private:
   std::optional<Progress> progress;
   BatchShape shape;
   TrainingState state;
-  int64_t lastSaved = -1;
+  std::optional<Saver> saver;
+  bool upToDate = false; // the checkpoint of this step is written, or being written
+  std::chrono::steady_clock::time_point lastSave;
   bool evaluates = false, saidVanished = false, saidExploded = false;
-  std::vector<size_t> reportIndices;
-  std::vector<LogReport> reports;
+  std::vector<size_t> reportIndices; // results of `step`
   LogEntry entry;
 };
 } // namespace
@@ -54,6 +61,7 @@ static Error checkOptions(const TrainOptions &options) {
         std::tuple("the evaluation interval", options.evalInterval, int64_t(0)),
         std::tuple("the save interval", options.saveInterval, int64_t(0)),
         std::tuple("the interval of gradients", options.showGradients, int64_t(0)),
+        std::tuple("the number of tokens or rows to evaluate", options.evalItems, int64_t(0)),
         std::tuple("the number of checkpoints to keep", options.keep, int64_t(1))})
     if (value < least)
       return failure("{} must be at least {}, not {}", name, least, value);
@@ -89,11 +97,10 @@ Error Training::prepare() {
   for (size_t i = 0; i < results.size(); ++i) {
     StringRef name = results[i].name;
     hasLoss |= name == "loss" && results[i].elements() == 1;
-    bool isNorm = name.starts_with("grad_norm") || name.starts_with("weight_norm");
-    if (name == "loss" || name == "lr" || isNorm || results[i].elements() != 1)
+    if (!name.consume_front(reportPrefix) || results[i].elements() != 1)
       continue;
     reportIndices.push_back(i);
-    reports.push_back({name, 0});
+    entry.reports.push_back({name.str(), 0});
   }
   if (options.showGradients > 0 && gradientNorms(*step).empty())
     return failure("the training program returns no norms of gradients, so none can be shown");
@@ -138,7 +145,10 @@ Error Training::resumeWeights() {
   // Variables that only the init program lists are part of a checkpoint, too.
   if (Error error = job.store->add(job.init.variables))
     return error;
-  if (job.run->checkpoints().empty()) {
+  Expected<std::vector<std::string>> checkpoints = job.run->checkpoints();
+  if (!checkpoints)
+    return checkpoints.takeError();
+  if (checkpoints->empty()) {
     // Killed before its first one; the start is as good as a checkpoint.
     Progress(0, 0, "", job.progress).message("no checkpoint yet: starting from the beginning");
     return startWeights();
@@ -150,9 +160,12 @@ Error Training::resumeWeights() {
   state = loaded->state;
   if (state.seed != options.seed)
     return failure("the run was started with seed {}, not {}", state.seed, options.seed);
-  if (state.batch != options.batch)
+  if (state.batch != options.batch && !job.dataChanged)
     return failure("the run was started with batches of {}, not {}", state.batch, options.batch);
-  lastSaved = state.step;
+  state.batch = options.batch;
+  state.extra = false;
+  saver->resumedFrom(state.step);
+  upToDate = !state.pending;
   Progress notes(0, 0, "", job.progress);
   for (const std::string &warning : loaded->warnings)
     notes.message("warning: " + warning);
@@ -169,38 +182,48 @@ Error Training::takeStep() {
   step->run();
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
 
-  entry.step = state.step;
+  entry.step = state.step + 1;
   entry.loss = *step->scalar("loss");
   entry.lr = step->scalar("lr");
   entry.gradNorm = step->scalar("grad_norm");
   entry.valLoss.reset();
   entry.milliseconds = seconds * 1e3;
   entry.tokensPerSecond = seconds > 0 ? double(batch.items) / seconds : 0;
-  for (size_t i = 0; i < reports.size(); ++i)
-    reports[i].value = ProgramRun::scalarOf(step->resultAt(reportIndices[i]));
+  for (size_t i = 0; i < reportIndices.size(); ++i)
+    entry.reports[i].second = ProgramRun::scalarOf(step->resultAt(reportIndices[i]));
   entry.gradients.clear();
   bool lossBroken = !std::isfinite(entry.loss);
   bool broken = lossBroken || (entry.gradNorm && !std::isfinite(*entry.gradNorm));
-  if (options.showGradients > 0 && (broken || due(options.showGradients) || state.step + 1 == options.steps))
-    showGradients(!broken || due(options.showGradients));
+  bool shown = due(options.showGradients); // from the first step on
+  if (options.showGradients > 0 && (broken || shown || entry.step == options.steps))
+    showGradients(!broken || shown);
   if (!broken) {
     ++state.step;
+    state.items += batch.items;
+    state.valLoss.reset();
+    upToDate = false;
     job.result.steps = state.step;
     job.result.loss = entry.loss;
     return Error::success();
   }
   // The step has changed nothing, so it can be looked at again.
   if (log)
-    if (Error error = log->write(entry, reports))
+    if (Error error = log->write(entry))
       return error;
-  std::string kept =
-      lastSaved < 0 ? "nothing was saved" : "the last checkpoint is " + checkpointName(lastSaved);
+  if (saver)
+    if (Error error = saver->wait())
+      return error;
   progress->finish();
   std::string where = job.diagnose ? job.diagnose(shape, state.step) : "";
   double value = lossBroken ? entry.loss : *entry.gradNorm;
-  return failure("step {}: the {} is {}; training stopped, {}{}{}", state.step,
-                 lossBroken ? "loss" : "gradient's norm", std::isnan(value) ? NAN : value, kept,
+  return failure("step {}: the {} is {}; training stopped, {}{}{}", entry.step,
+                 lossBroken ? "loss" : "gradient's norm", std::isnan(value) ? NAN : value, lastCheckpoint(),
                  where.empty() ? "" : "\n", StringRef(where).rtrim());
+}
+
+std::string Training::lastCheckpoint() const {
+  std::optional<int64_t> saved = saver ? saver->lastSaved() : std::nullopt;
+  return saved ? "the last checkpoint is " + checkpointName(*saved) : "nothing was saved";
 }
 
 void Training::showGradients(bool table) {
@@ -208,16 +231,23 @@ void Training::showGradients(bool table) {
   for (const GradientNorm &norm : norms)
     entry.gradients.push_back({norm.name, norm.gradient});
   if (table)
-    progress->message(fmt::format("gradients of step {} (norms)\n{}", state.step, gradientTable(norms)));
+    progress->message(fmt::format("gradients of step {} (norms)\n{}", entry.step, gradientTable(norms)));
   if (!std::isfinite(entry.loss) || !std::isfinite(entry.gradNorm.value_or(0)))
     return; // that is said in other words
   for (auto [said, text] :
        {std::pair(&saidVanished, vanishedGradient(norms)), std::pair(&saidExploded, explodedGradient(norms))})
     if (!text.empty() && !std::exchange(*said, true))
-      progress->message(fmt::format("warning: step {}: {}", state.step, text));
+      progress->message(fmt::format("warning: step {}: {}", entry.step, text));
 }
 
-Error Training::evaluateNow(bool &best) {
+int64_t Training::mostEvaluated() const {
+  if (options.evalItems)
+    return options.evalItems;
+  int64_t trained = isLast() ? state.items : state.items - state.itemsEvaluated;
+  return std::max<int64_t>(1, int64_t(double(trained) * evaluatedShare));
+}
+
+Error Training::evaluateNow(bool &best, bool &stopped) {
   if (!eval) {
     Expected<Program> program = job.compileEval();
     if (!program)
@@ -228,12 +258,18 @@ Error Training::evaluateNow(bool &best) {
       return bound.takeError();
     eval = std::move(*bound);
   }
-  Expected<Evaluation> evaluation =
-      evaluate(*eval, *job.loader, Loader::Part::Validation, options.seed, interrupted);
+  EvaluateOptions how;
+  how.seed = options.seed;
+  how.mostItems = mostEvaluated();
+  how.stop = interrupted;
+  how.progress = [&](double share) { progress->evaluating(share); };
+  Expected<Evaluation> evaluation = evaluate(*eval, *job.loader, Loader::Part::Validation, how);
   if (!evaluation)
     return evaluation.takeError();
-  if (evaluation->stopped)
+  stopped = evaluation->stopped;
+  if (stopped)
     return Error::success();
+  state.itemsEvaluated = state.items;
   entry.valLoss = state.valLoss = job.result.valLoss = evaluation->loss;
   if (std::isfinite(evaluation->loss) && (!state.bestLoss || evaluation->loss < *state.bestLoss)) {
     state.bestLoss = evaluation->loss;
@@ -244,37 +280,82 @@ Error Training::evaluateNow(bool &best) {
   return Error::success();
 }
 
-Error Training::save(bool best) {
-  if (!job.run || lastSaved == state.step)
+Error Training::save(bool best, bool extra) {
+  if (!job.run || upToDate)
     return Error::success();
   if (Error error = job.store->checkFinite()) {
+    if (Error before = saver->wait())
+      return llvm::joinErrors(std::move(error), std::move(before));
     progress->finish();
     std::string where = job.diagnose ? job.diagnose(shape, state.step) : "";
-    return failure("after step {}: {}; not saved, training stopped{}{}", state.step - 1,
-                   llvm::toString(std::move(error)), where.empty() ? "" : "\n", StringRef(where).rtrim());
+    return failure("after step {}: {}; not saved, training stopped, {}{}{}", state.step,
+                   llvm::toString(std::move(error)), lastCheckpoint(), where.empty() ? "" : "\n",
+                   StringRef(where).rtrim());
   }
-  if (Error error = job.run->save(*job.store, state, best, options.keep))
+  state.extra = extra;
+  // At an end nothing is left to do beside.
+  bool beside = options.saveBeside && !isLast() && !interrupted();
+  Error error = beside ? saver->start(*job.store, state, best) : saver->save(*job.store, state, best);
+  state.extra = false;
+  if (error)
     return error;
-  lastSaved = state.step;
+  upToDate = true;
+  lastSave = std::chrono::steady_clock::now();
   return Error::success();
 }
 
+void Training::sayWhatWouldBeLost() const {
+  std::optional<int64_t> saved = saver ? saver->lastSaved() : std::nullopt;
+  setWhatWouldBeLost(fmt::format(
+      "stopped at once: {}{}", saved ? fmt::format("the steps behind {} are lost", checkpointName(*saved))
+                                     : "nothing was saved, all steps are lost",
+      job.goOn.empty() ? "" : "; to go on: " + job.goOn));
+}
+
+/// What a step needs once it is taken, or was taken by an interrupted process.
 Error Training::afterStep() {
-  bool last = state.step == options.steps, best = false;
-  state.valLoss.reset();
-  if (evaluates && !interrupted() && (last || due(options.evalInterval)))
-    if (Error error = evaluateNow(best))
+  bool best = false, stopped = false;
+  if (saver)
+    if (Error error = saver->check())
       return error;
+  if (evaluates && (isLast() || due(options.evalInterval)))
+    if (Error error = evaluateNow(best, stopped))
+      return error;
+  if (stopped) {
+    // The step's line and all that follows from its evaluation come when the run is resumed.
+    state.pending = entry;
+    upToDate = false;
+    return Error::success();
+  }
   if (log)
-    if (Error error = log->write(entry, reports))
+    if (Error error = log->write(entry))
       return error;
   progress->update(state.step, entry.loss, entry.tokensPerSecond, entry.valLoss, entry.lr);
-  if (last || best || interrupted() || due(options.saveInterval))
-    return save(best);
+  sayWhatWouldBeLost();
+  if (isLast() || best || due(options.saveInterval))
+    return save(best, /*extra=*/false);
+  double unsaved = std::chrono::duration<double>(std::chrono::steady_clock::now() - lastSave).count();
+  if (options.saveSeconds > 0 && unsaved >= options.saveSeconds)
+    return save(/*best=*/false, /*extra=*/true);
+  return Error::success();
+}
+
+Error Training::saveInterrupted() {
+  if (Error error = save(/*best=*/false, /*extra=*/true))
+    return error;
+  progress->finish();
+  if (!job.run)
+    return Error::success();
+  if (Error error = saver->wait())
+    return error;
+  progress->message(fmt::format("interrupted: saved {}{}{}", checkpointName(state.step),
+                                job.goOn.empty() ? "" : "; to go on: ", job.goOn));
   return Error::success();
 }
 
 Expected<int> Training::run() {
+  if (job.run)
+    saver.emplace(*job.run, options.keep);
   if (Error error = prepare())
     return error;
   if (Error error = job.resume ? resumeWeights() : startWeights())
@@ -282,35 +363,47 @@ Expected<int> Training::run() {
   job.result.steps = state.step;
   job.result.bestLoss = state.bestLoss;
   if (job.run) {
-    Expected<RunLog> opened = RunLog::open(job.run->file("log.jsonl"), state.step);
+    Expected<RunLog> opened = RunLog::open(job.run->file("log.jsonl"), state.pending ? state.step - 1 : state.step);
     if (!opened)
       return opened.takeError();
-    log.emplace(std::move(*opened)); // holds the lock: nobody else saves here now
-    job.run->removeLeftovers();
+    log.emplace(std::move(*opened));
+    if (Error error = job.run->repair(state))
+      return error;
   }
   if (job.begin)
     if (Error error = job.begin())
       return error;
+  lastSave = std::chrono::steady_clock::now();
   progress.emplace(state.step, options.steps, job.loader->items(), job.progress);
-  if (state.step >= options.steps && state.step > 0)
+  sayWhatWouldBeLost();
+  if (state.pending) {
+    NamedNumbers reports = entry.reports;
+    entry = *std::exchange(state.pending, std::nullopt);
+    if (entry.reports.size() != reports.size())
+      return failure("the checkpoint of step {} is of a model with other reports", state.step);
+    job.result.loss = entry.loss;
+    progress->message(fmt::format("step {} was taken, but not evaluated: that comes first", state.step));
+    if (Error error = afterStep())
+      return error;
+  } else if (state.step >= options.steps && state.step > 0) {
     progress->message(fmt::format("all {} steps are done already", options.steps));
-  while (state.step < options.steps && !interrupted()) {
+  }
+  while (state.step < options.steps && !state.pending && !interrupted()) {
     if (Error error = takeStep())
       return error;
     if (Error error = afterStep())
       return error;
   }
-  if (state.step < options.steps) {
-    // An interrupt may have come between two steps.
-    if (Error error = save(/*best=*/false))
+  if (state.step < options.steps || state.pending) {
+    if (Error error = saveInterrupted())
       return error;
-    progress->finish();
-    if (job.run)
-      progress->message(fmt::format("interrupted: saved {}", checkpointName(state.step)));
     return interruptedCode;
   }
-  if (Error error = save(/*best=*/false))
+  if (Error error = save(/*best=*/false, /*extra=*/false))
     return error;
+  if (saver)
+    if (Error error = saver->wait())
+      return error;
   progress->finish();
   return 0;
 }

@@ -9,13 +9,21 @@ namespace gptc::runtime {
 
 struct TrainOptions {
   int64_t steps = 0;        // in all, those of an earlier part of the run included
-  int64_t batch = 1;        // examples a step
+  int64_t batch = 1;        // examples per step
   int64_t evalInterval = 0; // steps between evaluations, and one at the end; 0: none
   int64_t saveInterval = 0; // steps between checkpoints, and one at the end; 0: only then
+  double saveSeconds = 0;   // besides, a checkpoint after so much time without one; 0: none
+  bool saveBeside = true;   // write checkpoints from a copy, in a thread of its own
+  /// The most tokens or rows that an evaluation reads; 0: a share of those trained on since the one before, the one at
+  /// the end the same share of all (evaluatedShare).
+  int64_t evalItems = 0;
   int64_t keep = 2;         // checkpoints kept, beside the best
   uint64_t seed = 0;
   int64_t showGradients = 0; // steps between tables of gradient norms, which the step must return; 0: none
 };
+
+/// Of what was trained on, an evaluation reads at most a tenth, so that it never takes most of the time.
+constexpr double evaluatedShare = 0.1;
 
 struct TrainJob {
   Program init; // sets every parameter; not run where weights are resumed
@@ -33,7 +41,9 @@ struct TrainJob {
   Loader *loader = nullptr;
   RunDirectory *run = nullptr; // null: nothing is saved or logged
   bool resume = false;         // go on from the run's newest whole checkpoint, or the start where it has none
+  bool dataChanged = false;    // resume on other data: a batch of all rows may have another size
   std::string initFile;        // a safetensors file with the parameters to start from
+  std::string goOn;            // the command that goes on with the run, for the message of an interrupt
   /// Called when nothing is wrong and the run's directory is ours alone, before
   /// the first step. May be empty.
   std::function<llvm::Error()> begin;

@@ -210,9 +210,12 @@ int gptc::evalCommand(llvm::ArrayRef<const char *> words) {
   if (llvm::Error error = (*machine)->load(session, *run, which))
     return reportError(std::move(error));
   using Part = runtime::Loader::Part;
-  runtime::InterruptGuard guard;
-  auto evaluation = runtime::evaluate(**bound, *session.loader, part == "all" ? Part::All : Part::Validation,
-                                      uint64_t(seed), [] { return runtime::interrupted(); });
+  runtime::InterruptGuard guard(programName() + ": interrupted: stops behind this batch");
+  runtime::EvaluateOptions how;
+  how.seed = uint64_t(seed);
+  how.stop = runtime::interrupted;
+  auto evaluation =
+      runtime::evaluate(**bound, *session.loader, part == "all" ? Part::All : Part::Validation, how);
   if (!evaluation)
     return reportError(evaluation.takeError());
   if (evaluation->stopped)
@@ -226,8 +229,11 @@ int gptc::evalCommand(llvm::ArrayRef<const char *> words) {
   llvm::outs() << llvm::formatv("loss {0:f6}\n", evaluation->loss);
   if (isPairs)
     llvm::outs() << llvm::formatv("perplexity {0:f4}\n", std::exp(evaluation->loss));
-  for (const auto &[name, value] : evaluation->reports)
-    llvm::outs() << llvm::formatv("{0} {1:f6}\n", name, value);
+  // A report may have the name of another line.
+  for (const auto &[name, value] : evaluation->reports) {
+    bool taken = name == "loss" || name == "perplexity" || name == session.loader->items();
+    llvm::outs() << llvm::formatv("{0}{1} {2:f6}\n", taken ? "reports." : "", name, value);
+  }
   llvm::outs() << session.loader->items() << " " << evaluation->items << "\n";
   for (const Confusion &table : *tables)
     table.print();

@@ -174,7 +174,8 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
     return reportError(bound.takeError());
   if (llvm::Error error = (*machine)->load(session, *run, which))
     return reportError(std::move(error));
-  runtime::InterruptGuard guard; // what is made so far is whole then
+  // What is made so far is whole then.
+  runtime::InterruptGuard guard(programName() + ": interrupted: stops behind this token");
   std::string whole;             // shown behind the candidates
   if (candidates) {
     generation.candidates = size_t(candidates);

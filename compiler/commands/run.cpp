@@ -175,7 +175,7 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
     (*first)->run();
   }
 
-  runtime::InterruptGuard guard;
+  runtime::InterruptGuard guard(programName() + ": interrupted: stops behind this batch");
   runtime::ProgramRun &run = **bound;
   std::vector<ClassResult> classes = classResults(*session.model, run.program());
   std::unique_ptr<ResultPrinter> printer =

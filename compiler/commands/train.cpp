@@ -2,9 +2,11 @@
 #include "compiler/commands/commands.h"
 #include "compiler/diagnose.h"
 #include "compiler/payload.h"
+#include "compiler/schedule.h"
 #include "compiler/session.h"
 #include "compiler/trained.h"
 
+#include "runtime/data/identity.h"
 #include "runtime/interrupt.h"
 #include "runtime/overwrite.h"
 #include "runtime/profile.h"
@@ -26,7 +28,7 @@ struct TrainRequest {
   std::string model, out, resume, init, fromIr, stage;
   std::vector<std::string> data, validation;
   int64_t seed = 1, keep = 2, showGradients = 0;
-  bool seedGiven = false, dtypeGiven = false, overwrite = false;
+  bool seedGiven = false, dtypeGiven = false, keepGiven = false, changedData = false, overwrite = false;
 };
 
 class Training {
@@ -41,7 +43,10 @@ private:
   bool openInit();
   bool openModule(llvm::StringRef text, llvm::StringRef name);
   bool fits();
+  bool identifyData();
+  bool checkData();
   int64_t steps(int64_t batch) const;
+  void setSaving(runtime::TrainOptions &options) const;
   llvm::json::Array absolute(const std::vector<std::string> &files) const;
   double field(const char *name, double otherwise) const;
   llvm::Error writeConfig(int64_t batch);
@@ -55,6 +60,8 @@ private:
   std::optional<runtime::RunAside> replaced; // of --overwrite
   mlir::OwningOpRef<mlir::ModuleOp> module; // of --from-ir
   const Stage *stage = nullptr;
+  std::vector<runtime::DataIdentity> data, validation; // as they are now
+  bool dataChanged = false; // since the run that is resumed began
   bool started = false;  // the run's files say so
   int64_t firstStep = 0; // of this process; more than 0 where a run is resumed
 };
@@ -139,6 +146,10 @@ bool Training::openResumed() {
   if (!opened)
     return false;
   directory.emplace(std::move(*opened));
+  if (llvm::Error error = directory->lock()) {
+    reportError(std::move(error));
+    return false;
+  }
   int64_t seed = config->getInteger("seed").value_or(1);
   if (request.seedGiven && request.seed != seed) {
     reportError(
@@ -157,8 +168,11 @@ bool Training::openResumed() {
     files("data_files", request.data);
   if (request.validation.empty())
     files("val_files", request.validation);
-  if (directory->checkpoints().empty())
-    request.init = config->getString("init_file").value_or("").str();
+  request.init = config->getString("init_file").value_or("").str();
+  if (!request.keepGiven)
+    request.keep = config->getInteger("keep").value_or(request.keep);
+  if (request.showGradients == 0)
+    request.showGradients = config->getInteger("show_gradients").value_or(0);
   if (!request.data.empty())
     return true;
   reportError(llvm::Twine(request.resume) + " does not say what it was trained on; give --data");
@@ -200,6 +214,53 @@ static void warnOfInit(const Session &session, const std::string &file) {
                  << ", and the weights only fit if they are the same; --init RUN takes both from a run\n";
 }
 
+/// Reads what tells the data from other data; before they are loaded, and checked again behind that.
+bool Training::identifyData() {
+  for (auto [files, into] : {std::pair(&request.data, &data), std::pair(&request.validation, &validation)})
+    for (const std::string &file : *files) {
+      auto identity = runtime::DataIdentity::of(file);
+      if (!identity) {
+        reportError(identity.takeError());
+        return false;
+      }
+      llvm::SmallString<128> path(identity->file); // wherever the run is resumed
+      if (!llvm::sys::fs::make_absolute(path))
+        identity->file = path.str().str();
+      into->push_back(std::move(*identity));
+    }
+  return true;
+}
+
+/// Are these the data that the run was trained on? Says what differs; going on all the same needs a word.
+bool Training::checkData() {
+  std::string changes;
+  for (auto [name, option, now] :
+       {std::tuple("data_seen", "--data", &data), std::tuple("val_seen", "--val", &validation)}) {
+    const llvm::json::Array *saved = config->getArray(name);
+    if (!saved)
+      continue; // of an earlier version
+    std::vector<runtime::DataIdentity> then;
+    for (const llvm::json::Value &value : *saved)
+      if (auto identity = runtime::DataIdentity::fromJson(value))
+        then.push_back(std::move(*identity));
+    std::string text = runtime::differences(then, *now, option);
+    if (!text.empty())
+      changes += "\n  " + text;
+  }
+  if (changes.empty())
+    return true;
+  dataChanged = true;
+  if (!request.changedData) {
+    reportError("the data of " + llvm::Twine(request.resume) + " changed:" + changes +
+                "\n  give the data that it was trained on, or go on with these: --changed-data");
+    return false;
+  }
+  llvm::errs() << programName() << ": warning: the data changed:" << changes
+               << "\n  what was held out stays held out, and statistics, classes and vocabulary are those of the "
+                  "start\n";
+  return true;
+}
+
 bool Training::openModel() {
   if (!request.resume.empty())
     return openResumed();
@@ -227,7 +288,7 @@ bool Training::openModel() {
 }
 
 int64_t Training::steps(int64_t batch) const {
-  if (double given = field("steps", 0))
+  if (double given = field("steps", -1); given >= 0)
     return int64_t(given);
   runtime::BatchShape shape;
   shape.rows = batch;
@@ -252,16 +313,31 @@ llvm::Error Training::writeConfig(int64_t batch) {
     settings[name] = value;
   for (const SettingValue &setting : session.model->settings())
     values[setting.name] = setting.value;
+  // What a resumed run was started with stays as it was.
+  auto first = [&](const char *name, std::string otherwise) {
+    auto saved = config ? config->getString(name) : std::nullopt;
+    return saved ? saved->str() : otherwise;
+  };
+  auto identities = [](llvm::ArrayRef<runtime::DataIdentity> list) {
+    llvm::json::Array array;
+    for (const runtime::DataIdentity &identity : list)
+      array.push_back(identity.toJson());
+    return array;
+  };
   llvm::SmallString<256> init(request.init);
   if (!init.empty() && llvm::sys::fs::make_absolute(init))
     init = request.init;
   if (llvm::Error error = directory->writeModel(session.model->text()))
     return error;
   return directory->writeConfig(llvm::json::Object{{"gptc", GPTC_VERSION},
-                                                   {"model_file", session.sources.name(session.file)},
+                                                   {"model_file", first("model_file", session.sources.name(session.file))},
                                                    {"data_files", absolute(request.data)},
                                                    {"val_files", absolute(request.validation)},
+                                                   {"data_seen", identities(data)},
+                                                   {"val_seen", identities(validation)},
                                                    {"init_file", init.str()},
+                                                   {"keep", request.keep},
+                                                   {"show_gradients", request.showGradients},
                                                    {"dtype", session.options.dtype},
                                                    {"memory", session.options.memory},
                                                    {"seed", request.seed},
@@ -269,6 +345,39 @@ llvm::Error Training::writeConfig(int64_t batch) {
                                                    {"overrides", std::move(settings)},
                                                    {"settings", std::move(values)},
                                                    {"data", session.savedFacts()}});
+}
+
+/// `save_every`: steps, and ten minutes besides; or a time alone. 0: only at the end.
+void Training::setSaving(runtime::TrainOptions &options) const {
+  constexpr double usual = 600;
+  auto found = session.model->train().find("save_every");
+  options.saveInterval = options.evalInterval;
+  options.saveSeconds = usual;
+  // A copy of everything would not be within the memory that was given.
+  options.saveBeside = session.options.memory == 0;
+  if (found == session.model->train().end())
+    return;
+  const ConfigValue &value = found->second;
+  if (value.kind == ConfigValue::Number) {
+    options.saveInterval = int64_t(value.number);
+    options.saveSeconds = value.number > 0 ? usual : 0;
+  } else {
+    options.saveInterval = 0;
+    options.saveSeconds = value.seconds().value_or(usual);
+  }
+}
+
+/// The words of a command line, as a shell takes them.
+static std::string quoted(llvm::StringRef word) {
+  bool plain = !word.empty() && llvm::all_of(word, [](char c) {
+    return llvm::isAlnum(c) || llvm::StringRef("_-./:=,+@%").contains(c);
+  });
+  if (plain)
+    return word.str();
+  std::string text = "'";
+  for (char c : word)
+    text += c == '\'' ? "'\\''" : std::string(1, c);
+  return text + "'";
 }
 
 llvm::Expected<runtime::Program> Training::compileStep() {
@@ -307,13 +416,24 @@ int Training::train() {
   bool fromRun = !request.init.empty() && llvm::sys::fs::is_directory(request.init);
   if (fromRun && !openInit())
     return Failure;
-  if (!session.loadData(request.data, request.seed, saved, {}, request.validation))
+  if (!identifyData() || (config && !checkData()))
     return Failure;
+  if (!session.loadData(request.data, request.seed, saved, {}, request.validation, /*holdOut=*/true, dataChanged))
+    return Failure;
+  for (const auto *files : {&data, &validation})
+    for (const runtime::DataIdentity &identity : *files)
+      if (llvm::Error error = identity.checkUnchanged())
+        return reportError(std::move(error));
   if (module && !fits()) {
     if (!request.fromIr.empty())
       return Failure;
     module = nullptr;
   }
+  if (config)
+    for (const std::string &word : session.options.set)
+      if (llvm::StringRef(word).split('=').first.trim() == "validation")
+        llvm::errs() << programName()
+                     << ": warning: `validation` says nothing here: what was held out when the run began stays so\n";
   if (!session.analyse())
     return Failure;
   if (!session.checkTrains())
@@ -328,14 +448,19 @@ int Training::train() {
   job.options.batch = batch;
   job.options.evalInterval =
       int64_t(field("eval_every", double(std::max<int64_t>(1, job.options.steps / 4))));
-  job.options.saveInterval = int64_t(field("save_every", double(job.options.evalInterval)));
+  setSaving(job.options);
   if (session.spec.validation == 0 && request.validation.empty())
     job.options.evalInterval = 0;
+  if (session.spec.validation >= 1)
+    // A number of examples, which of pairs is none of tokens: then all are read.
+    job.options.evalItems = session.spec.kind == DataSpec::Pairs ? INT64_MAX / 2 : int64_t(session.spec.validation);
   job.options.keep = request.keep;
   job.options.seed = request.seed;
   job.options.showGradients = request.showGradients;
   job.resume = config.has_value();
+  job.dataChanged = dataChanged;
   job.initFile = request.init;
+  job.goOn = programName() + " train --resume " + quoted(request.resume.empty() ? request.out : request.resume);
   job.loader = session.loader.get();
   job.progress = runtime::ProgressOptions::forStandardError();
 
@@ -344,7 +469,7 @@ int Training::train() {
   shape.wholeRows = session.wholeBatches();
   if (llvm::Error error = session.loader->checkTraining(shape))
     return reportError(std::move(error));
-  if (!request.init.empty()) {
+  if (!request.init.empty() && !config) {
     auto weights = runtime::SafeTensors::open(request.init);
     if (!weights)
       return reportError(weights.takeError());
@@ -383,12 +508,15 @@ int Training::train() {
   job.run = &*directory;
   // Only now: a start that fails must leave a run that is resumed as it was.
   job.begin = [&]() -> llvm::Error {
-    started = true;
     if (!request.init.empty() && !fromRun && !config)
       warnOfInit(session, request.init);
     firstStep = job.result.steps;
+    if (config && !session.options.set.empty())
+      if (llvm::Error error = saySchedule(session, *config, firstStep))
+        return error;
     if (replaced)
       replaced->remove();
+    started = true;
     return writeConfig(batch);
   };
   job.compileEval = [&] { return session.compile(session.pipeline(ProgramKind::Eval, batch, true)); };
@@ -406,7 +534,9 @@ int Training::train() {
   if (session.options.memory)
     say("--memory " + printSize(session.options.memory) + ": " + printSize(job.step.keptBytes) +
         " kept for the backward pass");
-  runtime::InterruptGuard guard; // until here Ctrl-C ends the process: nothing is lost
+  // Until here Ctrl-C ends the process: nothing is lost.
+  runtime::InterruptGuard guard(programName() + ": interrupted: finishes this step, saves it and stops; "
+                                                "Ctrl-C three times within a second stops at once");
   runtime::Profile profile;
   if (session.options.profile)
     job.pool->setProfile(&profile);
@@ -472,7 +602,9 @@ int gptc::trainCommand(llvm::ArrayRef<const char *> words) {
                    request.init);
   arguments.option("--seed", "N", "of initial weights, batches and random masks (default: that of the file, else 1)", request.seed, 0, INT32_MAX);
   addSetOption(arguments, options);
-  arguments.option("--keep", "N", "checkpoints to keep besides the best", request.keep, 1, 1000000);
+  arguments.option("--keep", "N", "checkpoints to keep, beside the best (default 2)", request.keep, 1, 1000000);
+  arguments.flag("--changed-data", "with --resume: go on although the data are not those of the start",
+                 request.changedData);
   arguments.option("--show-gradients", "N",
                    "every N steps, the norm of each parameter's gradient (also in log.jsonl; default: never), and a "
                      "warning where one is below 1e-7 or above 1e3 of its weight's",
@@ -493,6 +625,7 @@ int gptc::trainCommand(llvm::ArrayRef<const char *> words) {
     return *code;
   request.seedGiven = arguments.given("--seed");
   request.dtypeGiven = arguments.given("--dtype");
+  request.keepGiven = arguments.given("--keep");
   int sources = !request.model.empty() + !request.resume.empty() + !request.fromIr.empty();
   if (!embedded && sources != 1)
     return arguments.usageError("give one of MODEL, --resume RUN and --from-ir FILE");
@@ -505,6 +638,8 @@ int gptc::trainCommand(llvm::ArrayRef<const char *> words) {
     return arguments.usageError("--overwrite begins anew, and --resume goes on");
   if (!request.resume.empty() && (!request.init.empty() || arguments.given("--dtype")))
     return arguments.usageError("--resume takes weights and type from the run, not from --init or --dtype");
+  if (request.resume.empty() && request.changedData)
+    return arguments.usageError("--changed-data goes with --resume");
   if (!request.fromIr.empty() && (request.dtypeGiven || !options.set.empty()))
     return arguments.usageError("--from-ir takes settings and type from the IR; give --set and --dtype to `" +
                                 programName() + " dump`");

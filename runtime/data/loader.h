@@ -53,6 +53,15 @@ inline bool isLoopInput(llvm::StringRef name) {
   return name == "seed" || name == "step" || name == "example";
 }
 
+/// What is held out for validation where a run was trained on the data before.
+struct HeldOut {
+  /// Loader::facts() of the run; null: a new run.
+  const llvm::json::Object *facts = nullptr;
+  /// The data are not those of the facts, but the run goes on with them: what was held out stays so, as far as it is
+  /// there. Else facts of other data say nothing about what is held out.
+  bool keep = false;
+};
+
 /// Batches by number: the n-th one depends on the data, the seed and n alone,
 /// so a resumed run goes on where it stopped.
 class Loader {

@@ -92,8 +92,13 @@ Expected<std::unique_ptr<PairsLoader>> PairsLoader::create(StringRef sourceText,
                    names.first, count, count == 1 ? "" : "s", names.second, targetCount);
   loader->count = count;
   bool apart = options.holdOut && options.validation > 0;
-  int64_t kept = apart ? std::max<int64_t>(1, int64_t(double(count) * options.validation + 1e-6)) : 0;
+  double share = options.validation < 1 ? double(count) * options.validation + 1e-6
+                                        : std::min(options.validation, double(count));
+  int64_t kept = apart ? std::max<int64_t>(1, int64_t(share)) : 0;
   loader->split = std::max<int64_t>(1, count - kept);
+  if (const llvm::json::Object *facts = apart ? options.heldOut.facts : nullptr)
+    if (options.heldOut.keep || facts->getInteger("pairs") == count)
+      loader->split = std::clamp<int64_t>(facts->getInteger("held_out_from").value_or(loader->split), 1, count);
   for (int64_t pair = 0; pair < loader->split; ++pair)
     if (!loader->source.tooLong(pair) && !loader->target.tooLong(pair))
       loader->kept.push_back(pair);
@@ -116,6 +121,7 @@ std::vector<std::string> PairsLoader::warnings() const {
 llvm::json::Object PairsLoader::facts() const {
   return llvm::json::Object{{"pairs", count},
                             {"training_pairs", int64_t(kept.size())},
+                            {"held_out_from", split},
                             {"source_tokens", int64_t(source.tokens.size())},
                             {"target_tokens", int64_t(target.tokens.size())}};
 }

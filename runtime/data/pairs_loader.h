@@ -17,7 +17,8 @@ struct PairsSide {
 struct PairsOptions {
   PairsSide source, target;
   bool holdOut = true;     // the last pairs are for validation, not for training
-  double validation = 0.1; // their share; rounded down, at least 1 pair
+  double validation = 0.1; // their share, rounded down, at least 1 pair; from 1 on their number
+  HeldOut heldOut;
 };
 
 /// Of a line w1 ... wn, `source` is w1 ... wn </s>; `target` is <s> w1 ... wn,

@@ -7,6 +7,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -151,6 +152,9 @@ Expected<std::unique_ptr<RowsLoader>> RowsLoader::create(StringRef text, StringR
   loader->source = source.str();
   loader->count = int64_t(table->rows.size());
   loader->split(options.seed, options.holdOut ? options.validation : 0);
+  if (options.holdOut && options.validation > 0 && options.facts)
+    if (Error error = loader->holdOut(*options.facts, options.keepHeldOut))
+      return error;
   for (const RowsColumn &spec : options.columns) {
     if (!options.needed.empty() && !llvm::is_contained(options.needed, spec.name))
       continue;
@@ -194,9 +198,64 @@ void RowsLoader::split(uint64_t seed, double validation) {
   for (int64_t i = 0; i < count; ++i)
     order[size_t(i)] = int32_t(i);
   shuffle(order, seed, RandomUse::Split, 0);
-  int64_t kept = validation > 0 ? std::max<int64_t>(1, int64_t(double(count) * validation + 1e-6)) : 0;
+  double share = validation < 1 ? double(count) * validation + 1e-6 : std::min(validation, double(count));
+  int64_t kept = validation > 0 ? std::max<int64_t>(1, int64_t(share)) : 0;
   trainingCount = std::max<int64_t>(1, count - kept);
   epochOrder.resize(size_t(trainingCount));
+}
+
+// Numbers in order, as text: "3 9-11 20".
+static std::string rangesText(ArrayRef<int32_t> numbers) {
+  std::string text;
+  for (size_t i = 0; i < numbers.size();) {
+    size_t last = i;
+    while (last + 1 < numbers.size() && numbers[last + 1] == numbers[last] + 1)
+      ++last;
+    text += (text.empty() ? "" : " ") + std::to_string(numbers[i]);
+    if (last > i)
+      text += "-" + std::to_string(numbers[last]);
+    i = last + 1;
+  }
+  return text;
+}
+
+// The numbers below `count` of such a text, marked; none where it is no such text.
+static std::optional<std::vector<bool>> marksOf(StringRef text, int64_t count) {
+  std::vector<bool> marks(static_cast<size_t>(count));
+  while (!text.empty()) {
+    auto [range, rest] = text.split(' ');
+    auto [from, to] = range.split('-');
+    int64_t first, last;
+    if (from.getAsInteger(10, first) || first < 0)
+      return std::nullopt;
+    if (range.size() == from.size())
+      last = first;
+    else if (to.getAsInteger(10, last) || last < first)
+      return std::nullopt;
+    for (int64_t i = first; i <= std::min(last, count - 1); ++i)
+      marks[size_t(i)] = true;
+    text = rest;
+  }
+  return marks;
+}
+
+// Columns are called by names without blanks, so these are none of them.
+static constexpr llvm::StringLiteral heldOutKey = "held out", countKey = "all rows";
+
+Error RowsLoader::holdOut(const llvm::json::Object &facts, bool keep) {
+  std::optional<StringRef> text = facts.getString(heldOutKey);
+  if (!text || (!keep && facts.getInteger(countKey) != count))
+    return Error::success();
+  std::optional<std::vector<bool>> marks = marksOf(*text, count);
+  if (!marks)
+    return failure("config.json: '{}' is no list of rows", heldOutKey);
+  // Both parts stay in the order in which the seed has them.
+  auto middle = std::stable_partition(order.begin(), order.end(), [&](int32_t row) { return !(*marks)[size_t(row)]; });
+  trainingCount = middle - order.begin();
+  if (trainingCount == 0)
+    return failure("{}: all rows that are there were held out when the run began", source);
+  epochOrder.resize(size_t(trainingCount));
+  return Error::success();
 }
 
 Error RowsLoader::standardise(Column &column, const llvm::json::Object *facts) {
@@ -341,7 +400,9 @@ Batch RowsLoader::evaluation(Part part, const BatchShape &shape, int64_t index,
 }
 
 llvm::json::Object RowsLoader::facts() const {
-  llvm::json::Object object;
+  std::vector<int32_t> heldOut(order.begin() + trainingCount, order.end());
+  llvm::sort(heldOut);
+  llvm::json::Object object{{countKey, count}, {heldOutKey, rangesText(heldOut)}};
   for (const Column &column : columns) {
     llvm::json::Object entry;
     if (column.spec.isClass)

@@ -21,12 +21,13 @@ struct RowsOptions {
   std::vector<RowsColumn> columns;
   uint64_t seed = 0;               // of the split
   bool holdOut = true;             // rows are kept for validation, not for training
-  double validation = 0.1;         // their share; rounded down, at least 1 row
+  double validation = 0.1;         // their share, rounded down, at least 1 row; from 1 on their number
   std::vector<std::string> needed; // inputs to read; empty: all
   /// What facts() gave when the model was trained: its statistics and classes
   /// then count, not this table's.
   const llvm::json::Object *facts = nullptr;
   bool f64 = false; // numbers become f64, not f32
+  bool keepHeldOut = false; // HeldOut::keep, of these facts
 };
 
 /// Inputs: f32 or f64 [batch] or [batch, sources], classes i32 [batch]. A
@@ -70,6 +71,8 @@ private:
   };
 
   void split(uint64_t seed, double validation);
+  /// Holds out the rows that facts() of a run names.
+  llvm::Error holdOut(const llvm::json::Object &facts, bool keep);
   llvm::Error standardise(Column &column, const llvm::json::Object *facts);
   void shuffleEpoch(uint64_t seed, int64_t epoch);
   void fill(llvm::ArrayRef<InputBuffer> inputs, int64_t to, int64_t row) const;

@@ -41,8 +41,15 @@ TextLoader::create(StringRef bytes, StringRef source, const Tokenizer &tokenizer
     return error;
   loader->tokens.shrink_to_fit();
   // Rounded up, but not for the last bit of a product that is whole.
-  double kept = std::ceil(double(loader->tokenCount()) * options.validation * (1 - 1e-12));
+  double kept = options.validation < 1
+                    ? std::ceil(double(loader->tokenCount()) * options.validation * (1 - 1e-12))
+                    : std::min(options.validation, double(loader->tokenCount()));
   loader->split = loader->tokenCount() - (options.holdOut ? int64_t(kept) : 0);
+  if (const llvm::json::Object *facts = options.holdOut ? options.heldOut.facts : nullptr)
+    if (options.heldOut.keep || facts->getInteger("tokens") == loader->tokenCount())
+      loader->split = std::clamp<int64_t>(facts->getInteger("training_tokens").value_or(loader->split), 0,
+                                          loader->tokenCount());
+  loader->options.heldOut.facts = nullptr; // the caller's
   return loader;
 }
 

@@ -10,7 +10,8 @@ struct TextOptions {
   std::string stream = "token"; // inputs are "token" and "next(token)"
   int64_t context = 0;          // the stream's bound: tokens in a window
   bool holdOut = true;          // the last tokens are for validation, not for training
-  double validation = 0.1;      // their share
+  double validation = 0.1;      // their share; from 1 on their number
+  HeldOut heldOut;
 };
 
 /// Windows [batch, t] i32 of a text and, one token further, of its targets.

@@ -21,10 +21,10 @@ def run(gptc, work):
              len(re.findall(r"^  layer\.23\.w ", good.err, re.M)) >= 2 and min(healthy) > 1e-4)]
     faded, tiny = train("faded", 0.3)
     rows.append(("gain 0.3: they vanish, and that is said", f"{min(tiny):.1e} to {max(tiny):.1e}",
-                 max(tiny) < 1e-8 and "warning: step 0: the gradient vanishes: that of " in faded.err))
+                 max(tiny) < 1e-8 and "warning: step 1: the gradient vanishes: that of " in faded.err))
     grown, huge = train("grown", 4, code=1)
     rows.append(("gain 4: they explode, and that is said", f"{min(huge):.1e} to {max(huge):.1e}",
-                 min(huge) > 1e6 and "warning: step 0: the gradient explodes: that of " in grown.err))
+                 min(huge) > 1e6 and "warning: step 1: the gradient explodes: that of " in grown.err))
     place = re.search(r"^.*deep\.gpt:(\d+):\d+: error: '?(.*?)(?: in step|:|$)", grown.err, re.M)
     line = model.read_text().splitlines()[int(place[1]) - 1] if place else ""
     stopped = re.search(r"step (\d+): the .* is .*; training stopped", grown.err)

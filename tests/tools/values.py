@@ -15,11 +15,12 @@ train("three", "--keep", "3", "--set", "save_every=4", "--set", "eval_every=0")
 check("--keep 3", checkpoints("three") == ["step-00000012", "step-00000016", "step-00000020"], checkpoints("three"))
 check("no evaluation without eval_every", "val_loss" not in "".join(log("three")) or "val_loss" in log("three")[-1])
 fields = [json.loads(line) for line in read("run/log.jsonl").splitlines()]
-check("log.jsonl", all({"step", "loss", "lr", "grad_norm", "tokens_per_s", "ms", "accuracy"} <= set(entry)
+check("log.jsonl", all({"step", "loss", "lr", "grad_norm", "tokens_per_s", "ms", "reports"} <= set(entry)
+      and list(entry["reports"]) == ["accuracy"]
       for entry in fields)
-      and [entry["step"] for entry in fields] == list(range(20)), fields[0])
+      and [entry["step"] for entry in fields] == list(range(1, 21)), fields[0])
 check("val_loss where it was evaluated", [entry["step"] for entry in fields if "val_loss" in entry]
-      == [3, 7, 11, 15, 19],
+      == [4, 8, 12, 16, 20],
       fields)
 check("the model file as compiled", read("run/model.gpt") == read(tiny))
 config = json.loads(read("run/config.json"))

@@ -75,8 +75,9 @@ for name, words, message in [
     ("setting", ["--set", "nope=1"], "the model has no setting 'nope'"),
     ("batch", ["--set", "batch=8"], "the run was started with batches of 4, not 8"),
     ("width", ["--set", "width=32"], "has shape [20, 16], the model wants [20, 32]"),
-    ("data", ["--data", "leaf.csv"], "is not in the alphabet"),
-    ("short data", ["--data", "short.txt"], "the text is too short"),
+    ("other data", ["--data", "leaf.csv"], "the data of run changed"),
+    ("data", ["--data", "leaf.csv", "--changed-data"], "is not in the alphabet"),
+    ("short data", ["--data", "short.txt", "--changed-data"], "the text is too short"),
 ]:
     result = gptc("train", "--resume", "run", *words)
     check(f"resume: {name}", result.code == 1 and result.out == "" and message in result.err, result)

@@ -287,8 +287,8 @@ TEST(Answers, ReportsInTheirOrder) {
   ASSERT_TRUE(m.model) << m.errors;
   EXPECT_EQ(m.model->reports(), (std::vector<std::string>{"accuracy", "size"}));
   std::string text = m.emit(Program::Eval);
-  EXPECT_LT(text.find("gpt.output = \"loss\""), text.find("gpt.output = \"accuracy\""));
-  EXPECT_LT(text.find("gpt.output = \"accuracy\""), text.find("gpt.output = \"size\""));
+  EXPECT_LT(text.find("gpt.output = \"loss\""), text.find("gpt.output = \"report.accuracy\""));
+  EXPECT_LT(text.find("gpt.output = \"report.accuracy\""), text.find("gpt.output = \"report.size\""));
 }
 
 /// The learning rate at some steps.

@@ -1,9 +1,10 @@
 #include "test_support.h"
 
 #include "runtime/checkpoint.h"
-#include "runtime/tokenizer.h"
 #include "runtime/log.h"
+#include "runtime/tokenizer.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 using namespace gptc::runtime;
@@ -50,7 +51,7 @@ TEST(Checkpoint, SavesLoadsAndPrunes) {
   r.save(5, /*best=*/true);
   for (int64_t step : {10, 15, 20})
     r.save(step);
-  EXPECT_EQ(r.run.checkpoints(),
+  EXPECT_EQ(valueOf(r.run.checkpoints()),
             (std::vector<std::string>{"step-00000020", "step-00000015", "step-00000005"}));
   EXPECT_EQ(readAll(r.run.file("latest")), "step-00000020\n");
   EXPECT_EQ(readAll(r.run.file("best")), "step-00000005\n");
@@ -114,7 +115,7 @@ TEST(Checkpoint, SavingAStepAgainReplacesIt) {
   SavedRun r;
   r.save(5);
   r.save(5);
-  EXPECT_EQ(r.run.checkpoints().size(), 1u);
+  EXPECT_EQ(valueOf(r.run.checkpoints()).size(), 1u);
   EXPECT_EQ(valueOf(r.run.load(r.store, RunDirectory::Which::Latest, true)).state.step, 5);
 }
 
@@ -152,14 +153,130 @@ TEST(Checkpoint, ForeignShapesAreAnError) {
 TEST(Checkpoint, LeftoversOfAKilledSave) {
   SavedRun r;
   r.save(1);
-  std::string leftover = r.run.file("checkpoints/.tmp-step-00000002-99");
+  std::string name = temporaryName(), leftover = r.run.file("checkpoints/" + name);
   llvm::sys::fs::create_directories(leftover);
   writeAll(leftover + "/weights.safetensors", "half");
-  writeAll(r.run.file(".latest.tmp-99"), "half");
+  writeAll(r.run.file(name), "half");
+  // Not ours: somebody's notes, and a directory of a name that looks like ours.
+  writeAll(r.run.file(".notes.tmp-99"), "mine");
+  std::string foreign = r.run.file("checkpoints/" + temporaryName());
+  llvm::sys::fs::create_directories(foreign);
+  writeAll(foreign + "/thesis.tex", "mine");
   EXPECT_EQ(valueOf(r.run.load(r.store, RunDirectory::Which::Latest, true)).state.step, 1);
-  r.run.removeLeftovers();
+  TrainingState state;
+  state.step = 1;
+  EXPECT_EQ(messageOf(r.run.repair(state)), "");
   EXPECT_FALSE(llvm::sys::fs::exists(leftover));
-  EXPECT_FALSE(llvm::sys::fs::exists(r.run.file(".latest.tmp-99")));
+  EXPECT_FALSE(llvm::sys::fs::exists(r.run.file(name)));
+  EXPECT_EQ(readAll(r.run.file(".notes.tmp-99")), "mine");
+  EXPECT_EQ(readAll(foreign + "/thesis.tex"), "mine");
+}
+
+// `latest` and `best` are written behind the checkpoint; a kill between them must not lose which one is best.
+TEST(Checkpoint, NamesOfAKilledSaveAreMended) {
+  SavedRun r;
+  r.save(1);
+  r.save(2, /*best=*/true);
+  writeAll(r.run.file("best"), "step-00000001\n");
+  llvm::sys::fs::remove(r.run.file("latest"));
+  auto loaded = valueOf(r.run.load(r.store, RunDirectory::Which::Latest, true));
+  EXPECT_EQ(messageOf(r.run.repair(loaded.state)), "");
+  EXPECT_EQ(readAll(r.run.file("best")), "step-00000002\n");
+  EXPECT_EQ(readAll(r.run.file("latest")), "step-00000002\n");
+}
+
+TEST(Checkpoint, ExtraOnesGoWithTheNext) {
+  SavedRun r;
+  TrainingState state;
+  for (int64_t step : {4, 8, 9, 12, 13}) {
+    state.step = step;
+    state.extra = step % 4;
+    EXPECT_EQ(messageOf(r.run.save(r.store, state, false, 2)), "");
+    if (step == 9)
+      EXPECT_EQ(valueOf(r.run.checkpoints()),
+                (std::vector<std::string>{"step-00000009", "step-00000008", "step-00000004"}));
+  }
+  EXPECT_EQ(valueOf(r.run.checkpoints()),
+            (std::vector<std::string>{"step-00000013", "step-00000012", "step-00000008"}));
+}
+
+TEST(Checkpoint, PruningLeavesWhatIsNotOurs) {
+  SavedRun r;
+  llvm::sys::fs::create_directories(r.run.file("checkpoints/step-1")); // not as we write it
+  for (int64_t step : {1, 2, 3, 4}) {
+    r.save(step, false, 1);
+    if (step == 1)
+      writeAll(r.run.file("checkpoints/step-00000001/notes"), "mine");
+  }
+  EXPECT_EQ(valueOf(r.run.checkpoints()), (std::vector<std::string>{"step-00000004", "step-00000001"}));
+  EXPECT_EQ(readAll(r.run.file("checkpoints/step-00000001/notes")), "mine");
+  EXPECT_TRUE(llvm::sys::fs::exists(r.run.file("checkpoints/step-1")));
+}
+
+TEST(Checkpoint, OneProcessAtATime) {
+  TemporaryDirectory directory;
+  std::string path = directory.file("above/run");
+  {
+    RunDirectory first = valueOf(RunDirectory::create(path));
+    EXPECT_CONTAINS(messageOf(RunDirectory::create(path)), "another process trains in this directory");
+    EXPECT_TRUE(llvm::sys::fs::exists(path + "/checkpoints")); // who loses takes nothing away
+    first.discard();
+  }
+  EXPECT_FALSE(llvm::sys::fs::exists(directory.file("above"))); // and who made it takes all of it back
+  llvm::sys::fs::create_directories(path);
+  {
+    RunDirectory again = valueOf(RunDirectory::create(path));
+    writeAll(again.file("notes"), "mine");
+    again.discard();
+  }
+  EXPECT_EQ(readAll(path + "/notes"), "mine");
+}
+
+/// Root may read everything; tests of permissions are somebody else's.
+struct Unprivileged {
+  explicit Unprivileged(const std::string &owned) {
+    if (geteuid() == 0 && chown(owned.c_str(), 65534, 65534) == 0)
+      changed = seteuid(65534) == 0;
+  }
+  ~Unprivileged() {
+    if (changed)
+      EXPECT_EQ(seteuid(0), 0);
+  }
+  bool changed = false;
+};
+
+TEST(Checkpoint, WhatCannotBeReadIsNotMissing) {
+  TemporaryDirectory directory;
+  Unprivileged somebody(directory.path);
+  if (geteuid() == 0)
+    GTEST_SKIP() << "root may read everything";
+  VariableStore store;
+  ASSERT_EQ(messageOf(store.add(variables())), "");
+  RunDirectory run = valueOf(RunDirectory::create(directory.file("run")));
+  ASSERT_EQ(messageOf(run.writeConfig(llvm::json::Object{{"seed", 3}})), "");
+  TrainingState state;
+  state.step = 1;
+  ASSERT_EQ(messageOf(run.save(store, state, false, 2)), "");
+  state.step = 2;
+  ASSERT_EQ(messageOf(run.save(store, state, /*best=*/true, 2)), "");
+  auto load = [&] { return messageOf(run.load(store, RunDirectory::Which::Latest, true)); };
+  auto closed = [&](const std::string &path, mode_t mode, mode_t after, auto ask) {
+    EXPECT_EQ(chmod(path.c_str(), mode), 0);
+    std::string message = ask();
+    EXPECT_EQ(chmod(path.c_str(), after), 0);
+    EXPECT_CONTAINS(message, "Permission denied") << path;
+  };
+  closed(run.file("checkpoints"), 0300, 0755, load);
+  closed(run.file("checkpoints"), 0300, 0755, [&] { return messageOf(run.repair(state)); });
+  closed(run.file("checkpoints/step-00000002"), 0, 0755, load); // not "broken": the older one must not serve
+  closed(run.file("checkpoints/step-00000002/weights.safetensors"), 0, 0644, load);
+  closed(run.file("checkpoints/step-00000002/state.json"), 0, 0644, load);
+  closed(run.file("best"), 0, 0644, [&] {
+    return messageOf(run.load(store, RunDirectory::Which::Best, true));
+  });
+  closed(run.path(), 0, 0755, [&] { return messageOf(RunDirectory::open(run.path())); });
+  closed(directory.path, 0, 0755, [&] { return messageOf(RunDirectory::open(run.path())); });
+  EXPECT_EQ(load(), "");
 }
 
 TEST(Checkpoint, DirectoriesThatAreNoRuns) {
@@ -218,32 +335,105 @@ TEST(Files, ErrorsNameTheFile) {
   EXPECT_CONTAINS(messageOf(atomicWriteFile(directory.file("taken"), "x")), "taken': Is a directory");
 }
 
+TEST(Files, ShrinkingIsAnErrorAndNoSignal) {
+  TemporaryDirectory directory;
+  std::string path = directory.file("large");
+  writeAll(path, std::string(size_t(8) << 20, 'x'));
+  auto buffer = valueOf(readFile(path));
+  ASSERT_EQ(truncate(path.c_str(), 10), 0);
+  // What was read stays, although the file is gone.
+  EXPECT_EQ(llvm::StringRef(buffer->getBuffer()).count('x'), size_t(8) << 20);
+}
+
+TEST(Files, OnlyWhatHasAnEndIsRead) {
+  EXPECT_CONTAINS(messageOf(readFile("/dev/zero")), "has no end");
+  EXPECT_EQ(valueOf(readFile("/dev/null"))->getBufferSize(), 0u);
+  EXPECT_NE(valueOf(readFile("/proc/self/status"))->getBufferSize(), 0u); // says that it has 0 bytes
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  ASSERT_EQ(write(ends[1], "abc", 3), 3);
+  close(ends[1]);
+  EXPECT_EQ(valueOf(readFile(fmt::format("/dev/fd/{}", ends[0])))->getBuffer(), "abc");
+  close(ends[0]);
+}
+
+TEST(Files, TemporaryFilesCannotBePlanted) {
+  TemporaryDirectory directory;
+  EXPECT_NE(temporaryName(), temporaryName());
+  EXPECT_TRUE(isTemporaryName(temporaryName()));
+  EXPECT_FALSE(isTemporaryName(".tmp-step-00000001-99"));
+  AtomicFile file = valueOf(AtomicFile::create(directory.file("x")));
+  auto names = valueOf(listDirectory(directory.path));
+  ASSERT_EQ(names.size(), 1u);
+  EXPECT_TRUE(isTemporaryName(names[0])) << names[0];
+  // In a directory like /tmp, a link of somebody else decides nothing.
+  if (geteuid() != 0)
+    GTEST_SKIP() << "only root can be two users";
+  writeAll(directory.file("precious"), "mine");
+  ASSERT_EQ(chmod(directory.path.c_str(), 01777), 0);
+  ASSERT_EQ(symlink("precious", directory.file("link").c_str()), 0);
+  ASSERT_EQ(lchown(directory.file("link").c_str(), 65534, 65534), 0);
+  EXPECT_CONTAINS(messageOf(atomicWriteFile(directory.file("link"), "theirs")), "another user");
+  EXPECT_EQ(readAll(directory.file("precious")), "mine");
+  ASSERT_EQ(symlink("precious", directory.file("own").c_str()), 0);
+  EXPECT_EQ(messageOf(atomicWriteFile(directory.file("own"), "ours")), "");
+  EXPECT_EQ(readAll(directory.file("precious")), "ours");
+}
+
+TEST(Files, TheUmaskIsRespected) {
+  TemporaryDirectory directory;
+  auto modeOf = [](const std::string &path) {
+    struct stat info;
+    return stat(path.c_str(), &info) == 0 ? info.st_mode & 07777 : 0;
+  };
+  for (mode_t mask : {022, 077, 002}) {
+    std::string top = directory.file(fmt::format("m{:o}", mask));
+    mode_t before = umask(mask);
+    EXPECT_EQ(messageOf(makeDirectories(top + "/a/b")), "");
+    EXPECT_EQ(messageOf(atomicWriteFile(top + "/file", "x")), "");
+    AtomicFile program = valueOf(AtomicFile::create(top + "/program", 0777));
+    EXPECT_EQ(messageOf(program.commit()), "");
+    umask(before);
+    EXPECT_EQ(modeOf(top + "/a/b"), 0777 & ~mask);
+    EXPECT_EQ(modeOf(top + "/file"), 0666 & ~mask);
+    EXPECT_EQ(modeOf(top + "/program"), 0777 & ~mask);
+  }
+  // A secret that is written again stays one.
+  std::string secret = directory.file("secret");
+  writeAll(secret, "x");
+  ASSERT_EQ(chmod(secret.c_str(), 0600), 0);
+  EXPECT_EQ(messageOf(atomicWriteFile(secret, "y")), "");
+  EXPECT_EQ(modeOf(secret), 0600u);
+}
+
 TEST(Log, TruncatesToTheCheckpoint) {
   TemporaryDirectory directory;
   std::string path = directory.file("log.jsonl");
   {
     RunLog log = valueOf(RunLog::open(path, 0));
     EXPECT_CONTAINS(messageOf(RunLog::open(path, 0)), "in use");
-    for (int64_t step = 0; step < 5; ++step) {
+    for (int64_t step = 1; step < 6; ++step) {
       LogEntry entry;
       entry.step = step;
       entry.loss = 0.1 * double(step);
       entry.lr = 1e-3;
       if (step == 3)
         entry.valLoss = 2.5;
-      LogReport report{"accuracy", step == 2 ? NAN : 0.5};
-      ASSERT_EQ(messageOf(log.write(entry, report)), "");
+      // Whatever a model calls its reports, they are not the log's own fields.
+      entry.reports = {{"accuracy", step == 2 ? NAN : 0.5}, {"loss", 7}};
+      entry.gradients = {{"w", 2}};
+      ASSERT_EQ(messageOf(log.write(entry)), "");
     }
   }
   std::string text = readAll(path);
   EXPECT_CONTAINS(text, "{\"step\":3,\"loss\":0.30000000000000004,\"lr\":0.001,\"tokens_per_s\":0,\"ms\":0,"
-                        "\"accuracy\":0.5,\"val_loss\":2.5}\n");
-  EXPECT_CONTAINS(text, "\"accuracy\":null}");
-  writeAll(path, text + "{\"step\":5,\"lo");
+                        "\"reports\":{\"accuracy\":0.5,\"loss\":7},\"val_loss\":2.5,\"gradients\":{\"w\":2}}\n");
+  EXPECT_CONTAINS(text, "\"accuracy\":null,");
+  writeAll(path, text + "{\"step\":6,\"lo");
   { RunLog log = valueOf(RunLog::open(path, 100)); }
   EXPECT_EQ(readAll(path), text);
   { RunLog log = valueOf(RunLog::open(path, 3)); }
-  EXPECT_EQ(readAll(path), text.substr(0, text.find("{\"step\":3")));
+  EXPECT_EQ(readAll(path), text.substr(0, text.find("{\"step\":4")));
   { RunLog log = valueOf(RunLog::open(path, 0)); }
   EXPECT_EQ(readAll(path), "");
 }

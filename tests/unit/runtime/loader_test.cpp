@@ -249,7 +249,9 @@ TEST(RowsLoader, StatisticsAndClassesAreKept) {
   llvm::json::Object facts = trained->facts();
   options.facts = &facts;
   auto other = valueOf(RowsLoader::create("volume,kind,red\n1,leaf,0\n", "other.csv", options));
-  EXPECT_EQ(other->facts(), facts);
+  llvm::json::Object otherFacts = other->facts();
+  for (const char *name : {"x", "y"})
+    EXPECT_EQ(*otherFacts.get(name), *facts.get(name));
   RowInputs a(50), b(1);
   trained->evaluation(Loader::Part::All, {50, false, false}, 0, a.buffers());
   other->evaluation(Loader::Part::All, {1, false, false}, 0, b.buffers());
@@ -277,6 +279,49 @@ TEST(TextLoader, EveryTokenWhereNoneIsPredicted) {
     }
     EXPECT_EQ(expected, count);
   }
+}
+
+// Which rows are held out belongs to the run: another share, another shuffle or more rows change nothing about it.
+TEST(RowsLoader, HeldOutRowsStayHeldOut) {
+  auto heldOut = [](RowsLoader &loader) { return loader.facts().getString("held out")->str(); };
+  auto trained = valueOf(RowsLoader::create(leafTable(50), "leaf.csv", leafOptions()));
+  llvm::json::Object facts = trained->facts();
+  EXPECT_EQ(trained->trainingExamples(), 45);
+  RowsOptions options = leafOptions();
+  options.facts = &facts;
+  options.seed = 77;
+  options.validation = 0.5;
+  auto same = valueOf(RowsLoader::create(leafTable(50), "leaf.csv", options));
+  EXPECT_EQ(heldOut(*same), heldOut(*trained));
+  EXPECT_EQ(same->trainingExamples(), 45);
+  // A table with other rows says nothing, unless the run goes on with it.
+  auto other = valueOf(RowsLoader::create(leafTable(60), "leaf.csv", options));
+  EXPECT_EQ(other->trainingExamples(), 30);
+  options.keepHeldOut = true;
+  auto longer = valueOf(RowsLoader::create(leafTable(60), "leaf.csv", options));
+  EXPECT_EQ(heldOut(*longer), heldOut(*trained));
+  EXPECT_EQ(longer->trainingExamples(), 55);
+  auto shorter = valueOf(RowsLoader::create(leafTable(40), "leaf.csv", options));
+  EXPECT_TRUE(llvm::StringRef(heldOut(*trained)).starts_with(heldOut(*shorter)));
+  // The same rows in the same order as without facts: a resumed run has the same batches.
+  options = leafOptions();
+  options.facts = &facts;
+  auto again = valueOf(RowsLoader::create(leafTable(50), "leaf.csv", options));
+  BatchShape shape;
+  shape.rows = 10;
+  RowInputs a(10), b(10);
+  for (int64_t step = 0; step < 12; ++step) {
+    trained->training(shape, 9, step, a.buffers());
+    again->training(shape, 9, step, b.buffers());
+    EXPECT_EQ(a.x, b.x);
+  }
+  llvm::json::Object bad{{"all rows", 50}, {"held out", "1 x"}};
+  options.facts = &bad;
+  EXPECT_CONTAINS(messageOf(RowsLoader::create(leafTable(50), "leaf.csv", options)), "no list of rows");
+  // A number instead of a share.
+  options = leafOptions();
+  options.validation = 7;
+  EXPECT_EQ(valueOf(RowsLoader::create(leafTable(50), "leaf.csv", options))->trainingExamples(), 43);
 }
 
 std::string rowsError(const std::string &text) {

@@ -7,6 +7,8 @@
 #include "runtime/interrupt.h"
 #include "runtime/trainer.h"
 
+#include "llvm/ADT/STLExtras.h"
+
 #include <csignal>
 #include <cstring>
 
@@ -231,9 +233,10 @@ TEST(Trainer, LearnsSavesAndLogs) {
   ASSERT_TRUE(trial.job.result.valLoss);
   std::string log = readAll(directory.file("run/log.jsonl"));
   EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 200);
-  EXPECT_CONTAINS(log, "{\"step\":0,\"loss\":");
-  EXPECT_EQ(trial.run->checkpoints()[0], "step-00000200");
-  EXPECT_LE(trial.run->checkpoints().size(), 3u);
+  EXPECT_CONTAINS(log, "{\"step\":1,\"loss\":");
+  EXPECT_CONTAINS(log, "\n{\"step\":200,\"loss\":"); // the last one has the number of the checkpoint
+  EXPECT_EQ(valueOf(trial.run->checkpoints())[0], "step-00000200");
+  EXPECT_LE(valueOf(trial.run->checkpoints()).size(), 3u);
 }
 
 TEST(Trainer, ThreadsChangeNothing) {
@@ -256,7 +259,7 @@ TEST(Trainer, ResumesBitForBit) {
   EXPECT_EQ(whole.weights(), rest.weights());
   // The first part ended with an evaluation that the whole run does not have.
   std::string a = losses(directory.file("whole")), b = losses(directory.file("parts"));
-  EXPECT_EQ(a.substr(a.find("\"step\":19")), b.substr(b.find("\"step\":19")));
+  EXPECT_EQ(a.substr(a.find("\"step\":20")), b.substr(b.find("\"step\":20")));
 }
 
 TEST(Trainer, ResumesFromAnOlderCheckpoint) {
@@ -281,16 +284,111 @@ TEST(Trainer, InterruptSaves) {
   {
     Trial trial(directory.file("run"));
     std::signal(SIGINT, SIG_DFL); // ignored in what a script runs in the background
-    InterruptGuard guard;
+    InterruptGuard guard("interrupted");
     interruptStep = 10;
     EXPECT_EQ(valueOf(trial.go(20)), 130);
     EXPECT_EQ(trial.job.result.steps, 11);
-    EXPECT_EQ(trial.run->checkpoints()[0], "step-00000011");
+    EXPECT_EQ(valueOf(trial.run->checkpoints())[0], "step-00000011");
   }
   Trial rest(directory.file("run"));
   EXPECT_EQ(valueOf(rest.go(20, true)), 0);
   EXPECT_EQ(whole.weights(), rest.weights());
   EXPECT_EQ(losses(directory.file("whole")), losses(directory.file("run")));
+}
+
+int64_t interruptEval = -1; // the number of the evaluation in which an interrupt comes
+
+/// Every file of a run but times, by name.
+std::string filesOf(const std::string &path) {
+  std::string text;
+  std::error_code code;
+  std::vector<std::string> names;
+  for (llvm::sys::fs::recursive_directory_iterator entry(path, code), end; !code && entry != end;
+       entry.increment(code))
+    names.push_back(entry->path());
+  llvm::sort(names);
+  for (const std::string &name : names)
+    if (llvm::sys::fs::is_regular_file(name))
+      text += name.substr(path.size()) + "\n" +
+              (llvm::StringRef(name).ends_with("log.jsonl") ? losses(path) : readAll(name)) + "\n";
+  return text;
+}
+
+// An interrupt in any evaluation, or in the step before it: what is missing comes first when the run is resumed.
+TEST(Trainer, InterruptedEvaluationsAreMadeUpFor) {
+  TemporaryDirectory directory;
+  auto program = [] {
+    Program program = evalProgram();
+    program.entry = [](const gptc_context *context) {
+      if (evalRuns == interruptEval)
+        requestInterrupt();
+      evalEntry(context);
+    };
+    // Six rows in batches of at most two: an interrupt finds an evaluation that has begun and is not done.
+    for (TensorInfo &input : program.inputs)
+      if (!input.shape.empty() && input.extents[0] == "b")
+        input.shape[0] = 2;
+    program.extents[0].bound = 2;
+    return llvm::Expected<Program>(program);
+  };
+  auto start = [&](Trial &trial) {
+    trial.job.compileEval = program;
+    trial.job.options.keep = 2;
+    evalRuns = 0;
+  };
+  interruptEval = -1;
+  Trial whole(directory.file("whole"));
+  start(whole);
+  EXPECT_EQ(valueOf(whole.go(20)), 0);
+  // Of some 40 rows that were trained on, a tenth; at the end all six, as 159 were.
+  int64_t total = evalRuns;
+  EXPECT_GE(total, 3 + 3);
+  EXPECT_LE(total, 3 * 2 + 3);
+  for (int64_t number = 0; number < total; ++number) {
+    std::string path = directory.file(fmt::format("run{}", number));
+    {
+      Trial trial(path);
+      start(trial);
+      interruptEval = number;
+      EXPECT_EQ(valueOf(trial.go(20)), number < total - 1 ? 130 : 0); // nothing is left to do behind the last
+    }
+    interruptEval = -1;
+    clearInterrupt();
+    Trial rest(path);
+    start(rest);
+    EXPECT_EQ(valueOf(rest.go(20, /*resume=*/true)), 0);
+    EXPECT_EQ(filesOf(directory.file("whole")), filesOf(path)) << number;
+  }
+  for (int64_t step : {3, 4, 5, 14, 18, 19}) { // steps counted from 0
+    std::string path = directory.file(fmt::format("step{}", step));
+    {
+      Trial trial(path);
+      start(trial);
+      std::signal(SIGINT, SIG_DFL);
+      InterruptGuard guard("interrupted");
+      interruptStep = step;
+      EXPECT_EQ(valueOf(trial.go(20)), 130);
+    }
+    Trial rest(path);
+    start(rest);
+    EXPECT_EQ(valueOf(rest.go(20, /*resume=*/true)), 0);
+    EXPECT_EQ(filesOf(directory.file("whole")), filesOf(path)) << step;
+  }
+}
+
+// By time, beside training or not: the same files at the end.
+TEST(Trainer, TimedCheckpointsAreExtra) {
+  TemporaryDirectory directory;
+  Trial whole(directory.file("whole"));
+  EXPECT_EQ(valueOf(whole.go(20)), 0);
+  for (bool beside : {true, false}) {
+    std::string path = directory.file(beside ? "beside" : "between");
+    Trial timed(path);
+    timed.job.options.saveSeconds = 1e-9;
+    timed.job.options.saveBeside = beside;
+    EXPECT_EQ(valueOf(timed.go(20)), 0);
+    EXPECT_EQ(filesOf(directory.file("whole")), filesOf(path));
+  }
 }
 
 TEST(Trainer, BrokenLossStopsWithoutSaving) {
@@ -305,7 +403,7 @@ TEST(Trainer, BrokenLossStopsWithoutSaving) {
   std::string message = messageOf(trial.go(20));
   EXPECT_EQ(asked, "8 at 11");
   EXPECT_TRUE(llvm::StringRef(message).ends_with("\nm.gpt:3:5: error: 'h' is nan")) << message;
-  EXPECT_CONTAINS(message, "step 11: the loss is nan; training stopped, the last checkpoint is step-000000");
+  EXPECT_CONTAINS(message, "step 12: the loss is nan; training stopped, the last checkpoint is step-000000");
   VariableStore store;
   ASSERT_EQ(messageOf(store.add(stepProgram().variables)), "");
   auto loaded = valueOf(trial.run->load(store, RunDirectory::Which::Latest, true));
@@ -361,6 +459,29 @@ TEST(Evaluate, WeightsBatchesByTheirRows) {
   };
   EXPECT_NEAR(mean(8), mean(61), 1e-6);
   EXPECT_NEAR(mean(60), mean(61), 1e-6);
+}
+
+TEST(Evaluate, ReadsAsMuchAsItMay) {
+  Trial trial("");
+  ASSERT_EQ(messageOf(trial.store.add({parameter()})), "");
+  auto run = valueOf(ProgramRun::create(evalProgram(), trial.store, trial.arena, *trial.pool));
+  auto items = [&](int64_t most) {
+    EvaluateOptions options;
+    options.mostItems = most;
+    double told = -1;
+    options.progress = [&](double share) {
+      EXPECT_GT(share, told);
+      EXPECT_LT(share, 1);
+      told = share;
+    };
+    return valueOf(evaluate(*run, *trial.loader, Loader::Part::All, options)).items;
+  };
+  EXPECT_EQ(items(0), 61);
+  EXPECT_EQ(items(1000), 61); // eight batches of at most eight rows
+  EXPECT_EQ(items(1), 8);     // one at least
+  EXPECT_EQ(items(8), 8);
+  EXPECT_EQ(items(31), 24);
+  EXPECT_EQ(items(32), 32);
 }
 
 //===-- Generation -------------------------------------------------------------------===//
@@ -450,33 +571,6 @@ TEST(Generator, FillsAFixedWindowUp) {
   EXPECT_EQ(valueOf(generate(*run, *tokenizer, {}, options, emit)), 1);
   EXPECT_EQ(valueOf(generate(*run, *tokenizer, {1, 1, 1, 1, 0}, options, emit)), 1);
   EXPECT_EQ(text, "341");
-}
-
-TEST(Progress, PlainLinesAndMessages) {
-  std::FILE *file = std::tmpfile();
-  ProgressOptions options;
-  options.stream = file;
-  {
-    Progress progress(0, 100, "tokens", options);
-    for (int64_t step = 1; step <= 100; ++step)
-      progress.update(step, 1.0 / double(step), 12345,
-                      step == 100 ? std::optional<double>(0.5) : std::nullopt);
-    progress.message("a message");
-  }
-  std::rewind(file);
-  char bytes[4000] = {};
-  (void)!std::fread(bytes, 1, sizeof(bytes) - 1, file);
-  std::fclose(file);
-  std::string text = bytes;
-  EXPECT_CONTAINS(text, "step 1/100  loss 1.0000  0:00, 0:00 left  12.3k tokens/s\n");
-  EXPECT_CONTAINS(text, "a message\n");
-  // The loss is smoothed over the last steps; the evaluation leaves its line once.
-  EXPECT_CONTAINS(text, "step 100/100  loss 0.0112  val 0.5000  0:00  12.3k tokens/s");
-  EXPECT_EQ(text.find("val 0.5000"), text.rfind("val 0.5000"));
-  EXPECT_LT(std::count(text.begin(), text.end(), '\n'), 15);
-  EXPECT_EQ(text.find('\033'), std::string::npos);
-  EXPECT_EQ(formatDuration(3723), "1:02:03");
-  EXPECT_EQ(formatCount(1234567), "1.2M");
 }
 
 } // namespace
