@@ -1,5 +1,6 @@
 // gptc-differential: random models against the oracle. See README.md.
 #include "differential/generator.h"
+#include "differential/loaders.h"
 #include "differential/shrink.h"
 #include "differential/worker.h"
 
@@ -17,17 +18,17 @@ using namespace gptc::differential;
 namespace {
 struct Options {
   uint64_t begin = 1, end = 0;
-  bool print = false, shrinks = true, rejected = false;
+  bool print = false, shrinks = true, rejected = false, loaders = false;
   unsigned jobs = 2;
   int tries = 600;
   double seconds = 60;
-  std::string xml, findings;
+  std::string xml, findings, gptc; // gptc: the program, beside this one
   std::vector<std::string> models;
 };
 
 int usage() {
   fprintf(stderr, "gptc-differential [--seeds FIRST:END] [--jobs N] [--xml FILE] [--findings DIR] [--no-shrink]\n"
-                  "                  [--rejected] [--seconds N] [--print SEED] [MODEL.gpt...]\n");
+                  "                  [--rejected] [--loaders] [--seconds N] [--print SEED] [MODEL.gpt...]\n");
   return 2;
 }
 
@@ -120,25 +121,40 @@ static int runSeeds(const Options &options, std::vector<Case> &cases) {
   uint64_t passed = 0, rejected = 0, done = 0, found = 0;
   auto begin = std::chrono::steady_clock::now();
   std::vector<std::pair<uint64_t, Outcome>> failures;
+  auto one = [&](uint64_t seed) {
+    ModelTree tree = generate(seed);
+    if (options.loaders || (seed % 20 == 0 && !options.gptc.empty())) {
+      Outcome outcome = checkLoaders(tree, options.gptc);
+      if (outcome.state != Outcome::Skipped) {
+        ++outcome.counts["trained by gptc"];
+        return outcome;
+      }
+    }
+    return check(modelOf(tree), planOf(seed));
+  };
   auto shrinkOne = [&](uint64_t seed, const Outcome &first) {
     ModelTree program = generate(seed);
     std::string wanted = first.findings[0].kind;
     std::string what = first.findings[0].what.substr(0, first.findings[0].what.find(' '));
     Plan plan = planOf(seed);
+    bool byLoaders = first.counts.count("trained by gptc");
+    auto again = [&](const ModelTree &candidate) {
+      return byLoaders ? checkLoaders(candidate, options.gptc) : check(modelOf(candidate), plan);
+    };
     auto fails = [&](const ModelTree &candidate) {
-      Outcome outcome = runApart([&] { return check(modelOf(candidate), plan); }, std::min(options.seconds, 20.0));
+      Outcome outcome = runApart([&] { return again(candidate); }, std::min(options.seconds, 20.0));
       for (const Finding &finding : outcome.findings)
         if (finding.kind == wanted && (wanted != "crash" || finding.what.substr(0, finding.what.find(' ')) == what))
           return true;
       return false;
     };
     ModelTree small = shrink(program, fails, options.tries);
-    Outcome last = runApart([&] { return check(modelOf(small), plan); }, options.seconds);
+    Outcome last = runApart([&] { return again(small); }, options.seconds);
     return describe(small, last.findings.empty() ? first : last, seed);
   };
   runAll(
       options.begin, options.end, options.jobs, options.seconds,
-      [](uint64_t seed) { return check(modelOf(generate(seed)), planOf(seed)); },
+      one,
       [&](const Report &report) {
         ++done;
         const Outcome &outcome = report.outcome;
@@ -199,6 +215,10 @@ static int runSeeds(const Options &options, std::vector<Case> &cases) {
 
 int main(int count, char **arguments) {
   Options options;
+  options.gptc = arguments[0];
+  options.gptc = options.gptc.find('/') == std::string::npos ? "" : options.gptc.substr(0, options.gptc.rfind('/')) + "/gptc";
+  if (access(options.gptc.c_str(), X_OK))
+    options.gptc.clear();
   for (int i = 1; i < count; ++i) {
     std::string argument = arguments[i];
     auto next = [&]() -> std::string { return ++i < count ? arguments[i] : ""; };
@@ -220,6 +240,8 @@ int main(int count, char **arguments) {
       options.xml = next();
     else if (argument == "--findings")
       options.findings = next();
+    else if (argument == "--loaders")
+      options.loaders = true;
     else if (argument == "--no-shrink")
       options.shrinks = false;
     else if (argument == "--rejected")
