@@ -19,9 +19,9 @@ void Generator::choosePalette() {
   palette.push_back(d.chance(0.8) ? d.of(small) : d.of(middle));
   if (d.chance(0.6))
     palette.push_back(d.chance(0.8) ? d.of(small) : d.of(middle));
-  if (d.chance(0.1))
+  if (d.chance(0.3))
     palette.push_back(d.of(middle));
-  isLarge = d.chance(0.08);
+  isLarge = d.chance(0.1);
 }
 
 int64_t Generator::size() {
@@ -310,6 +310,18 @@ void Generator::makeObjective() {
   Stmt loss;
   loss.kind = Stmt::Loss;
   objective(loss);
+  if (d.chance(0.2))
+    for (Value &v : values)
+      if (v.type == Type::Float && v.dims.size() == 1 && !v.base && v.extents[0].empty())
+        for (Value &y : values)
+          if (y.type == Type::Int && y.dims.empty() && y.limit == v.dims[0] && d.chance(0.5)) {
+            Stmt s;
+            s.kind = Stmt::Report;
+            s.name = p.name(Name::Fixed, "right");
+            s.value = makeCall("correct", {makeRef(v.name), makeRef(y.name)});
+            add(s);
+            return;
+          }
   if (d.chance(0.3)) {
     Stmt report;
     report.kind = Stmt::Report;
@@ -366,6 +378,8 @@ ModelTree Generator::make() {
   makeData();
   makeParams();
   makeFunctions();
+  if (isLarge && data != "rows" && !data.empty() && d.chance(0.7))
+    embedding(); // logits over a vocabulary
   for (int64_t n = 1 + d.below(4); n > 0; --n)
     piece();
   makeObjective();

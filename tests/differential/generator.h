@@ -110,6 +110,8 @@ private:
   void restLet();
   void groupLet();
   void scan();
+  void joined();
+  void gained();
   void longReduction();
   void repeat();
   std::string act();

@@ -440,6 +440,52 @@ void Generator::scan() {
   let({sized(i, n)}, {makeBind("sum", {k}, times(makeSubscript(makeRef(x.name), {place}), at(w.name, {k}))), 2 * x.size}, {n}, {""});
 }
 
+/// Functions of the library on whole vectors.
+void Generator::joined() {
+  Value *first = anyValue(1, 1), *second = anyValue(1, 1), *kind = anyValue(0, 0, Type::Int);
+  if (!first || !second || first->base || second->base || !first->extents[0].empty() || !second->extents[0].empty())
+    return;
+  if (kind && kind->limit > 1 && d.chance(0.4)) {
+    int64_t n = kind->limit;
+    Value y = *kind;
+    if (y.base)
+      return;
+    NameId k = p.name(Name::Index, "k");
+    const Value w = param({n});
+    ExprPtr one = makeSubscript(makeCall("one_hot", {makeRef(y.name)}), {makeRef(k)});
+    let({named(k)}, {makeBinary("-", one, at(w.name, {k})), 1}, {n}, {""});
+    return;
+  }
+  Value a = *first, b = *second;
+  let({}, {makeCall("concat", {makeRef(a.name), makeCall("tanh", {makeRef(b.name)})}), std::max(a.size, 1.0)},
+      {a.dims[0] + b.dims[0]}, {""});
+}
+
+/// Rows with a gain of a parameter, whose gradient sums over the rows; indices that the value does not have.
+void Generator::gained() {
+  Value x = *matrix();
+  if (!x.extents[1].empty())
+    return;
+  const Value w = param(d.chance(0.7) ? std::vector<int64_t>{x.dims[1]} : std::vector<int64_t>{x.dims[1], 1});
+  NameId t = p.name(Name::Index, "t"), c = p.name(Name::Index, "c"), j = p.name(Name::Index, "j"),
+         r = p.name(Name::Index, "r");
+  ExprPtr gain = w.dims.size() == 1 ? at(w.name, {c}) : makeSubscript(makeRef(w.name), {makeRef(c), makeNumber(0)});
+  ExprPtr inner = d.chance(0.5) ? makeBind("softmax", {d.chance(0.7) ? c : t}, at(x.name, {t, c}), nullptr, false)
+                                : makeBinary("-", at(x.name, {t, c}), makeBind("mean", {r}, at(x.name, {t, r})));
+  const Value y = let({named(t), named(c)}, {times(inner, gain), x.size}, x.dims, x.extents);
+  if (d.chance(0.5)) {
+    int64_t n = d.chance(0.6) ? p.batch : size();
+    NameId i = p.name(Name::Index, "i");
+    ExprPtr spread = d.chance(0.5) ? makeBind("softmax", {i}, at(w.name, w.dims.size() == 1 ? std::vector<NameId>{i} : std::vector<NameId>{i, j}), nullptr, false)
+                                   : at(w.name, w.dims.size() == 1 ? std::vector<NameId>{i} : std::vector<NameId>{i, j});
+    std::vector<int64_t> sizes = {x.dims[1], std::min<int64_t>(n, 17)};
+    if (w.dims.size() == 2)
+      spread = makeBinary("+", makeSubscript(makeRef(w.name), {makeRef(i), makeNumber(0)}),
+                          times(makeNumber(0), makeCall("float", {makeRef(j)})));
+    let({sized(i, sizes[0]), sized(j, sizes[1])}, {spread, 1}, sizes, {"", ""});
+  }
+}
+
 /// Sizes around those from which sums are cut into pieces and rows are too long.
 void Generator::longReduction() {
   static const std::vector<int64_t> lengths = {255, 256, 257, 400, 511, 512, 513, 1023, 1024, 1025, 2049, 16383, 16384, 16385};
@@ -472,11 +518,12 @@ void Generator::piece() {
     double share;
     void (Generator::*make)();
   };
-  static const Kind kinds[] = {{0.30, &Generator::freeLet},   {0.05, &Generator::wholeLet},  {0.04, &Generator::integerLet},
+  static const Kind kinds[] = {{0.20, &Generator::freeLet},   {0.05, &Generator::wholeLet},  {0.04, &Generator::integerLet},
                                {0.09, &Generator::linear},    {0.08, &Generator::attention}, {0.08, &Generator::libraryBlock},
                                {0.07, &Generator::ownBlock},  {0.04, &Generator::norm},      {0.07, &Generator::productAndFolds},
                                {0.05, &Generator::embedding}, {0.02, &Generator::restLet},   {0.02, &Generator::groupLet},
-                               {0.03, &Generator::scan},      {0.08, &Generator::repeat}};
+                               {0.03, &Generator::scan},      {0.02, &Generator::joined},   {0.06, &Generator::gained},
+                               {0.10, &Generator::repeat}};
   for (const Kind &kind : kinds) {
     if (what < kind.share)
       return (this->*kind.make)();
