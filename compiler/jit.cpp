@@ -35,7 +35,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <thread>
+#include <unistd.h>
 
 using namespace gptc;
 
@@ -230,18 +233,24 @@ static void collectFunctions(const llvm::MemoryBuffer &object, std::vector<Funct
 
 /// Where `perf` looks for the names of generated functions.
 static void writePerfMap(llvm::orc::LLJIT &engine, llvm::ArrayRef<FunctionSize> functions) {
+  // The name is given and everybody may write there: what lies there already must be a file of our own.
   std::string path = llvm::formatv("/tmp/perf-{0}.map", llvm::sys::Process::getProcessId()).str();
-  std::error_code code;
-  llvm::raw_fd_ostream out(path, code, llvm::sys::fs::OF_Append);
+  int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+  if (descriptor < 0)
+    return;
+  llvm::raw_fd_ostream out(descriptor, /*shouldClose=*/true);
+  struct stat info;
+  if (fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != geteuid() || info.st_nlink != 1)
+    return;
   for (const FunctionSize &function : functions) {
-    if (code)
-      return;
     if (auto address = engine.lookup(function.name))
       out << llvm::format_hex_no_prefix(address->getValue(), 1) << " "
           << llvm::format_hex_no_prefix(function.bytes, 1) << " " << function.name << "\n";
     else
       llvm::consumeError(address.takeError());
   }
+  out.flush();
+  out.clear_error(); // a full disk
 }
 
 static llvm::Expected<Code> link(llvm::MutableArrayRef<std::unique_ptr<llvm::MemoryBuffer>> objects,

@@ -127,8 +127,8 @@ DumpFiles::DumpFiles(const std::string &directory, const char *program) {
     return;
   llvm::SmallString<128> path(directory);
   llvm::sys::path::append(path, program);
-  if (std::error_code code = llvm::sys::fs::create_directories(path)) {
-    llvm::errs() << "gptc: warning: no IR dumped: cannot make " << path << ": " << code.message() << "\n";
+  if (llvm::Error error = runtime::makeDirectories(path)) {
+    llvm::errs() << "gptc: warning: no IR dumped: " << llvm::toString(std::move(error)) << "\n";
     return;
   }
   this->directory = path.str().str();

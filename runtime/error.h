@@ -20,4 +20,12 @@ template <typename... Args> llvm::Error failure(fmt::format_string<Args...> form
                                  fmt::format(format, std::forward<Args>(args)...));
 }
 
+/// The same for a system call that failed with `code` (errno); the message says it at its end.
+template <typename... Args>
+llvm::Error systemFailure(int code, fmt::format_string<Args...> format, Args &&...args) {
+  std::error_code error(code, std::generic_category());
+  return llvm::createStringError(
+      error, fmt::format(format, std::forward<Args>(args)...) + ": " + error.message());
+}
+
 } // namespace gptc::runtime

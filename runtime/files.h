@@ -9,11 +9,28 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace gptc::runtime {
 
-/// The file's bytes, memory-mapped where it is large.
+/// The bytes of a file of known size, or of a pipe up to 1 GiB. They are read, not mapped: what another process does to
+/// the file later cannot reach us, and a file that becomes shorter meanwhile is an error.
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> readFile(llvm::StringRef path);
+
+/// Whether an error says that there is no such file; any other error of reading does not mean that.
+bool isMissing(const llvm::Error &error);
+/// Whether an error came from the system (systemFailure), not from what a file holds.
+bool isOfSystem(const llvm::Error &error);
+
+enum class FileKind { Missing, Regular, Directory, Other };
+/// What a path leads to. An error where that cannot be known (no permission).
+llvm::Expected<FileKind> kindOf(llvm::StringRef path);
+/// The names in a directory, sorted, without "." and "..".
+llvm::Expected<std::vector<std::string>> listDirectory(llvm::StringRef path);
+
+/// ".tmp-" and 64 random bits: nobody can put something in its place beforehand.
+std::string temporaryName();
+bool isTemporaryName(llvm::StringRef name);
 
 /// Parses a JSON object; `source` names it in errors. Nesting is limited, so
 /// that a hostile file cannot exhaust the stack, and no name may occur twice. A
@@ -24,10 +41,13 @@ llvm::Expected<llvm::json::Object> readJsonFile(llvm::StringRef path);
 /// A file under a temporary name in the same directory until commit(), which
 /// syncs it, renames it and syncs the directory. Whatever fails before that,
 /// the old file is as it was and the temporary one is removed. A symbolic link
-/// stays one; what is no regular file (a pipe, /dev/null) is written in place.
+/// stays one, unless somebody else has put it into a directory that all share;
+/// what is no regular file (a pipe, /dev/null) is written in place.
 class AtomicFile {
 public:
-  static llvm::Expected<AtomicFile> create(llvm::StringRef path);
+  /// `mode`: permissions of a new file, as the umask restricts them. A file that is replaced keeps its own, with the
+  /// right to run it added where `mode` has it.
+  static llvm::Expected<AtomicFile> create(llvm::StringRef path, unsigned mode = 0666);
   AtomicFile(AtomicFile &&other) noexcept;
   AtomicFile &operator=(AtomicFile &&) = delete;
   ~AtomicFile();
@@ -43,8 +63,11 @@ private:
 
 llvm::Error atomicWriteFile(llvm::StringRef path, llvm::StringRef contents);
 
-/// Creates the directory and those above it.
-llvm::Error makeDirectories(llvm::StringRef path);
+/// Creates the directory and those above it, as the umask allows. `made` gets those that were not there before,
+/// outermost first.
+llvm::Error makeDirectories(llvm::StringRef path, std::vector<std::string> *made = nullptr);
+/// A new directory in `parent` with a name of temporaryName(). Returns its path.
+llvm::Expected<std::string> makeTemporaryDirectory(llvm::StringRef parent);
 /// Makes renames and removals inside a directory lasting.
 llvm::Error syncDirectory(llvm::StringRef path);
 /// An error unless files can be created in this directory.
