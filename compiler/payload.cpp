@@ -3,51 +3,75 @@
 #include "compiler/commands/commands.h"
 #include "runtime/files.h"
 
-#include "llvm/Support/Endian.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
+#include "llvm/Support/xxhash.h"
+
+#include <cstring>
 
 using namespace gptc;
 
-// The end of the file: JSON, its length in 8 bytes, these 16 bytes.
-static constexpr llvm::StringLiteral magic = "gptc payload 1\n\0";
 static constexpr const char *self = "/proc/self/exe";
+static constexpr llvm::StringLiteral header = "gptc payload 2\n"; // the payload begins with it; JSON follows
 
-/// The last bytes of this executable from `offset` before its end.
-static llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> tail(uint64_t length) {
-  uint64_t size;
-  if (std::error_code code = llvm::sys::fs::file_size(self, size))
-    return runtime::failure("cannot read this executable: {}", code.message());
-  if (size < length)
-    return runtime::failure("this executable is cut short");
-  auto buffer = llvm::MemoryBuffer::getFileSlice(self, length, size - length);
-  if (!buffer)
-    return runtime::failure("cannot read this executable: {}", buffer.getError().message());
-  return std::move(*buffer);
-}
+namespace {
+/// A part of the executable's own data, so that tools that rewrite its file (strip, objcopy) leave it as it is. It
+/// says whether there has to be a payload, and which one.
+struct Marker {
+  char magic[32]; // in the file once, and here
+  uint64_t bytes; // of the payload; 0: none
+  uint64_t offset; // in the file as it was written
+  uint64_t hash;
+};
+} // namespace
 
-/// How many bytes the payload takes with its trailer; 0 where there is none.
-static uint64_t payloadBytes() {
-  static const uint64_t bytes = []() -> uint64_t {
-    auto trailer = tail(magic.size() + 8);
-    if (!trailer) {
-      llvm::consumeError(trailer.takeError());
-      return 0;
-    }
-    llvm::StringRef text = (*trailer)->getBuffer();
-    if (text.drop_front(8) != magic)
-      return 0;
-    return llvm::support::endian::read64le(text.data()) + magic.size() + 8;
-  }();
+// Volatile: what is compiled is not what will be read.
+__attribute__((used)) static const volatile Marker marker = {
+    {'\x7f', 'g', 'p', 't', 'c', ' ', 'm', 'a', 'r', 'k', 'e', 'r', '\xc3', '\x9e', '\x01', '\xb7',
+     '\xf4', '\x5d', '\x8a', '\x26', '\xe1', '\x93', '\x4c', '\x0f', '\xd8', '\x72', '\xa5', '\x3b', '\x6e', '\x19',
+     '\xcc', '\x80'},
+    0, 0, 0};
+
+static std::string magicBytes() {
+  std::string bytes;
+  for (const volatile char &byte : marker.magic)
+    bytes += char(byte);
   return bytes;
 }
 
+static bool isPayload(llvm::StringRef bytes) {
+  return bytes.size() == marker.bytes && bytes.starts_with(header) && llvm::xxh3_64bits(bytes) == marker.hash;
+}
+
+/// The payload of this executable, which has one: where it was written, or else wherever it now is.
+static llvm::Expected<std::string> payloadBytes() {
+  uint64_t size;
+  std::error_code code = llvm::sys::fs::file_size(self, size);
+  if (code)
+    return runtime::failure("cannot read this program: {}", code.message());
+  if (marker.offset <= size && marker.bytes <= size - marker.offset)
+    if (auto slice = llvm::MemoryBuffer::getFileSlice(self, marker.bytes, marker.offset, /*IsVolatile=*/true))
+      if (isPayload((*slice)->getBuffer()))
+        return (*slice)->getBuffer().str();
+  auto whole = runtime::readFile(self);
+  if (!whole)
+    return whole.takeError();
+  llvm::StringRef text = (*whole)->getBuffer();
+  for (size_t at = text.find(header); at != llvm::StringRef::npos; at = text.find(header, at + 1))
+    if (isPayload(text.substr(at, marker.bytes)))
+      return text.substr(at, marker.bytes).str();
+  return runtime::failure("this program is damaged: its model is not in its file any more, or not as it was built "
+                          "(strip, objcopy and a copy that broke off take it away); build it again, or copy it "
+                          "as it is");
+}
+
 static llvm::Expected<Payload> readPayload() {
-  auto bytes = tail(payloadBytes());
+  auto bytes = payloadBytes();
   if (!bytes)
     return bytes.takeError();
-  auto object = runtime::parseJsonObject((*bytes)->getBuffer().drop_back(magic.size() + 8), "this executable");
+  auto object = runtime::parseJsonObject(llvm::StringRef(*bytes).drop_front(header.size()), "this program");
   if (!object)
     return object.takeError();
   Payload payload;
@@ -65,7 +89,7 @@ static llvm::Expected<Payload> readPayload() {
 
 const Payload *gptc::findPayload() {
   static const Payload *found = []() -> const Payload * {
-    if (payloadBytes() == 0)
+    if (marker.bytes == 0)
       return nullptr;
     auto payload = readPayload();
     if (payload)
@@ -77,14 +101,18 @@ const Payload *gptc::findPayload() {
 }
 
 llvm::Error gptc::writeExecutable(llvm::StringRef path, const Payload &payload) {
-  auto own = llvm::MemoryBuffer::getFile(self, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  auto own = runtime::readFile(self);
   if (!own)
-    return runtime::failure("cannot read this executable: {}", own.getError().message());
+    return own.takeError();
+  std::string file = (*own)->getBuffer().str(), magic = magicBytes();
+  size_t at = file.find(magic);
+  if (at == std::string::npos || file.find(magic, at + 1) != std::string::npos || at + sizeof(Marker) > file.size())
+    return runtime::failure("this program is damaged: it does not hold its own marker, so none can be built from it");
   llvm::json::Object settings;
   for (const auto &[name, value] : payload.overrides)
     settings[name] = value;
-  std::string json;
-  llvm::raw_string_ostream(json) << llvm::json::Value(
+  std::string body = header.str();
+  llvm::raw_string_ostream(body) << llvm::json::Value(
       llvm::json::Object{{"file", payload.file},
                          {"source", payload.source},
                          {"dtype", payload.dtype},
@@ -92,22 +120,19 @@ llvm::Error gptc::writeExecutable(llvm::StringRef path, const Payload &payload) 
                          {"facts", payload.facts ? llvm::json::Value(llvm::json::Object(*payload.facts))
                                                  : llvm::json::Value(nullptr)},
                          {"module", payload.module}});
-  char length[8];
-  llvm::support::endian::write64le(length, json.size());
-  auto out = runtime::AtomicFile::create(path);
+  Marker filled;
+  std::memcpy(filled.magic, magic.data(), sizeof(filled.magic));
+  filled.bytes = body.size();
+  filled.offset = file.size();
+  filled.hash = llvm::xxh3_64bits(llvm::StringRef(body));
+  std::memcpy(file.data() + at, &filled, sizeof(filled));
+  auto out = runtime::AtomicFile::create(path, 0777);
   if (!out)
     return out.takeError();
-  // Built from such an executable, the copy loses the old payload.
-  for (llvm::StringRef part : {(*own)->getBuffer().drop_back(payloadBytes()), llvm::StringRef(json),
-                               llvm::StringRef(length, 8), llvm::StringRef(magic)})
+  for (llvm::StringRef part : {llvm::StringRef(file), llvm::StringRef(body)})
     if (llvm::Error error = out->write(part.data(), part.size()))
       return error;
-  if (llvm::Error error = out->commit())
-    return error;
-  using namespace llvm::sys::fs;
-  if (std::error_code code = setPermissions(path, perms(all_read | all_exe | owner_write)))
-    return runtime::failure("cannot make {} executable: {}", path, code.message());
-  return llvm::Error::success();
+  return out->commit();
 }
 
 int gptc::runPayload(llvm::ArrayRef<const char *> words) {

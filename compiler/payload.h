@@ -19,7 +19,8 @@ struct Payload {
   std::string module; // its training program as emitted, as MLIR text; may be empty
 };
 
-/// The payload of this executable; null where it has none. Read once.
+/// The payload of this executable; null where it was built without one. Read once; ends the process with an error
+/// where there has to be one and it is not there as it was built.
 const Payload *findPayload();
 
 /// Writes an executable: a copy of this one with the payload. Whole or not at all.

@@ -54,6 +54,30 @@ for words in (["--help"], ["train", "--help"], ["generate", "--help"]):
     result = run(["at-words/words", *words], env=bare)
     check("words " + " ".join(words), result.code == 0 and result.err == "" and "Exit codes" in result.out, result)
 
+# Whatever is done to its file, a program has its model or says that it is damaged; it never is another program.
+program = read("leaves")
+damage = {"appended": program + b"something else\n" * 100, "cut": program[:-200], "nearly gone": program[:-1],
+          "changed": program[:-100] + bytes([program[-100] ^ 1]) + program[-99:],
+          "moved": program.replace(b"gptc payload 2\n{", b" " * 4096 + b"gptc payload 2\n{")}
+for name, content in damage.items():
+    write("hurt", content)
+    os.chmod("hurt", 0o755)
+    result = run(["./hurt", "--help"], env=bare)
+    if name in ("appended", "moved"):
+        check(f"{name}: the model is found", result.code == 0 and "the model" in result.out, result)
+    else:
+        check(f"{name}: it says so", result.code == 1 and result.out == "" and "this program is damaged" in result.err
+              and result.err.count("\n") == 1, result)
+for tool in (["strip", "-o", "hurt", "leaves"], ["objcopy", "leaves", "hurt"], ["strip", "--strip-debug", "-o", "hurt", "leaves"]):
+    if not shutil.which(tool[0]):
+        continue
+    pathlib.Path("hurt").unlink(missing_ok=True)
+    subprocess.run(tool, check=True)
+    for words in ([], ["--help"], ["train", "--data", "leaf.csv", "-o", "never"], ["check", leaf]):
+        result = run(["./hurt", *words], env=bare)
+        check(f"{tool[0]}: it says so", result.code == 1 and result.out == "" and "this program is damaged" in result.err,
+              result)
+
 write("bad.gpt", "output x\n")
 before = read("leaves")
 for words, message in [
