@@ -85,9 +85,10 @@ struct ParamDecl {
   bool sharesInit = false;   // taken from a later one of the list (init is null)
 };
 
-struct Field { // `name: value` in train { }, generate { }
+struct Field { // `name: value` in train { }, generate { }; `name = value` of setting
   Name name;
   ExprPtr value;
+  bool overridden = false; // the value is not the file's: --set
 };
 
 /// A data column or stream: `token[t < context]`, `x[4] = standardise(a, b)`.

@@ -1,31 +1,13 @@
 // train { } and generate { }: values for the runtime; the learning rate.
-#include "frontend/elaborate.h"
 #include "frontend/fields.h"
+#include "frontend/overrides.h"
 
 #include <fmt/format.h>
 
 #include <cstdint>
 #include <cmath>
-#include <cstdlib>
 
 namespace gptc::typed {
-
-std::optional<double> Elaborator::overrideOf(const std::string &name, Span span) {
-  auto found = options.overrides.find(name);
-  if (found == options.overrides.end())
-    return std::nullopt;
-  usedOverrides.insert(name);
-  const std::string &text = found->second;
-  if (text == "true" || text == "false")
-    return text == "true";
-  char *end = nullptr;
-  double value = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end || !std::isfinite(value)) {
-    error(span, fmt::format("setting '{}' cannot be '{}': it is a number", name, text));
-    return std::nullopt;
-  }
-  return value;
-}
 
 ConfigValue Elaborator::configValue(const ast::Expr &expr, Scope *scope) {
   ConfigValue value;
@@ -83,10 +65,10 @@ struct Range {
 constexpr double large = 1e15; // steps and tokens are counted in 64 bits
 constexpr Range ranges[] = {
     {"batch", 1, 1 << 24, true, "an integer between 1 and 16777216"},
-    {"steps", 1, large, true, "a positive integer"},
+    {"steps", 0, large, true, "an integer, 0 for none"},
     {"epochs", 1, large, true, "a positive integer"},
     {"eval_every", 0, large, true, "an integer, 0 for never"},
-    {"save_every", 0, large, true, "an integer, 0 for only at the end"},
+    {"save_every", 0, large, true, "an integer, 0 for only at the end, or a time, `10min`"},
     {"seed", 0, INT32_MAX, true, "an integer between 0 and 2147483647"},
     {"tokens", 0, large, true, "an integer, 0 or more"},
     {"beam", 1, 1024, true, "an integer between 1 and 1024"},
@@ -133,20 +115,29 @@ void Elaborator::config(const ast::Statement &s, Scope *scope) {
           .notes.push_back({into[name].span, "it is given here already"});
       continue;
     }
-    ConfigValue value = configValue(*field.value, scope);
-    bool plain = value.kind == ConfigValue::Number || name == "batch"; // which may be `all` or `tokens(4096)`
-    if (plain) {
-      // Numbers may be overridden like settings, unless a setting has the name.
-      std::optional<double> given;
-      if (!scope->find(name))
-        given = overrideOf(name, field.name.span);
-      if (given)
-        value = ConfigValue{ConfigValue::Number, *given, "", {}, field.value->span};
-      if (value.kind == ConfigValue::Number && !scope->find(name))
-        result->settings.push_back({name, value.number, given.has_value(), field.name.span});
+    // Some fields are more than a number.
+    bool mayCall = name == "optimizer" || name == "batch" || name == "average" || name == "save_every";
+    ConfigValue value;
+    ast::Expr::Kind kind = field.value->kind;
+    if (kind == ast::Expr::Call && field.value->children[0]->text == "seconds" && name != "save_every") {
+      error(field.value->span, fmt::format("'{}' is no time", name)).help = "only `save_every` may be one";
+      continue;
     }
+    if (!mayCall && kind != ast::Expr::Name && kind != ast::Expr::String && kind != ast::Expr::List) {
+      std::optional<double> number = constantOf(*field.value, scope, "a setting");
+      if (!number)
+        continue;
+      value = ConfigValue{ConfigValue::Number, *number, "", {}, field.value->span};
+    } else {
+      value = configValue(*field.value, scope);
+    }
+    if (value.kind == ConfigValue::Number && !scope->find(name))
+      result->settings.push_back({name, value.number, field.overridden, field.name.span});
     if (value.kind == ConfigValue::Number)
-      checkRange(name, value, options.overrides.count(name));
+      checkRange(name, value, field.overridden);
+    if (name == "save_every" && value.kind == ConfigValue::Call && !(value.seconds().value_or(0) > 0))
+      error(field.value->span, "this is neither a number of steps nor a time").help =
+          "write `save_every: 100` or `save_every: 10min`";
     if (name == "pad") {
       if (field.value->kind != ast::Expr::String)
         error(field.value->span, "'pad' is a symbol of the text in quotes").help = "write `pad: \" \"`";
@@ -203,15 +194,14 @@ void Elaborator::validationShare(const ast::Statement &s, Scope *scope) {
   for (const ast::Field &field : s.fields) {
     if (field.name.text != "validation" || !field.value)
       continue;
-    std::optional<double> share;
-    if (!scope->find(field.name.text))
-      share = overrideOf(field.name.text, field.name.span);
-    if (!share)
-      share = constantOf(*field.value, scope, "'validation'");
-    if (share && !(*share >= 0 && *share < 1))
-      error(field.value->span,
-            fmt::format("'validation' is a share from 0 to below 1, not {}", numberText(*share)))
-          .help = "write `validation: 0.1` to keep a tenth of the data apart";
+    std::optional<double> share = constantOf(*field.value, scope, "'validation'");
+    bool isShare = share && *share >= 0 && *share < 1;
+    bool isCount = share && *share >= 1 && *share <= 1e15 && *share == std::floor(*share);
+    if (share && !isShare && !isCount)
+      error(field.value->span, fmt::format("'validation' is a share from 0 to below 1, or a number of tokens (of rows "
+                                           "or pairs: examples), not {}",
+                                           numberText(*share)))
+          .help = "write `validation: 0.1` to keep a tenth of the data apart, or `validation: 5000`";
     else if (share)
       result->data.validation = *share;
   }

@@ -75,23 +75,10 @@ std::unique_ptr<Elaborated> Elaborator::run(const Program &program, bool dataOnl
           graph->params.empty()
               ? "parameters are declared with `param w[4] ~ normal(0.1)`, or belong to blocks"
               : "it is a function of the data alone, or stop_gradient keeps its parameters out";
-    checkOverrides();
   }
   if (diagnostics.hasErrors())
     return nullptr;
   return std::move(result);
-}
-
-void Elaborator::checkOverrides() {
-  for (auto &[name, value] : options.overrides) {
-    if (usedOverrides.count(name))
-      continue;
-    std::string known;
-    for (const SettingValue &setting : result->settings)
-      known += (known.empty() ? "" : ", ") + setting.name;
-    diagnostics.error(Span(), fmt::format("the model has no setting '{}'", name)).help =
-        known.empty() ? "it has no settings at all" : "its settings are " + known;
-  }
 }
 
 void Elaborator::statement(const ast::Statement &s, Scope *scope) {
@@ -146,15 +133,26 @@ void Elaborator::statement(const ast::Statement &s, Scope *scope) {
 
 void Elaborator::setting(const ast::Statement &s, Scope *scope) {
   for (const ast::Field &field : s.fields) {
-    std::optional<double> value = overrideOf(field.name.text, field.name.span);
-    bool overridden = value.has_value();
-    if (!value && field.value)
+    std::optional<double> value;
+    auto isNoNumber = [&] {
+      // Of the command line, a word is a mistake for a number rather than an unknown name.
+      const ast::Expr &given = *field.value;
+      bool word = given.kind == ast::Expr::Name && !scope->find(given.text) && given.text != "inf" &&
+                  given.text != "pi" && given.text != "true" && given.text != "false";
+      return word || (value && !std::isfinite(*value));
+    };
+    if (field.value && !(field.overridden && isNoNumber()))
       value = constantOf(*field.value, scope, "a setting");
+    if (field.overridden && field.value && isNoNumber()) {
+      error(field.name.span, fmt::format("setting '{}' cannot be '{}': it is a number", field.name.text,
+                                         sources.slice(field.value->span)));
+      value.reset();
+    }
     if (!value) {
       defineValue(scope, field.name, Value()); // known, and in error
       continue;
     }
-    result->settings.push_back({field.name.text, *value, overridden, field.name.span});
+    result->settings.push_back({field.name.text, *value, field.overridden, field.name.span});
     defineValue(scope, field.name, number(*value, field.name.span));
   }
 }

@@ -72,7 +72,6 @@ private:
   int unnamedOutputs = 1;
   int work = 0; // expressions evaluated
   static constexpr int mostWork = 1000000;
-  std::set<std::string> usedOverrides;
   struct PendingGroup {
     std::vector<Var *> vars;
     Dim dim;
@@ -104,7 +103,6 @@ private:
   void assignedValue(const ast::Statement &s, Scope *scope);
   void output(const ast::Statement &s, Scope *scope);
   void objective(const ast::Statement &s, Scope *scope);
-  void checkOverrides();
 
   //===-- data.cpp ----------------------------------------------------------===//
   void data(const ast::Statement &s, Scope *scope);
@@ -126,7 +124,6 @@ private:
   void checkRange(const std::string &name, const ConfigValue &value, bool overridden);
   void validationShare(const ast::Statement &s, Scope *scope);
   void learningRate(const ast::Statement &s, Scope *scope);
-  std::optional<double> overrideOf(const std::string &name, Span span);
 
   //===-- expressions.cpp -----------------------------------------------------===//
   Value evaluate(const ast::Expr &expr, Scope *scope);

@@ -149,19 +149,30 @@ private:
         at = mark;
       }
     }
+    uint32_t numberEnd = at;
     if (at < text.size() && isNamePart(text[at])) {
       uint32_t end = at;
       while (end < text.size() && isNamePart(text[end]))
         ++end;
+      std::string unit = text.substr(at, end - at);
+      if (unit == "s" || unit == "min" || unit == "h") { // a time, where the parser takes one
+        at = end;
+        addNumber(begin, numberEnd, integer).unit = unit;
+        return;
+      }
       diagnostics
           .error(span(begin, end),
                  fmt::format("'{}' is neither a number nor a name", text.substr(begin, end - begin)))
           .help = "a name starts with a letter; between a number and a name stands an operator";
       at = end;
     }
+    addNumber(begin, at, integer);
+  }
+
+  Token &addNumber(uint32_t begin, uint32_t numberEnd, bool integer) {
     Token &token = add(Token::Number, begin, at);
     std::string digitsOnly;
-    for (char c : token.text)
+    for (char c : token.text.substr(0, numberEnd - begin))
       if (c != '_')
         digitsOnly += c;
     token.number = std::strtod(digitsOnly.c_str(), nullptr);
@@ -170,6 +181,7 @@ private:
       diagnostics.error(token.span, fmt::format("number {} is too large", token.text));
       token.number = 0;
     }
+    return token;
   }
 
   void string() {

@@ -20,6 +20,7 @@ struct Token {
   std::string text;   // String: its contents; else as written
   double number = 0;  // Number
   bool isInteger = false;
+  std::string unit;   // Number: of a time, "s", "min" or "h", written right behind it
 };
 
 /// All tokens of a file, ending in End. Comments (`#` to the end of the line) and blanks are dropped.

@@ -5,12 +5,15 @@
 #include "frontend/emit.h"
 #include "frontend/library.h"
 #include "frontend/numbers.h"
+#include "frontend/overrides.h"
 #include "frontend/parser.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <sys/stat.h>
 
 namespace gptc {
 
@@ -57,6 +60,12 @@ private:
       add(*file);
       return;
     }
+    // A file that is there and cannot be read is no reason to take another one.
+    struct stat info;
+    if (stat(path.c_str(), &info) == 0 || (errno != ENOENT && errno != ENOTDIR)) {
+      diagnostics.error(s.span, problem);
+      return;
+    }
     for (const LibraryFile *f = libraryBegin(); f != libraryEnd(); ++f)
       if (f->name == s.text) {
         if (!f->implicit)
@@ -87,6 +96,14 @@ public:
   const std::map<std::string, ConfigValue> &train() const override { return evaluation->train; }
   const std::map<std::string, ConfigValue> &generate() const override { return evaluation->generate; }
   const std::vector<SettingValue> &settings() const override { return evaluation->settings; }
+  std::string written(const std::string &name) const override {
+    for (const ast::File &tree : program.model)
+      for (const ast::Statement &s : tree.statements)
+        for (const ast::Field &field : s.fields)
+          if (s.kind == ast::Statement::Train && field.name.text == name && field.value)
+            return print(*field.value);
+    return "";
+  }
   bool hasLoss() const override { return evaluation->loss; }
   const SourceManager &sources() const override { return manager; }
   std::string text() const override { return typed::standAlone(manager, program); }
@@ -248,6 +265,7 @@ std::unique_ptr<Model> analyse(SourceManager &sources, int32_t file, const Analy
                                Diagnostics &diagnostics) {
   auto model = std::make_unique<ModelImpl>(sources, file, options);
   model->program = Loader(sources, diagnostics).load(file);
+  typed::applyOverrides(sources, options.overrides, model->program, diagnostics);
   if (diagnostics.hasErrors()) {
     // What was read is checked all the same only where nothing is missing.
     return nullptr;
@@ -265,6 +283,7 @@ std::unique_ptr<Model> analyse(SourceManager &sources, int32_t file, const Analy
 DataSpec dataSpec(SourceManager &sources, int32_t file, const AnalyseOptions &options,
                   Diagnostics &diagnostics) {
   typed::Program program = Loader(sources, diagnostics).load(file);
+  typed::applyOverrides(sources, options.overrides, program, diagnostics);
   if (diagnostics.hasErrors())
     return {};
   std::unique_ptr<typed::Elaborated> elaborated =

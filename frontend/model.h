@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 
 namespace gptc {
 
@@ -47,7 +48,7 @@ struct DataSpec {
     std::string table;
   };
   std::vector<IndexUse> indexUses; // each column once, with the fewest values; known of a whole model only
-  double validation = 0.1;     // share of the data that training keeps apart, from 0 to below 1
+  double validation = 0.1;     // what training keeps apart: a share below 1, or a number of tokens or examples
 };
 
 /// A field of train { } or generate { }, evaluated. Calls keep their shape:
@@ -58,6 +59,12 @@ struct ConfigValue {
   std::string word;                                           // Word, Call
   std::vector<std::pair<std::string, ConfigValue>> arguments; // Call, List; "" for positional
   Span span;
+
+  /// Of a time, `10min` (the call `seconds(600)`); none for anything else.
+  std::optional<double> seconds() const {
+    bool isTime = kind == Call && word == "seconds" && arguments.size() == 1 && arguments[0].second.kind == Number;
+    return isTime ? std::optional<double>(arguments[0].second.number) : std::nullopt;
+  }
 };
 
 /// A setting and its value.
@@ -83,6 +90,8 @@ public:
   virtual const std::map<std::string, ConfigValue> &train() const = 0;
   virtual const std::map<std::string, ConfigValue> &generate() const = 0;
   virtual const std::vector<SettingValue> &settings() const = 0;
+  /// What train { } says for a field, `--set` included, as text: `adamw(lr: 1e-3)`. "" where it says nothing.
+  virtual std::string written(const std::string &field) const = 0;
   virtual std::vector<std::string> outputs() const = 0;
   /// What an output is declared `over`: "vocabulary" or a class column; "" where it does not say.
   virtual std::string over(const std::string &output) const = 0;

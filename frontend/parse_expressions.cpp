@@ -139,7 +139,7 @@ ExprPtr Parser::primary() {
     auto result = make(Expr::Number, token.span, token.text);
     result->number = token.number;
     result->isInteger = token.isInteger;
-    return result;
+    return token.unit.empty() ? std::move(result) : time(token, std::move(result));
   }
   case Token::String:
     ++at;
@@ -162,6 +162,23 @@ ExprPtr Parser::primary() {
                                 ? "`..` stands for all leading indices"
                                 : "");
   return nullptr;
+}
+
+ExprPtr Parser::time(const Token &token, ExprPtr number) {
+  if (!inConfig) {
+    if (Diagnostic *d = error(token.span, fmt::format("'{}' is neither a number nor a name", token.text)))
+      d->help = "a name starts with a letter; between a number and a name stands an operator";
+    return nullptr;
+  }
+  number->number *= token.unit == "h" ? 3600 : token.unit == "min" ? 60 : 1;
+  number->text = fmt::format("{}", number->number);
+  auto result = make(Expr::Call, token.span);
+  result->children.push_back(make(Expr::Name, token.span, "seconds"));
+  Argument argument;
+  argument.span = token.span;
+  argument.value = std::move(number);
+  result->arguments.push_back(std::move(argument));
+  return result;
 }
 
 ExprPtr Parser::listOrGroup() {

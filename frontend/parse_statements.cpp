@@ -386,6 +386,10 @@ void Parser::config(Statement &s) {
   inConfig = false;
 }
 
+ast::ExprPtr parseValue(const SourceManager &sources, int32_t file, Diagnostics &diagnostics) {
+  return Parser(sources, file, diagnostics).value();
+}
+
 ast::File parse(const SourceManager &sources, int32_t file, Diagnostics &diagnostics) {
   ast::File result;
   result.file = file;

@@ -9,6 +9,9 @@ namespace gptc {
 /// could be read all the same (statements that failed are left out).
 ast::File parse(const SourceManager &sources, int32_t file, Diagnostics &diagnostics);
 
+/// Parses a text that is one value, as in train { }. Null where there are errors, which are reported.
+ast::ExprPtr parseValue(const SourceManager &sources, int32_t file, Diagnostics &diagnostics);
+
 /// Prints the tree in canonical form: parsing the result gives the same tree.
 std::string print(const ast::File &file);
 std::string print(const ast::Expr &expr);

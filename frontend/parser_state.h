@@ -35,6 +35,17 @@ public:
     }
   }
 
+  /// The whole text as a value of train { }.
+  ExprPtr value() {
+    inConfig = true;
+    skipNewlines();
+    ExprPtr result = expression();
+    skipSeparators();
+    if (!failed && current().kind != Token::End)
+      expected("the end of the value");
+    return failed ? nullptr : std::move(result);
+  }
+
 private:
   std::vector<Token> tokens;
   Diagnostics &diagnostics;
@@ -152,6 +163,8 @@ private:
   ExprPtr unary();
   ExprPtr postfix();
   ExprPtr primary();
+  /// `10min` as `seconds(600)`; only train { } and generate { } have times.
+  ExprPtr time(const Token &token, ExprPtr number);
 
   /// `(e)`, a list `(a, b)`, or a list `[a, b]`.
   ExprPtr listOrGroup();

@@ -1,6 +1,7 @@
 // gptc check: parse and type-check, and say what the model is.
 #include "compiler/commands/commands.h"
 #include "compiler/print.h"
+#include "compiler/schedule.h"
 #include "compiler/session.h"
 
 #include "ir/gpt/gpt.h"
@@ -114,6 +115,26 @@ static void printData(const Session &session, bool read) {
   }
 }
 
+/// The optimizer, how long it works, and its learning rate on the way.
+static llvm::Error printTraining(const Session &session, mlir::ModuleOp module) {
+  const auto &fields = session.model->train();
+  std::string steps = session.model->written("steps"), epochs = session.model->written("epochs");
+  auto count = fields.find("steps");
+  int64_t known = count != fields.end() ? int64_t(count->second.number) : 0;
+  llvm::Expected<std::string> schedule = describeSchedule(module, known);
+  if (!schedule)
+    return schedule.takeError();
+  std::string clip = session.model->written("clip");
+  llvm::outs() << "optimizer   " << session.model->written("optimizer")
+               << (clip.empty() ? "" : ", clip: " + clip) << "\n"
+               << "schedule    "
+               << (!steps.empty()    ? number(double(known)) + " steps"
+                   : !epochs.empty() ? epochs + " epochs"
+                                     : "1 epoch")
+               << "; learning rate " << *schedule << "\n";
+  return llvm::Error::success();
+}
+
 int gptc::checkCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
   std::string path;
@@ -160,6 +181,9 @@ int gptc::checkCommand(llvm::ArrayRef<const char *> words) {
   llvm::outs() << "model       " << path << "\nsettings    "
                << (settings.empty() ? "none" : llvm::join(settings, ", ")) << "\n";
   printData(session, !data.empty());
+  if (trains)
+    if (llvm::Error error = printTraining(session, *module))
+      return reportError(std::move(error));
   printParameters(*module);
   printMemory(*memory, trains, batch);
   if (kept)
