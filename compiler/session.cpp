@@ -138,22 +138,19 @@ bool Session::render(const Diagnostics &diagnostics) const {
 }
 
 bool Session::open(const std::string &path) {
-  auto buffer = runtime::readFile(path);
-  if (!buffer) {
-    reportError(buffer.takeError());
+  std::string problem;
+  std::optional<int32_t> opened = sources.open(path, problem);
+  if (!opened) {
+    reportError(problem);
     return false;
   }
-  auto text = runtime::plainText((*buffer)->getBuffer(), path);
-  if (!text) {
-    reportError(text.takeError());
-    return false;
-  }
-  if (text->trim().empty()) {
+  if (llvm::StringRef(sources.text(*opened)).trim().empty()) {
     reportError(llvm::Twine(path) +
                 ": the file is empty; a model file says at least what is read and computed");
     return false;
   }
-  return openText(path, text->str());
+  file = *opened;
+  return readSettings();
 }
 
 bool Session::openText(const std::string &name, std::string text) {
@@ -398,7 +395,19 @@ bool Session::loadData(const std::vector<std::string> &data, uint64_t seed, cons
   for (const std::string &warning : loader->warnings())
     if (warned.insert(warning).second)
       say("warning: " + warning);
-  return true;
+  return !model || checkIndices();
+}
+
+/// Are the columns that the model uses as indices ones? Known once both the model and its data are read.
+bool Session::checkIndices() const {
+  std::vector<runtime::IndexColumn> indices;
+  for (const DataSpec::IndexUse &use : model->data().indexUses)
+    indices.push_back({use.column, use.source, use.below, use.table});
+  llvm::Error error = loader ? loader->checkIndices(indices) : llvm::Error::success();
+  if (!error)
+    return true;
+  reportError(std::move(error));
+  return false;
 }
 
 bool Session::loadFacts(const llvm::json::Object &saved) {
@@ -445,7 +454,7 @@ bool Session::analyse() {
   for (const std::string &assignment : options.set)
     llvm::errs() << programName() << ": " << llvm::StringRef(assignment).split('=').first.trim() << " = "
                  << llvm::StringRef(assignment).split('=').second.trim() << " (set on the command line)\n";
-  return true;
+  return checkIndices();
 }
 
 mlir::OwningOpRef<mlir::ModuleOp> Session::emit(ProgramKind kind, std::vector<std::string> show,
@@ -485,6 +494,16 @@ bool Session::checkTrains() const {
     reportError(llvm::Twine(sources.name(file)) + " does not say how to train; add for example\n" +
                 "  train { steps: 1000, optimizer: adamw(lr: 1e-3) }");
   return false;
+}
+
+llvm::Expected<std::string> Session::logitsName() const {
+  for (const std::string &output : model->outputs())
+    if (model->over(output) == "vocabulary")
+      return output;
+  return runtime::failure(
+      "{}: no output of this model is over the vocabulary, so there is nothing to choose tokens "
+      "by; declare it: `output logits over vocabulary`",
+      sources.name(file));
 }
 
 int64_t Session::trainingBatch() const {

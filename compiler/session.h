@@ -88,6 +88,7 @@ public:
   bool tokenizerNeedsText() const;
   /// The vocabulary's size of a tokenizer that the file declares, without data. Needs open().
   bool readVocabulary();
+  bool checkIndices() const;
   /// Names, shapes, sizes. Needs open(), and knows facts where data were read.
   bool analyse();
 
@@ -99,6 +100,8 @@ public:
   bool trains() const { return model->hasLoss() && model->train().count("optimizer"); }
   /// Reports why it does not train.
   bool checkTrains() const;
+  /// The output that tokens are chosen by, the first `over vocabulary`; an error where there is none.
+  llvm::Expected<std::string> logitsName() const;
   /// Examples of a training step: `batch` of train { }, 1 where it says nothing.
   int64_t trainingBatch() const;
   /// The most tokens of a batch, padding included, that train { } allows; 0: any.

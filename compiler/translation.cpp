@@ -23,8 +23,9 @@ llvm::Expected<std::unique_ptr<Translation>> Translation::create(Session &sessio
   std::optional<runtime::SpecialTokens> specials = runtime::SpecialTokens::of(*session.tokenizer);
   if (!specials)
     return runtime::failure("the tokenizer has no tokens for padding, begin and end");
-  if (session.model->outputs().empty())
-    return runtime::failure("cannot translate: the model has no output");
+  llvm::Expected<std::string> logits = session.logitsName();
+  if (!logits)
+    return logits.takeError();
   std::unique_ptr<Translation> translation(new Translation(*session.tokenizer));
   translation->specials = *specials;
   translation->never = {specials->pad, specials->begin};
@@ -47,7 +48,7 @@ llvm::Expected<std::unique_ptr<Translation>> Translation::create(Session &sessio
     *run = std::move(*bound);
   }
   runtime::Translator::Names names{session.spec.streams.front().name, session.spec.streams.back().name,
-                                   session.model->outputs().front()};
+                                   *logits};
   auto translator = runtime::Translator::create(*translation->prepare, *translation->step, machine.store,
                                                 std::move(names), *specials);
   if (!translator)

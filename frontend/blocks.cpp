@@ -124,7 +124,7 @@ Value Elaborator::makeInstance(const Binding &block, const ast::Expr *call, cons
       if (place != SIZE_MAX && stmt.settings[place].defaultValue) {
         // `Linear(64, 10)`, `LayerNorm(64)`: elsewhere these are sizes.
         const ast::FormalSetting &formal = stmt.settings[place];
-        std::string written(sources.slice(argument.span));
+        std::string written = sources.quote(argument.span);
         Diagnostic &d =
             error(argument.span, fmt::format("setting '{}' of '{}' has a default, so it is given by name",
                                              formal.name.text, stmt.name.text));

@@ -328,17 +328,17 @@ void Elaborator::assignedValue(const ast::Statement &s, Scope *scope) {
       known && known->span.valid() && (known->kind == Binding::Value || known->kind == Binding::Param);
   if (name == "loss" || name == "output") {
     error(s.span, fmt::format("'{}' is followed by what it is, without '='", name)).help =
-        fmt::format("write `{} {}`", name, sources.slice(s.value->span));
+        fmt::format("write `{} {}`", name, sources.quote(s.value->span));
   } else if (name == "report" || name == "setting" || name == "param") {
     error(s.span, fmt::format("'{}' is followed by a name", name)).help =
-        fmt::format("write `{} NAME = {}`", name, sources.slice(s.value->span));
+        fmt::format("write `{} NAME = {}`", name, sources.quote(s.value->span));
   } else if (isValue && findName(*s.value, name)) {
     Diagnostic &d = error(s.span, fmt::format("'{}' has a value already, and a value does not change", name));
     d.notes.push_back({known->span, "it is defined here"});
     d.help =
         fmt::format("give the new one a name of its own, `let {}2 = {}`; only the body of a repeat gives a "
                     "value its next one in this way",
-                    name, sources.slice(s.value->span));
+                    name, sources.quote(s.value->span));
   } else {
     Diagnostic &d = error(
         s.span, fmt::format("'{}' would be given a value, but only a block is named in this way", name));

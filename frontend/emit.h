@@ -63,6 +63,7 @@ private:
   std::deque<State> states;
   std::map<Region *, State *> repeats;
   State *function = nullptr;
+  int nesting = 0; // of emit()
   std::vector<mlir::Attribute> argumentAttributes;
 
   //===-- emit.cpp: programs ------------------------------------------------===//
@@ -79,6 +80,8 @@ private:
 
   //===-- emit_tensor.cpp: tensors ---------------------------------------------===//
   mlir::Value emit(Tensor *tensor, State *state);
+  /// Emits first what a long chain of tensors ends in, so that none of it recurses.
+  void emitBefore(Tensor *root, State *home);
   mlir::Value emitParam(Tensor *tensor, State *state);
   mlir::Value emitInput(Tensor *tensor, State *state);
   mlir::Value emitConstant(Tensor *tensor, State *state);

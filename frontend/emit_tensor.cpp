@@ -1,6 +1,8 @@
 // Tensors to structured ops.
 #include "frontend/emit.h"
 
+#include "llvm/Support/SaveAndRestore.h"
+
 #include <algorithm>
 
 namespace gptc::typed {
@@ -41,6 +43,47 @@ mlir::Location Emitter::locate(Span span, const std::string &name) {
   return name.empty() ? loc : mlir::Location(mlir::NameLoc::get(builder.getStringAttr(name), loc));
 }
 
+/// The tensors that this one is made of, in the order in which emission meets them.
+static std::vector<Tensor *> partsOf(const Tensor *tensor) {
+  std::vector<Tensor *> parts;
+  std::set<const Node *> seen;
+  std::vector<const Node *> nodes = {tensor->body};
+  while (!nodes.empty()) {
+    const Node *node = nodes.back();
+    nodes.pop_back();
+    if (!node || !seen.insert(node).second)
+      continue;
+    if (node->tensor)
+      parts.push_back(node->tensor);
+    nodes.insert(nodes.end(), node->operands.rbegin(), node->operands.rend());
+  }
+  for (Tensor *part : {tensor->source, tensor->count})
+    if (part)
+      parts.push_back(part);
+  if (tensor->kind == Tensor::Result || tensor->kind == Tensor::Stack)
+    parts.insert(parts.end(), tensor->of->inits.begin(), tensor->of->inits.end());
+  return parts;
+}
+
+void Emitter::emitBefore(Tensor *root, State *home) {
+  std::set<const Tensor *> seen;
+  std::vector<Tensor *> open = {root};
+  while (!open.empty()) {
+    Tensor *tensor = open.back();
+    size_t before = open.size();
+    if (seen.insert(tensor).second)
+      for (Tensor *part : partsOf(tensor))
+        if (part->region == home->region && part->kind != Tensor::Param && !seen.count(part) &&
+            !home->tensors.count(part))
+          open.push_back(part);
+    if (open.size() > before)
+      continue;
+    open.pop_back();
+    if (tensor != root)
+      emit(tensor, home);
+  }
+}
+
 mlir::Value Emitter::emit(Tensor *tensor, State *state) {
   // Where it belongs: this repeat, or something around it.
   State *home = state;
@@ -51,6 +94,9 @@ mlir::Value Emitter::emit(Tensor *tensor, State *state) {
   auto found = home->tensors.find(tensor);
   if (found != home->tensors.end())
     return found->second;
+  llvm::SaveAndRestore<int> level(nesting, nesting + 1);
+  if (nesting % 128 == 0)
+    emitBefore(tensor, home);
   mlir::Location loc = locate(tensor->span, tensor->path);
   mlir::Value value;
   switch (tensor->kind) {

@@ -505,7 +505,7 @@ std::optional<int64_t> Elaborator::size(const ast::Expr &expr, Scope *scope) {
   if (!value)
     return std::nullopt;
   if (*value != std::floor(*value) || *value < 1 || *value > 1e9) {
-    std::string text(sources.slice(expr.span));
+    std::string text = sources.quote(expr.span);
     Diagnostic &d = error(
         expr.span, text == numberText(*value)
                        ? fmt::format("a size is a positive integer, not {}", text)

@@ -194,7 +194,7 @@ void Elaborator::rangeFromUses(Var *var, const ast::Expr &expr, Scope *scope) {
       std::optional<Dim> dim =
           dimensionAt(*expr.children[0], scope, i - afterRest, expr.indices.size() - 1 - i, afterRest);
       if (dim)
-        useIndex(var, *dim, index.span, std::string(sources.slice(expr.children[0]->span)));
+        useIndex(var, *dim, index.span, sources.quote(expr.children[0]->span));
     }
   for (const ast::ExprPtr &child : expr.children)
     if (child)
@@ -249,6 +249,8 @@ bool Elaborator::requireRange(Var *var, Scope *scope, bool binder) {
 /// `e[int(user)]` with a column of rows: its values are checked when they are read. One that is computed
 /// further, `int(user) + 0`, may lie outside.
 void Elaborator::indexFromData(const Node *index, const Dim &dim, const std::string &of) {
+  while (index->op == Op::Load && index->tensor->kind == Tensor::Let && index->operands.empty())
+    index = index->tensor->body; // `let k = int(user)`
   const Node *number = index->op == Op::ToInt ? index->operands[0] : nullptr;
   if (!number || number->op != Op::Load || number->tensor->kind != Tensor::Input || dim.isDynamic())
     return;
@@ -293,7 +295,7 @@ Value Elaborator::subscript(const ast::Expr &expr, Scope *scope) {
 Value Elaborator::subscriptValue(Value base, const ast::Expr &expr, Scope *scope) {
   std::string of = base.node->op == Op::Load && !base.node->tensor->name.empty()
                        ? base.node->tensor->name
-                       : std::string(sources.slice(expr.children[0]->span));
+                       : sources.quote(expr.children[0]->span);
   if (expr.children[0]->kind == ast::Expr::Name)
     of = expr.children[0]->text;
   size_t written = 0;

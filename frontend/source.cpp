@@ -91,6 +91,20 @@ std::string_view SourceManager::slice(Span span) const {
   return text.substr(span.begin, span.end - span.begin);
 }
 
+/// The first byte of a character at or before `at`.
+static size_t characterAt(std::string_view text, size_t at) {
+  while (at > 0 && at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80)
+    --at;
+  return std::min(at, text.size());
+}
+
+std::string SourceManager::quote(Span span) const {
+  constexpr size_t most = 60;
+  std::string_view text = slice(span);
+  size_t end = std::min(text.find('\n'), characterAt(text, most));
+  return std::string(text.substr(0, end)) + (end < text.size() ? "..." : "");
+}
+
 static size_t lineOf(const std::vector<uint32_t> &starts, uint32_t offset) {
   return std::upper_bound(starts.begin(), starts.end(), offset) - starts.begin() - 1;
 }
@@ -152,20 +166,25 @@ struct Printer {
   void underline(Span span) {
     auto place = sources.place(span);
     std::string_view line = sources.line(span);
-    std::string number = fmt::format("{:5} | ", place.line);
-    out += number;
-    out += line;
-    out += '\n';
-    out += fmt::format("{:5} | ", "");
+    size_t at = 0;
+    for (unsigned column = 1; at < line.size() && column < place.column; ++column)
+      for (++at; at < line.size() && (static_cast<unsigned char>(line[at]) & 0xC0) == 0x80;)
+        ++at;
+    // Of a long line what stands around the place.
+    constexpr size_t most = 240, before = 80;
+    size_t first = line.size() > most && at > before ? characterAt(line, at - before) : 0;
+    size_t last = line.size() > first + most ? characterAt(line, first + most) : line.size();
+    std::string lead = first ? "..." : "";
+    out += fmt::format("{:5} | {}{}{}\n", place.line, lead, line.substr(first, last - first),
+                       last < line.size() ? "..." : "");
+    out += fmt::format("{:5} | {:{}}", "", "", lead.size());
+    line = line.substr(first, last - first);
     // Tabs stay tabs, so that the caret stands under its character.
-    unsigned column = 1;
     size_t i = 0;
-    while (i < line.size() && column < place.column) {
+    while (i < at - first) {
       out += line[i] == '\t' ? '\t' : ' ';
-      ++i;
-      while (i < line.size() && (static_cast<unsigned char>(line[i]) & 0xC0) == 0x80)
+      for (++i; i < line.size() && (static_cast<unsigned char>(line[i]) & 0xC0) == 0x80;)
         ++i;
-      ++column;
     }
     // The first line of a span that crosses lines.
     size_t bytes = std::min<size_t>(span.end > span.begin ? span.end - span.begin : 1, line.size() - i);

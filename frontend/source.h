@@ -32,6 +32,8 @@ public:
   const std::string &name(int32_t file) const { return files[file].name; }
   const std::string &text(int32_t file) const { return files[file].text; }
   std::string_view slice(Span span) const;
+  /// The slice for a message: on one line, and not longer than one reads.
+  std::string quote(Span span) const;
   /// 1-based line and column (in characters, not bytes) of the span's begin.
   struct Place { unsigned line, column; };
   Place place(Span span) const;

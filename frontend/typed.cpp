@@ -195,7 +195,9 @@ const Node *Graph::op(Op op, Type type, std::vector<const Node *> operands, Span
     return operands[i]->op == Op::Const && operands[i]->number == number;
   };
   // `y + where(bias, b[j], 0)` without bias is y.
-  if ((op == Op::Add || op == Op::Sub) && isConstant(1, 0) && operands[0]->type == type)
+  // (`int(x) + 0` says of an index that it may lie outside: Elaborator::indexFromData.)
+  if ((op == Op::Add || op == Op::Sub) && isConstant(1, 0) && operands[0]->type == type &&
+      operands[0]->op != Op::ToInt)
     return operands[0];
   if ((op == Op::Add && isConstant(0, 0)) || (op == Op::Mul && isConstant(0, 1)))
     if (operands[1]->type == type)

@@ -122,7 +122,7 @@ BatchShape ProgramRun::batchShape() const {
   bool found = false;
   for (const InputBuffer &buffer : buffers) {
     const TensorInfo &info = *buffer.info;
-    if (isLoopInput(info.name) || info.shape.empty())
+    if (info.shape.empty()) // a number of the training loop; of its inputs `example` has the batch
       continue;
     auto isStatic = [&](size_t d) { return d >= info.extents.size() || info.extents[d].empty(); };
     shape.rows = found ? std::min(shape.rows, info.shape[0]) : info.shape[0];
@@ -130,6 +130,8 @@ BatchShape ProgramRun::batchShape() const {
     shape.wholeLength |= info.shape.size() > 1 && isStatic(1);
     found = true;
   }
+  if (!found) // nothing depends on an example: any number of them
+    shape.rows = INT32_MAX;
   return shape;
 }
 

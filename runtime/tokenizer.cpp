@@ -175,12 +175,14 @@ public:
         continue;
       }
       StringRef word = part.substr(at).take_until([](char c) { return llvm::isSpace(c); });
-      auto line = [&] { return whole.take_front(size_t(word.data() - whole.data())).count('\n') + 1; };
+      StringRef before = whole.take_front(size_t(word.data() - whole.data()));
+      auto line = [&] { return before.count('\n') + 1; };
+      auto column = [&] { return before.size() - (before.rfind('\n') + 1) + 1; };
       int64_t id;
       if (word.getAsInteger(10, id))
-        return failure("{}:{}: '{}' is not a number", source, line(), word.take_front(40));
+        return failure("{}:{}:{}: '{}' is not a number", source, line(), column(), word.take_front(40));
       if (id < 0 || id >= size)
-        return failure("{}:{}: {} is not between 0 and {}", source, line(), id, size - 1);
+        return failure("{}:{}:{}: {} is not between 0 and {}", source, line(), column(), id, size - 1);
       out.push_back(int32_t(id));
       at += word.size();
     }

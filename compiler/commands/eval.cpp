@@ -127,6 +127,7 @@ static llvm::Expected<std::vector<Confusion>> confusions(Session &session, Machi
   if (llvm::Error error = session.loader->check(inputs))
     return error;
   runtime::BatchShape shape = run.batchShape();
+  shape.rows = std::min(shape.rows, bound); // so many labels have room
   for (int64_t i = 0, n = session.loader->evaluationBatches(part, shape); i < n; ++i) {
     if (runtime::interrupted())
       break;

@@ -18,12 +18,6 @@
 
 using namespace gptc;
 
-/// The output over the vocabulary: the first one, as the file declares it.
-static std::string logitsName(const Session &session) {
-  std::vector<std::string> outputs = session.model->outputs();
-  return outputs.empty() ? "" : outputs.front();
-}
-
 /// `u    u 50 %, m 25 %, a 0.4 %`: the token that was chosen, then what it was chosen from.
 static void printCandidates(const runtime::Tokenizer &tokenizer, int32_t token,
                             llvm::ArrayRef<runtime::Candidate> candidates) {
@@ -134,7 +128,10 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   generation.sampling.topK = topK;
   generation.sampling.topP = topP;
   generation.sampling.seed = uint64_t(seed);
-  generation.result = logitsName(session);
+  llvm::Expected<std::string> logits = session.logitsName();
+  if (!logits)
+    return reportError(logits.takeError());
+  generation.result = *logits;
   if (llvm::Error error = generation.sampling.check())
     return arguments.usageError(llvm::toString(std::move(error)));
   auto padding = session.model->generate().find("pad");

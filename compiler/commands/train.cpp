@@ -47,6 +47,7 @@ private:
   bool checkData();
   int64_t steps(int64_t batch) const;
   void setSaving(runtime::TrainOptions &options) const;
+  llvm::Error checkAll(int64_t batch, int64_t bytes) const;
   llvm::json::Array absolute(const std::vector<std::string> &files) const;
   double field(const char *name, double otherwise) const;
   llvm::Error writeConfig(int64_t batch);
@@ -297,6 +298,25 @@ int64_t Training::steps(int64_t batch) const {
   return session.loader->batchesOf(int64_t(field("epochs", 1)), shape, uint64_t(request.seed));
 }
 
+/// `batch: all` may be more than there is room for, of a text above all, which has a window from each place.
+/// `bytes`: what a step takes, 0 where that is not known yet.
+llvm::Error Training::checkAll(int64_t batch, int64_t bytes) const {
+  auto field = session.model->train().find("batch");
+  if (field == session.model->train().end() || field->second.kind != ConfigValue::Word)
+    return llvm::Error::success();
+  constexpr int64_t most = 1 << 24; // what `batch: N` may be
+  std::string what = batch > most ? fmt::format("more than the {} that a batch may have", most)
+                     : bytes > runtime::machineMemory()
+                         ? fmt::format("a step of which takes {}, more than the machine's {}",
+                                       printSize(bytes), printSize(runtime::machineMemory()))
+                         : "";
+  if (what.empty())
+    return llvm::Error::success();
+  return runtime::failure(
+      "{}: `batch: all` is {} {} {}; write `batch: 32`", session.sources.name(session.file), batch,
+      session.spec.kind == DataSpec::Text ? "windows, one from each place of the text," : "examples,", what);
+}
+
 /// Paths that hold wherever the run is resumed.
 llvm::json::Array Training::absolute(const std::vector<std::string> &files) const {
   llvm::json::Array paths;
@@ -467,6 +487,8 @@ int Training::train() {
   runtime::BatchShape shape;
   shape.rows = batch;
   shape.wholeRows = session.wholeBatches();
+  if (llvm::Error error = checkAll(batch, 0))
+    return reportError(std::move(error));
   if (llvm::Error error = session.loader->checkTraining(shape))
     return reportError(std::move(error));
   if (!request.init.empty() && !config) {
@@ -493,6 +515,8 @@ int Training::train() {
   auto step = compileStep();
   if (!step)
     return reportError(step.takeError());
+  if (llvm::Error error = checkAll(batch, step->arenaBytes))
+    return reportError(std::move(error));
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
   runtime::VariableStore store;

@@ -62,6 +62,14 @@ struct HeldOut {
   bool keep = false;
 };
 
+/// A column of rows that the model uses as an index, `table[int(column)]`.
+struct IndexColumn {
+  std::string input;
+  size_t source = 0; // which of its columns
+  int64_t below = 0; // its numbers are from 0 to below this
+  std::string table; // what is indexed, for the message
+};
+
 /// Batches by number: the n-th one depends on the data, the seed and n alone,
 /// so a resumed run goes on where it stopped.
 class Loader {
@@ -74,11 +82,16 @@ public:
   /// An error unless every data input of a program is one that this data has,
   /// in this type and shape.
   virtual llvm::Error check(llvm::ArrayRef<InputBuffer> inputs) const = 0;
+  /// An error, with its line, for a number of these columns that is no index.
+  virtual llvm::Error checkIndices(llvm::ArrayRef<IndexColumn> columns) const {
+    return llvm::Error::success();
+  }
   /// An error where the training part is too small for one batch.
   virtual llvm::Error checkTraining(const BatchShape &shape) const = 0;
   /// Training batches that go so many times over the data, at least 1 each time.
   virtual int64_t batchesOf(int64_t epochs, const BatchShape &shape, uint64_t seed) = 0;
-  /// Examples in the training part; what `batch: all` means for rows.
+  /// Examples in the training part, which are `batch: all`: rows, pairs, or windows of a text from each of
+  /// its places (they overlap).
   virtual int64_t trainingExamples() const = 0;
   /// Fills in the training batch of this step. Inputs have passed check().
   virtual Batch training(const BatchShape &shape, uint64_t seed, int64_t step,

@@ -151,6 +151,8 @@ Expected<std::unique_ptr<RowsLoader>> RowsLoader::create(StringRef text, StringR
   auto loader = std::make_unique<RowsLoader>();
   loader->source = source.str();
   loader->count = int64_t(table->rows.size());
+  for (const auto &row : table->rows)
+    loader->lines.push_back(uint32_t(row.front().line));
   loader->split(options.seed, options.holdOut ? options.validation : 0);
   if (options.holdOut && options.validation > 0 && options.facts)
     if (Error error = loader->holdOut(*options.facts, options.keepHeldOut))
@@ -324,6 +326,23 @@ Error RowsLoader::check(ArrayRef<InputBuffer> inputs) const {
     if (info.shape.empty() || width != int64_t(column->spec.sources.size()))
       return failure("input '{}' takes {} numbers per row, the data has {}", info.name, width,
                      column->spec.sources.size());
+  }
+  return Error::success();
+}
+
+Error RowsLoader::checkIndices(ArrayRef<IndexColumn> uses) const {
+  for (const IndexColumn &use : uses) {
+    const Column *column = find(use.input);
+    size_t width = column ? column->spec.sources.size() : 0;
+    for (size_t row = 0; use.source < width && row < size_t(count); ++row) {
+      double value = std::trunc(column->values[row * width + use.source]);
+      if (!(value >= 0 && value < double(use.below)))
+        return failure(
+            "{}:{}: column '{}' is {} here, but the model uses it as an index of '{}', which has {} "
+            "values, 0 to {}; where 0 is meant to be read outside, the index is `int(...) + 0`",
+            source, lines[row], column->spec.sources[use.source], column->values[row * width + use.source],
+            use.table, use.below, use.below - 1);
+    }
   }
   return Error::success();
 }

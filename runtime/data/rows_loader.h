@@ -41,6 +41,7 @@ public:
 
   llvm::StringRef items() const override { return "rows"; }
   llvm::Error check(llvm::ArrayRef<InputBuffer> inputs) const override;
+  llvm::Error checkIndices(llvm::ArrayRef<IndexColumn> columns) const override;
   llvm::Error checkTraining(const BatchShape &shape) const override;
   int64_t batchesOf(int64_t epochs, const BatchShape &shape, uint64_t seed) override {
     return epochs * batchesPerEpoch(shape);
@@ -81,6 +82,7 @@ private:
   std::string source;
   std::vector<Column> columns;
   std::vector<std::string> inexact; // warnings
+  std::vector<uint32_t> lines; // of the rows, for messages
   int64_t count = 0, trainingCount = 0;
   std::vector<int32_t> order; // training rows, then validation rows
   std::vector<int32_t> epochOrder;

@@ -17,6 +17,11 @@ public:
   llvm::StringRef items() const override { return first->items(); }
   llvm::Error check(llvm::ArrayRef<InputBuffer> inputs) const override;
   llvm::Error checkTraining(const BatchShape &shape) const override { return first->checkTraining(shape); }
+  llvm::Error checkIndices(llvm::ArrayRef<IndexColumn> columns) const override {
+    if (llvm::Error error = first->checkIndices(columns))
+      return error;
+    return second->checkIndices(columns);
+  }
   int64_t batchesOf(int64_t epochs, const BatchShape &shape, uint64_t seed) override {
     return first->batchesOf(epochs, shape, seed);
   }

@@ -101,7 +101,12 @@ void TextLoader::fill(ArrayRef<InputBuffer> inputs, int64_t row, const int32_t *
 
 Batch TextLoader::training(const BatchShape &shape, uint64_t seed, int64_t step,
                            ArrayRef<InputBuffer> inputs) {
+  bool all = shape.rows == trainingExamples(); // `batch: all`: each window once
   for (int64_t row = 0; row < shape.rows; ++row) {
+    if (all) {
+      fill(inputs, row, tokens.data() + row, options.context);
+      continue;
+    }
     uint64_t bits = randomBits(seed, RandomUse::Window, uint64_t(step), uint64_t(row));
     uint64_t offset = randomBelow(bits, uint64_t(split - options.context));
     fill(inputs, row, tokens.data() + offset, options.context);

@@ -16,8 +16,9 @@ struct TextOptions {
 
 /// Windows [batch, t] i32 of a text and, one token further, of its targets.
 /// The first 1 - `validation` of the tokens (all, without holdOut) are for training, in windows at random
-/// places keyed by seed, step and row; the rest, in windows one after the other that predict each token once,
-/// for validation. With BatchShape::everyToken windows hold each token once, the last one among them.
+/// places keyed by seed, step and row, or, in a batch of as many as there are places, each window once; the
+/// rest, in windows one after the other that predict each token once, for validation. With
+/// BatchShape::everyToken windows hold each token once, the last one among them.
 class TextLoader : public Loader {
 public:
   /// `path` is memory-mapped and tokenised whole.

@@ -395,6 +395,30 @@ TEST(Answers, TypesAndConversions) {
   expectNear(r["yes"], {1, 0, 1, 1});
 }
 
+TEST(Answers, OfATieOneClassIsCorrect) {
+  // `correct` says of as many classes that they are right as `argmax` names: the first of the highest.
+  for (auto [z, right] : {std::pair{"[1, 1, 1]", std::vector<double>{1, 0, 0}},
+                          std::pair{"[0, 2, 2]", std::vector<double>{0, 1, 0}},
+                          std::pair{"[0, 2, 3]", std::vector<double>{0, 0, 1}},
+                          std::pair{"[-inf, -inf, -inf]", std::vector<double>{1, 0, 0}}})
+    for (double kind : {0, 1, 2}) {
+      auto r = values(rows + "param z[3] = " + z + "\nlet right = correct(z, k) + 0 * x[0]\noutput right\n",
+                      {{"x", x}, {"k", {kind}}}, {});
+      expectNear(r["right"], {right[size_t(kind)]});
+    }
+}
+
+TEST(Answers, SmoothedCrossEntropyIsANumberWhereAClassIsImpossible) {
+  auto r = values(rows + "param z[3] = [0, -inf, 0]\nlet plain = cross_entropy_smooth(z, k, 0) + 0 * x[0]\n"
+                         "let spread = cross_entropy_smooth(z, 1, 1) + 0 * x[0]\n"
+                         "let sure = cross_entropy_smooth(z, 1, 0) + 0 * x[0]\n"
+                         "output plain\noutput spread\noutput sure\n",
+                  data, {});
+  expectNear(r["plain"], {std::log(2)}); // k is 2
+  EXPECT_EQ(r["spread"][0], INFINITY);   // a third of the target is impossible
+  EXPECT_EQ(r["sure"][0], INFINITY);
+}
+
 TEST(Answers, FunctionsWithBoundsHaveTheirLimits) {
   auto r =
       values("rows x[4] = columns(a, b, c, d)\nlet s = sigmoid(x)\nlet u = silu(x)\nlet p = softplus(x)\n"

@@ -150,7 +150,7 @@ std::string timesOver(int count, const std::string &part) {
 std::string firstError(const std::string &text) {
   Analysed m(text);
   EXPECT_FALSE(m.model);
-  return m.errors.substr(0, 300);
+  return m.errors.substr(0, 600);
 }
 } // namespace
 
@@ -185,6 +185,26 @@ TEST(LongFiles, ColumnsAndOutputsByTheThousandAreQuick) {
   EXPECT_EQ(std::set<std::string>(outputs.begin(), outputs.end()).size(), 2000u);
   EXPECT_EQ(outputs[0], "x");
   EXPECT_EQ(outputs[1], "output2");
+}
+
+TEST(LongFiles, ChainsOfValuesAreNoRecursion) {
+  std::string text = "rows x = columns(a)\nlet y0 = x\n";
+  for (int i = 1; i < 20000; ++i)
+    text += "let y" + std::to_string(i) + " = y" + std::to_string(i - 1) + " * 2\n";
+  Analysed m(text + "output y19999\n");
+  ASSERT_TRUE(m.model) << m.errors;
+  EXPECT_TRUE(has(m.emit(Program::Outputs), "func.func @main"));
+}
+
+TEST(LongFiles, MessagesQuoteAPartOfALongLine) {
+  std::string errors = firstError("let y = 1" + timesOver(5000, " + 1") + " + zz" + timesOver(5000, " + 1"));
+  EXPECT_TRUE(has(errors, "m.gpt:1:20013: error: unknown name 'zz'"));
+  EXPECT_TRUE(has(errors, "1 | ..."));
+  size_t line = errors.rfind('\n', errors.find("^")), above = errors.rfind('\n', line - 1);
+  EXPECT_EQ(errors.substr(above + (errors.find("^") - line), 2), "zz") << errors;
+  // What is no longer than a line of an editor is quoted whole, as ever.
+  EXPECT_TRUE(
+      has(firstError("let y = zz" + timesOver(40, " + 1")), "let y = zz" + timesOver(40, " + 1") + "\n"));
 }
 
 TEST(LongFiles, WhatHasNoEndIsNotRead) {

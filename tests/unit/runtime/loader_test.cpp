@@ -84,6 +84,24 @@ TEST(TextLoader, TrainingWindowsDependOnSeedAndStepAlone) {
   EXPECT_NE(a.token, b.token);
 }
 
+TEST(TextLoader, ABatchOfAllHasEachWindowOnce) {
+  auto loader = textLoader(100, 8);
+  BatchShape shape;
+  shape.rows = loader->trainingExamples();
+  shape.wholeRows = true;
+  ASSERT_EQ(shape.rows, 82); // of 90 training tokens
+  TextInputs inputs(shape.rows, 8);
+  for (int64_t step : {0, 1, 7}) {
+    EXPECT_EQ(loader->training(shape, 3, step, inputs.buffers()).rows, shape.rows);
+    for (int64_t row = 0; row < shape.rows; ++row)
+      for (int64_t t = 0; t < 8; ++t) {
+        ASSERT_EQ(inputs.token[size_t(row * 8 + t)], row + t);
+        ASSERT_EQ(inputs.next[size_t(row * 8 + t)], row + t + 1);
+      }
+  }
+  EXPECT_EQ(loader->batchesOf(5, shape, 1), 5);
+}
+
 TEST(TextLoader, ValidationPredictsEachTokenOnce) {
   for (int count : {1000, 999, 1003, 845, 90, 12})
     for (int64_t rows : {1, 3, 5}) {
@@ -326,6 +344,23 @@ TEST(RowsLoader, HeldOutRowsStayHeldOut) {
 
 std::string rowsError(const std::string &text) {
   return messageOf(RowsLoader::create(text, "leaf.csv", leafOptions()));
+}
+
+TEST(RowsLoader, ColumnsThatAreIndicesAreChecked) {
+  RowsOptions options;
+  options.columns.push_back({"user", {"user"}});
+  options.columns.push_back({"x", {"item", "stars"}});
+  auto loader = valueOf(RowsLoader::create("user,item,stars\n0,2,9\n\n6039,3,-7\n", "r.csv", options));
+  std::vector<IndexColumn> good = {{"user", 0, 6040, "e"}, {"x", 0, 4, "f"}};
+  EXPECT_EQ(messageOf(loader->checkIndices(good)), "");
+  EXPECT_CONTAINS(
+      messageOf(loader->checkIndices(IndexColumn{"user", 0, 6039, "e"})),
+      "r.csv:4: column 'user' is 6039 here, but the model uses it as an index of 'e', which has 6039 "
+      "values, 0 to 6038");
+  EXPECT_CONTAINS(messageOf(loader->checkIndices(IndexColumn{"x", 0, 3, "f"})),
+                  "r.csv:4: column 'item' is 3 here");
+  EXPECT_CONTAINS(messageOf(loader->checkIndices(IndexColumn{"x", 1, 10, "g"})),
+                  "r.csv:4: column 'stars' is -7 here");
 }
 
 TEST(RowsLoader, ErrorsHavePlaces) {

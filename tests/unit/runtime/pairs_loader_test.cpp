@@ -165,7 +165,7 @@ TEST(PairsLoader, SaysWhatIsWrong) {
   EXPECT_EQ(messageOf(load("", "1\n")), "a.en: the file is empty");
   EXPECT_EQ(messageOf(load("1\n", "")), "a.de: the file is empty");
   EXPECT_CONTAINS(messageOf(load("1\n2\n3\xff\n", "1\n2\n3\n")), "a.en:3:");
-  EXPECT_CONTAINS(messageOf(load("1\n2\n3\n", "1\n2x\n3\n")), "a.de:2: '2x' is not a number");
+  EXPECT_CONTAINS(messageOf(load("1\n2\n3\n", "1\n2x\n3\n")), "a.de:2:1: '2x' is not a number");
   EXPECT_CONTAINS(messageOf(load("1\n", "1\n", 1)), "'source' has at most 1 tokens; a line needs 2 at least");
   auto plain = valueOf(makeTokenizer("ids", {"10"}, "", ""));
   EXPECT_CONTAINS(messageOf(PairsLoader::create("1", "1", {"a", "b"}, *plain, *plain, options(4, 4))),

@@ -55,7 +55,7 @@ TEST(Tokenizer, OtherKinds) {
   std::vector<int32_t> tokens;
   ASSERT_EQ(messageOf(ids->encode("0 17\n50256\n", tokens, "t")), "");
   EXPECT_EQ(tokens, (std::vector<int32_t>{0, 17, 50256}));
-  EXPECT_CONTAINS(messageOf(ids->encode("1\n50257", tokens, "t")), "t:2: 50257 is not between 0 and 50256");
+  EXPECT_CONTAINS(messageOf(ids->encode("1\n50257", tokens, "t")), "t:2:1: 50257 is not between 0 and 50256");
   EXPECT_CONTAINS(messageOf(ids->encode("1 x", tokens, "t")), "'x' is not a number");
   EXPECT_EQ(ids->decode({0, 17, 50256}), "0 17 50256");
   // What follows other ids keeps a distance from them, too.
