@@ -10,6 +10,13 @@ constexpr llvm::StringLiteral rowsName = "gpt.rows", rowBlocksName = "gpt.row_bl
 
 /// Ops of a kernel by rows have `gpt.axes`, one number for each dimension of their iteration space: equal numbers, the
 /// same dimension of the kernel. Equal sizes say nothing of the kind.
+///
+///     gpt.generic max [i=64 | j=64] inputs(%x[i, j] : ...) attributes {gpt.axes = array<i64: 0, -1>}
+///
+/// Rules: A1 each op of a kernel by rows has them, also in the function that the kernel becomes. A2 there is one number
+/// per dimension, from -1 on, none but -1 twice. A3 dimensions with the same number have the same size and extent. A4 a
+/// value that one op computes and another reads is read on the axes that it was computed on: by plain dimensions with the
+/// same numbers. A5 an index that is its producer's own is read by none of the kernel's dimensions.
 constexpr llvm::StringLiteral axesName = "gpt.axes";
 constexpr int64_t ownAxis = -1; ///< of a dimension that no other op of the kernel has
 
