@@ -119,7 +119,7 @@ check("also of a prompt's vocabulary", succeed("run", "marked.gpt", "--data", "m
 write("error.gpt", mark + "let a = nothing\noutput a\n")
 check("columns are those that are seen", "error.gpt:1:9: error: unknown name 'nothing'" in gptc("check", "error.gpt").err)
 write("wide.gpt", model.encode("utf-16"))
-check("a model in UTF-16", "wide.gpt: the text is in UTF-16" in gptc("check", "wide.gpt").err)
+check("a model in UTF-16", "'wide.gpt': it is in UTF-16" in gptc("check", "wide.gpt").err)
 write("uses.gpt", "use \"wide.gpt\"\noutput 1\n")
 check("what it uses in UTF-16", "'wide.gpt': it is in UTF-16" in gptc("check", "uses.gpt").err, gptc("check", "uses.gpt"))
 write("text.txt", mark + "the cat the hat\n" * 20)

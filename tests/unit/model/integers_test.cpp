@@ -26,7 +26,7 @@ void expectOutput(const std::string &text, const std::vector<double> &row, const
     mlir::OwningOpRef<mlir::ModuleOp> module = runner.emit(Program::Outputs, f64, false);
     ASSERT_TRUE(module);
     RunState begin = runner.state(*module, f64);
-    for (int64_t i = 0; i < ModelRunner::batch; ++i)
+    for (int64_t i = 0; i < runner.batch; ++i)
       std::copy(row.begin(), row.end(), begin.inputs["x"].data.begin() + i * int64_t(row.size()));
     auto check = [&](const std::vector<gpt::Tensor> &results, const std::string &by) {
       ASSERT_EQ(results.size(), 1u);

@@ -143,14 +143,14 @@ TEST(SafeTensors, FullDiskLeavesTheOldFile) {
 
 TEST(SafeTensors, ConvertsFloats) {
   uint16_t half[] = {0x3c00, 0xc000, 0x0001, 0x7c00}, brain[] = {0x3f80, 0xc000, 0x4049, 0};
-  StoredTensor stored{StoredType::F16, {4}, llvm::StringRef(reinterpret_cast<char *>(half), 8)};
+  StoredTensor stored{StoredType::F16, "F16", {4}, llvm::StringRef(reinterpret_cast<char *>(half), 8)};
   float values[4];
   ASSERT_EQ(messageOf(copyTensor(stored, DType::F32, reinterpret_cast<char *>(values), 4)), "");
   EXPECT_EQ(values[0], 1);
   EXPECT_EQ(values[1], -2);
   EXPECT_EQ(values[2], 0x1p-24f);
   EXPECT_EQ(values[3], INFINITY);
-  stored = {StoredType::BF16, {4}, llvm::StringRef(reinterpret_cast<char *>(brain), 8)};
+  stored = {StoredType::BF16, "BF16", {4}, llvm::StringRef(reinterpret_cast<char *>(brain), 8)};
   double doubles[4];
   ASSERT_EQ(messageOf(copyTensor(stored, DType::F64, reinterpret_cast<char *>(doubles), 4)), "");
   EXPECT_EQ(doubles[1], -2);
