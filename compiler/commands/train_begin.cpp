@@ -3,6 +3,7 @@
 #include "compiler/commands/training.h"
 #include "compiler/diagnose.h"
 #include "compiler/payload.h"
+#include "compiler/trained.h"
 
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringExtras.h"

@@ -49,7 +49,7 @@ for number, (what, changes, bar, colour, blocks) in enumerate([
     code, out, shown = on_terminal([*arguments, "-o", f"run{number}"], **changes)
     lines = shown.replace("\r\n", "\n")
     check(f"{what}: success, no result", code == 0 and out == b"", code, out, shown)
-    check(f"{what}: {'a bar' if bar else 'plain lines'}", ("\r" in lines) == bar and ("\033[K" in lines) == bar,
+    check(f"{what}: {'a bar' if bar else 'plain lines'}", ("\r" in lines) == bar and ("\033[J" in lines) == bar,
           repr(shown))
     check(f"{what}: {'colour' if colour else 'no colour'}", bool(re.search(r"\033\[[0-9;]*m", lines)) == colour,
           repr(shown))
@@ -59,7 +59,7 @@ for number, (what, changes, bar, colour, blocks) in enumerate([
     check(f"{what}: loss, speed and time left", "loss " in lines and "tokens/s" in lines and " left" in lines,
           repr(shown))
     if bar:
-        drawn = [re.sub(r"\033\[[0-9;]*[mK]", "", piece) for piece in lines.split("\r")]
+        drawn = [re.sub(r"\033\[[0-9;]*[mJ]", "", piece) for piece in lines.split("\r")]
         check(f"{what}: no drawn line is wider than the terminal",
               all(len(line) < 100 for piece in drawn for line in piece.split("\n")), drawn)
 
