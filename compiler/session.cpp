@@ -54,7 +54,8 @@ void gptc::addCompileOptions(Arguments &arguments, CommonOptions &options, bool 
   arguments.option("--threads", "N", "threads (default: what affinity and the container's quota allow)",
                    options.threads, 1, runtime::Pool::mostThreads);
   arguments.checked("--tile", "RxV[,MxN]",
-                    "for experiments: contractions in tiles of R rows and V vectors, pieces of M rows and N columns (default: as the shapes and the CPU say)",
+                    "for experiments: contractions in tiles of R rows and V vectors, pieces of M "
+                    "rows and N columns (default: as the shapes and the CPU say)",
                     [&options](llvm::StringRef text) -> std::string {
                       options.tile = text.str();
                       return parseTile(text) ? "" : "is no tile: 8x2 or 8x2,128x256";
@@ -66,7 +67,8 @@ void gptc::addCompileOptions(Arguments &arguments, CommonOptions &options, bool 
 
 void gptc::addFields(Arguments &arguments, bool training) {
   Arguments::List list;
-  list.title = training ? "Fields of train { } in a model file, `train { batch: 32, steps: 1000 }`; --set changes them:"
+  list.title = training ? "Fields of train { } in a model file, `train { batch: 32, steps: 1000 }`; "
+                          "--set changes them:"
                         : "Fields of generate { } in a model file, which the options above override:";
   for (const ConfigField &field : training ? trainFields() : generateFields())
     list.rows.push_back({field.name, "as " + field.value + ": " + field.meaning +

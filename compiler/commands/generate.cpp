@@ -61,7 +61,8 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   arguments.flag("--greedy", "always the likeliest token: --temperature 0", greedy);
   arguments.option("--seed", "N", "of the choices (default 1)", seed, 0, INT64_MAX);
   arguments.optional("--show-probs", "N",
-                     "one line per token: it, and the N likeliest that it was chosen from (default 5 where N is left out); "
+                     "one line per token: it, and the N likeliest that it was chosen from (default 5 "
+                     "where N is left out); "
                      "the text follows",
                      candidates, 5, 1, INT32_MAX);
   arguments.option("--data", "FILE", "for pairs: translate the lines of this file", data);

@@ -90,8 +90,11 @@ class Walk:
             self.cut.add(words[words.index("-o") + 1])
         uses = [word for word in words if word in self.cut]
         actual = command + " --set steps=20" if shortened else command
-        done = subprocess.run(["bash", "-c", actual], cwd=self.work, env=self.env, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900)
+        try:
+            done = subprocess.run(["bash", "-c", actual], cwd=self.work, env=self.env, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900)
+        except subprocess.TimeoutExpired:
+            return "has not ended after 15 minutes"
         lines = done.stdout.decode("utf-8", "replace").splitlines()
         failing = any("training stopped" in line or line.startswith("gptc: error") for line in printed)
         diff = command.startswith("diff ")
