@@ -61,13 +61,13 @@ llvm::Expected<Evaluation> evaluate(ProgramRun &run, Loader &loader, Loader::Par
       evaluation.stopped = true;
       return evaluation;
     }
-    if (options.progress)
-      options.progress(options.mostItems ? double(evaluation.items) / double(options.mostItems)
-                                         : double(done) / double(batches));
     int64_t index = options.mostItems ? order.next() : done;
     Batch batch = loader.evaluation(part, shape, index, run.inputs());
     if (options.mostItems && done > 0 && evaluation.items + batch.items > options.mostItems)
       break;
+    if (options.progress) // below 1: what comes next fits
+      options.progress(options.mostItems ? double(evaluation.items) / double(options.mostItems)
+                                         : double(done) / double(batches));
     if (llvm::Error error = run.setBatch(batch))
       return error;
     run.setLoopInputs(options.seed, 0, index * shape.rows);

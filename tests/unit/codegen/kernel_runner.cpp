@@ -51,6 +51,11 @@ struct KernelRunner::State {
   func::FuncOp kernel() { return module->lookupSymbol<func::FuncOp>("k"); }
 };
 
+int64_t widestVector() {
+  auto features = llvm::sys::getHostCPUFeatures();
+  return features.lookup("avx512f") ? 512 : features.lookup("avx2") ? 256 : 128;
+}
+
 namespace {
 
 constexpr size_t alignment = 64;
@@ -190,13 +195,14 @@ llvm::Error failure(const Twine &message) {
 LogicalResult lower(ModuleOp module, const RunOptions &options) {
   PassManager manager(module.getContext());
   LowerKernelsPassOptions kernels;
-  kernels.vectorBits = options.vectorBits;
+  int64_t vectorBits = std::min(options.vectorBits, widestVector());
+  kernels.vectorBits = vectorBits;
   kernels.fma = options.fma;
   kernels.bf16 = options.bf16;
-  kernels.bf16Dot = options.bf16 && options.vectorBits == 512 && llvm::sys::getHostCPUFeatures().lookup("avx512bf16");
+  kernels.bf16Dot = options.bf16 && vectorBits == 512 && llvm::sys::getHostCPUFeatures().lookup("avx512bf16");
   ExpandMathPassOptions math;
   math.fma = options.fma;
-  math.avx512 = options.vectorBits >= 512;
+  math.avx512 = vectorBits >= 512;
   manager.addNestedPass<func::FuncOp>(createLowerKernelsPass(kernels));
   manager.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   manager.addNestedPass<func::FuncOp>(createCSEPass());

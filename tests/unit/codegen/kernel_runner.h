@@ -49,6 +49,9 @@ private:
   int64_t lastPieces = 0;
 };
 
+/// Bits of this CPU's vectors. Of wider ones LLVM cannot split everything: kernels get none.
+int64_t widestVector();
+
 /// Runs with vectors of 128, 256 and 512 bits and expects what the interpreter
 /// gives, each element within `tolerance` times (1 + its size).
 void expectSame(llvm::StringRef text, double tolerance, const RunOptions &options = {}, int64_t lowest = -2,

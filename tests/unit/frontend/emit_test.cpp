@@ -122,7 +122,7 @@ TEST(Emit, UnnamedInstancesCountUp) {
 }
 
 TEST(Emit, LossIsARatioOverTheBatch) {
-  Analysed m(std::string(rows) + "loss mean(i where x[i] > 0: x[i]^2) + mean(i: x[i])\n"
+  Analysed m(std::string(rows) + "param w = 1\nloss mean(i where x[i] > 0: x[i]^2) + w * mean(i: x[i])\n"
                                  "train { optimizer: sgd(0.1, momentum: 0.9), clip: 2 }\n");
   std::string text = m.emit(Program::Train);
   EXPECT_TRUE(has(text, "gpt.batch_mean"));
@@ -133,7 +133,7 @@ TEST(Emit, LossIsARatioOverTheBatch) {
 }
 
 TEST(Emit, RandomOnlyInTraining) {
-  Analysed m(std::string(rows) + "loss mean(i: dropout(x, 0.5)[i])\ntrain { optimizer: sgd(1) }\n");
+  Analysed m(std::string(rows) + "param w = 1\nloss w * mean(i: dropout(x, 0.5)[i])\ntrain { optimizer: sgd(1) }\n");
   std::string train = m.emit(Program::Train), eval = m.emit(Program::Eval);
   EXPECT_TRUE(has(train, "gpt.random"));
   EXPECT_TRUE(has(train, "gpt.input = \"example\", gpt.per_example"));

@@ -65,7 +65,7 @@ TEST(Integers, RemaindersOfAndByAllKinds) {
   const std::vector<double> row = {0, 1, -1, 2, -2, 3, -3, 7, -7, 100, -100, 16777215, highest - 127, -highest - 1, 2147483520,
                                    -2147483520, 5};
   auto whole = [](double x) { return int64_t(std::min(std::max(x, lowest), highest)); };
-  for (const char *dividend : {"7", "-7", "k[i]", "k[16 - i]", "i", "i - 8", "(k[i] + k[16 - i])"}) {
+  for (const char *dividend : {"7", "-7", "k[i]", "k[16 - i]", "i", "(i - 8)", "(k[i] + k[16 - i])"}) {
     std::vector<double> expected;
     for (int64_t i = 0; i < 17; ++i) {
       std::string d = dividend;
@@ -74,7 +74,7 @@ TEST(Integers, RemaindersOfAndByAllKinds) {
                   : d == "k[i]"      ? whole(row[size_t(i)])
                   : d == "k[16 - i]" ? whole(row[size_t(16 - i)])
                   : d == "i"         ? i
-                  : d == "i - 8"     ? i - 8
+                  : d == "(i - 8)"    ? i - 8
                                      : int32_t(uint32_t(whole(row[size_t(i)]) + whole(row[size_t(16 - i)])));
       expected.push_back(std::fmod(remainder(a, whole(row[size_t(i)])), 1000));
     }
@@ -93,7 +93,7 @@ TEST(Integers, RemaindersByConstants) {
       std::vector<double> expected;
       for (int64_t i = 0; i < 17; ++i)
         expected.push_back(remainder(ofIndex ? i : int64_t(row[size_t(i)]), by));
-      expectOutput(rows(17) + "let y[i] = float(" + (ofIndex ? "i" : "k[i]") + " % (" + std::to_string(by) +
+      expectOutput(rows(17) + "let y[i: 17] = float(" + (ofIndex ? "i" : "k[i]") + " % (" + std::to_string(by) +
                        "))\noutput y\n",
                    row, expected);
     }
@@ -105,7 +105,7 @@ TEST(Integers, RemaindersNobodyAskedFor) {
   expectOutput(rows(5) + "let y[i] = float(where(k[i] != 0, 7 % k[i], 9))\noutput y\n", {0, 2, 0, 4, -3}, {9, 1, 9, 3, -2});
   expectOutput(rows(19) + "let y = float(sum(i: 100 % k[i]))\noutput y\n",
                {3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 7}, {20});
-  expectOutput(rows(5) + "let y[i] = x[k[i] % (k[i] - 3)]\noutput y\n", {3, 1, 0, 4, 5}, {3, 1, 3, 3, 1});
+  expectOutput(rows(5) + "let y[i] = x[k[i] % (k[i] - 3)]\noutput y\n", {3, 1, 0, 4, 5}, {3, 0, 3, 3, 1});
 }
 
 TEST(Integers, FloatsThatNoIntegerIsNear) {
@@ -143,7 +143,7 @@ TEST(Integers, Constants) {
 
 TEST(Integers, RemainderOfTwoConstantsByZeroIsAnError) {
   for (const char *text : {"rows x[2] = columns(a, b)\nlet y = x[0] * (7 % 0)\noutput y\n",
-                           "setting n = 0\nrows x[2] = columns(a, b)\nparam w[7 % n]\nlet y = x[0] + w[0]\noutput y\n"}) {
+                           "setting n = 0\nrows x[2] = columns(a, b)\nparam w[7 % n] = 0\nlet y = x[0] + w[0]\noutput y\n"}) {
     ModelRunner runner(text);
     EXPECT_FALSE(runner.model);
     EXPECT_NE(runner.errors.find("remainder of a division by zero"), std::string::npos) << runner.errors;

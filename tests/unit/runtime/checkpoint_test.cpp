@@ -290,7 +290,7 @@ TEST(Checkpoint, DirectoriesThatAreNoRuns) {
   EXPECT_CONTAINS(messageOf(RunDirectory::create("/proc/gptc-run")), "cannot create");
   SavedRun r;
   r.save(1);
-  EXPECT_CONTAINS(messageOf(RunDirectory::create(r.run.path())), "already holds a run");
+  EXPECT_CONTAINS(messageOf(RunDirectory::create(r.run.path())), "is in use");
 }
 
 TEST(Checkpoint, ModelAndConfig) {

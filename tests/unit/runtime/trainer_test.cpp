@@ -526,7 +526,7 @@ TEST(Generator, ContinuesThePrompt) {
   EXPECT_CONTAINS(messageOf(generate(*run, *tokenizer, {1}, options, emit)), "no output 'p'");
   options.result = "logits";
   auto wide = valueOf(makeTokenizer("chars", {}, "abcdef", "text"));
-  EXPECT_CONTAINS(messageOf(generate(*run, *wide, {1}, options, emit)), "5 values a token, the vocabulary 6");
+  EXPECT_CONTAINS(messageOf(generate(*run, *wide, {1}, options, emit)), "5 values per token, the vocabulary 6");
   text.clear();
   EXPECT_EQ(valueOf(generate(*run, *tokenizer, {1}, options, [](llvm::StringRef) { return false; })), 1);
   EXPECT_CONTAINS(messageOf(run->setExtent("t", 5)), "between 1 and 4, not 5");
