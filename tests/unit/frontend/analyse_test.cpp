@@ -112,7 +112,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{ROWS "loss x[0]\nloss x[1]\n", {"a model has one loss", "it is given here already"}},
         Case{ROWS "loss mean(i: x[i]) + x[0]\n", {"joins a mean over the batch with a value of one example"}},
         Case{ROWS "train { optimizer: adam(1) }\n", {"unknown optimizer"}},
-        Case{ROWS "train { steps: 0.5, optimizer: sgd(1) }\n", {"'steps' is a positive integer, not 0.5"}},
+        Case{ROWS "train { steps: 0.5, optimizer: sgd(1) }\n", {"'steps' is an integer, 0 for none, not 0.5"}},
         Case{ROWS "train { step: 3, optimizer: sgd(1) }\n", {"'step' is no setting of train"}},
         Case{ROWS "train { optimizer: sgd(x[0]) }\n", {"the learning rate depends on `step` only"}},
         Case{ROWS "setting a = 1\nsetting a = 2\n", {"'a' is defined twice", "it is defined here already"}},

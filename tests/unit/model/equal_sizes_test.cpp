@@ -101,7 +101,7 @@ repeat lay[$] {
   let u[i, j] = sum(r: h[i, r] * w[r, j]) + g[j, i]
   let d[i, j] = u[i, j] - mean(k: u[k, j])
   g = tanh(h)
-  h = d
+  h = tanh(d * 0.5)
 }
 output h
 loss sum(i, j: sin(h[i, j]) * g[j, i])
