@@ -88,7 +88,8 @@ check("eval: names and numbers", re.fullmatch(r"loss [\d.]+\naccuracy [\d.]+\nto
       and result.err == "", result)
 again = succeed("eval", "run", "--data", "text.txt", "--part", "validation")
 last = json.loads(log("run")[-1])["val_loss"]
-check("eval --part validation: the log's last val_loss", f"loss {last:.6f}\n" in again.out, again, last)
+# In training an evaluation reads at most a tenth of what was trained on; here all of it.
+check("eval --part validation: near the log's last val_loss", abs(float(again.out.split()[1]) - last) < 0.2, again, last)
 best = succeed("eval", "run", "--data", "text.txt", "--part", "validation", "--checkpoint", "best")
 check("eval --checkpoint best", float(best.out.split()[1]) <= float(again.out.split()[1]), best, again)
 result = succeed("check", tiny, "--data", "text.txt")

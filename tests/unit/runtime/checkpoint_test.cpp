@@ -192,9 +192,10 @@ TEST(Checkpoint, ExtraOnesGoWithTheNext) {
     state.step = step;
     state.extra = step % 4;
     EXPECT_EQ(messageOf(r.run.save(r.store, state, false, 2)), "");
-    if (step == 9)
+    if (step == 9) {
       EXPECT_EQ(valueOf(r.run.checkpoints()),
                 (std::vector<std::string>{"step-00000009", "step-00000008", "step-00000004"}));
+    }
   }
   EXPECT_EQ(valueOf(r.run.checkpoints()),
             (std::vector<std::string>{"step-00000013", "step-00000012", "step-00000008"}));
@@ -239,8 +240,9 @@ struct Unprivileged {
       changed = seteuid(65534) == 0;
   }
   ~Unprivileged() {
-    if (changed)
+    if (changed) {
       EXPECT_EQ(seteuid(0), 0);
+    }
   }
   bool changed = false;
 };
@@ -288,9 +290,13 @@ TEST(Checkpoint, DirectoriesThatAreNoRuns) {
   EXPECT_CONTAINS(messageOf(RunDirectory::create(directory.file("file"))), "cannot create");
   EXPECT_CONTAINS(messageOf(RunDirectory::create(directory.file("file/below"))), "cannot create");
   EXPECT_CONTAINS(messageOf(RunDirectory::create("/proc/gptc-run")), "cannot create");
-  SavedRun r;
-  r.save(1);
-  EXPECT_CONTAINS(messageOf(RunDirectory::create(r.run.path())), "is in use");
+  {
+    VariableStore store;
+    ASSERT_EQ(messageOf(store.add(variables())), "");
+    RunDirectory run = valueOf(RunDirectory::create(directory.file("run")));
+    ASSERT_EQ(messageOf(run.save(store, TrainingState(), false, 2)), "");
+  }
+  EXPECT_CONTAINS(messageOf(RunDirectory::create(directory.file("run"))), "already holds a run");
 }
 
 TEST(Checkpoint, ModelAndConfig) {
