@@ -78,6 +78,8 @@ TEST_P(Contraction, AsInterpreted) {
 
 // What is bf16 in memory needs no rounding: rows may be read in place.
 TEST_P(Contraction, OfRounded) {
+  if (widestVector() < 512)
+    GTEST_SKIP() << "bf16 in memory is for CPUs that multiply it";
   const Form &form = GetParam();
   RunOptions options{512, true, {{"b", 3}}};
   options.bf16 = true;
@@ -122,8 +124,8 @@ TEST(LargeContraction, AsSummed) {
     };
     for (const Way &way : {Way{runner, 512, false}, Way{runner, 256, false}, Way{runner, 512, true},
                            Way{runner, 256, true}, Way{ofRounded, 512, true}}) {
-      if (way.bf16 && widestVector() < 512)
-        continue; // the runner links no function that rounds to bf16, which such CPUs need
+      if (&way.runner == &ofRounded && widestVector() < 512)
+        continue; // bf16 in memory is for CPUs that multiply it
       RunOptions options{way.bits, true, {}};
       options.bf16 = way.bf16;
       auto results = way.runner.run(inputs, options);
