@@ -9,7 +9,7 @@ rows = "rows x[4] = columns(a, b, c, d)\n"
 
 # name, model, place, what the message says, then what else must be there
 cases = [
-    ("character", "let a = 1 @ 2\noutput a\n", "1:11", "unexpected character '@'", []),
+    ("character", "let a = 1 $ 2\noutput a\n", "1:11", "unexpected character '$'", []),
     ("bracket", head + "let x = token[t\noutput x\n", "3:1", "expected ']', found 'output'",
      ["2:14: note: '[' was opened here"]),
     ("string", 'text token[t < 8]: alphabet("ab\noutput token\n', "1:29", "", []),
@@ -108,7 +108,7 @@ for setting, message in [
     ("batch=1e12", "error: 'batch' is an integer between 1 and"),
     ("temperature=-1", "error: 'temperature' is a number between 0 and 1000000, not -1 (of --set)"),
     ("clip=-1", "error: 'clip' is a positive number, not -1 (of --set)"),
-    ("batch=4000000", "GiB of memory, this machine has"),
+    ("batch=4000000", "GiB of memory, this process may have"),
 ]:
     result = gptc("train", tiny, "--data", "text.txt", "-o", "run", "--set", setting)
     check(f"--set {setting}", result.code == 1 and result.out == "" and message in result.err
