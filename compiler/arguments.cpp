@@ -223,6 +223,13 @@ std::optional<int> Arguments::parse(llvm::ArrayRef<const char *> words) {
   return std::nullopt;
 }
 
+std::string gptc::shellQuoted(llvm::StringRef text) {
+  std::string result = "'";
+  for (char c : text)
+    result += c == '\'' ? "'\\''" : std::string(1, c);
+  return result + "'";
+}
+
 std::string gptc::wrapWords(llvm::StringRef text, size_t width, size_t indent) {
   std::string wrapped;
   size_t used = 0;

@@ -95,6 +95,9 @@ private:
 constexpr const char *exitCodes =
     "Exit codes: 0 success, 1 bad input or failure, 2 wrong usage, 130 interrupted (after saving).";
 
+/// In single quotes for a POSIX shell.
+std::string shellQuoted(llvm::StringRef text);
+
 /// The text with its words on lines of at most `width` columns, `indent` columns in front of all but the
 /// first. Line ends in the text count as blanks.
 std::string wrapWords(llvm::StringRef text, size_t width = 80, size_t indent = 0);

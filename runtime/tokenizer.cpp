@@ -48,19 +48,9 @@ Error Tokenizer::encode(StringRef text, llvm::ArrayRef<std::string> names, std::
     }
     wanted.push_back({name, *id});
   }
-  SpecialFinder finder(std::move(wanted));
-  for (size_t at = 0; at < text.size();) {
-    SpecialFinder::Match match = finder.next(text, at);
-    if (match.at > at)
-      if (Error error = encodePart(text.slice(at, match.at), text, tokens, source))
-        return error;
-    at = match.at;
-    if (match.special) {
-      tokens.push_back(match.special->id);
-      at += match.special->name.size();
-    }
-  }
-  return Error::success();
+  return SpecialFinder(std::move(wanted)).cut(text, tokens, [&](StringRef part) {
+    return encodePart(part, text, tokens, source);
+  });
 }
 
 std::string StreamDecoder::push(int32_t token) {

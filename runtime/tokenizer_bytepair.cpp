@@ -69,6 +69,22 @@ SpecialFinder::Match SpecialFinder::next(StringRef text, size_t from) const {
   return {text.size(), nullptr};
 }
 
+Error SpecialFinder::cut(StringRef text, std::vector<int32_t> &tokens,
+                         llvm::function_ref<Error(StringRef)> encode) const {
+  for (size_t at = 0; at < text.size();) {
+    Match match = next(text, at);
+    if (match.at > at)
+      if (Error error = encode(text.slice(at, match.at)))
+        return error;
+    at = match.at;
+    if (match.special) {
+      tokens.push_back(match.special->id);
+      at += match.special->name.size();
+    }
+  }
+  return Error::success();
+}
+
 static std::vector<SpecialToken> named(const BytePairs &pairs, llvm::ArrayRef<int32_t> ids) {
   std::vector<SpecialToken> all;
   for (int32_t id : ids)
@@ -197,17 +213,7 @@ Error BytePairTokenizer::encodePart(StringRef part, StringRef whole, std::vector
   if (Error error = checkUtf8(part, whole, source))
     return error;
   std::lock_guard<std::mutex> lock(mutex);
-  for (size_t at = 0; at < part.size();) {
-    SpecialFinder::Match match = finder.next(part, at);
-    if (Error error = encodeWords(part.slice(at, match.at), whole, tokens, source))
-      return error;
-    at = match.at;
-    if (match.special) {
-      tokens.push_back(match.special->id);
-      at += match.special->name.size();
-    }
-  }
-  return Error::success();
+  return finder.cut(part, tokens, [&](StringRef words) { return encodeWords(words, whole, tokens, source); });
 }
 
 void BytePairTokenizer::append(std::string &bytes, int32_t token) const {

@@ -42,6 +42,9 @@ public:
   };
   /// The first one from `from` on, of several there the longest.
   Match next(llvm::StringRef text, size_t from) const;
+  /// Adds the tokens of a text: those that are found, and between them what `encode` adds for each part.
+  llvm::Error cut(llvm::StringRef text, std::vector<int32_t> &tokens,
+                  llvm::function_ref<llvm::Error(llvm::StringRef)> encode) const;
 
 private:
   std::vector<SpecialToken> longestFirst;

@@ -48,14 +48,6 @@ static std::string escaped(llvm::StringRef text, llvm::StringRef special) {
   return result;
 }
 
-/// In single quotes for a POSIX shell.
-static std::string quoted(llvm::StringRef text) {
-  std::string result = "'";
-  for (char c : text)
-    result += c == '\'' ? "'\\''" : std::string(1, c);
-  return result + "'";
-}
-
 /// The first sentence: what a line of a menu has room for.
 static std::string brief(llvm::StringRef help) {
   std::string text = wrapWords(help, SIZE_MAX);
@@ -96,13 +88,13 @@ static void printBash(llvm::raw_ostream &out, llvm::ArrayRef<Described> all) {
   for (const Described &one : all)
     for (const Arguments::Option &option : one.arguments.options)
       if (!option.words.empty())
-        out << "    " << quoted(one.name + " " + option.name) << ") words=\"" << llvm::join(option.words, " ")
+        out << "    " << shellQuoted(one.name + " " + option.name) << ") words=\"" << llvm::join(option.words, " ")
             << "\" ;;\n";
   out << "  esac\n"
          "  if [ -z \"$words\" ] && [[ \"$current\" == -* ]]; then\n"
          "    case \"$command\" in\n";
   for (const Described &one : all) {
-    out << "      " << quoted(one.name) << ") words=\"--help";
+    out << "      " << shellQuoted(one.name) << ") words=\"--help";
     for (const Arguments::Option &option : one.arguments.options)
       out << " " << option.name;
     out << "\" ;;\n";
@@ -123,7 +115,7 @@ static void printZsh(llvm::raw_ostream &out, llvm::ArrayRef<Described> all) {
          "  if (( CURRENT == 2 )); then\n"
          "    names=(\n";
   for (const Command &command : commands())
-    out << "      " << quoted(std::string(command.name) + ":" + escaped(command.summary, ":")) << "\n";
+    out << "      " << shellQuoted(std::string(command.name) + ":" + escaped(command.summary, ":")) << "\n";
   out << "    )\n"
          "    _describe command names\n"
          "    return\n"
@@ -135,7 +127,7 @@ static void printZsh(llvm::raw_ostream &out, llvm::ArrayRef<Described> all) {
           << "    if (( CURRENT == 2 )); then\n"
           << "      names=(\n";
       for (const Command &action : command.actions)
-        out << "        " << quoted(std::string(action.name) + ":" + escaped(action.summary, ":")) << "\n";
+        out << "        " << shellQuoted(std::string(action.name) + ":" + escaped(action.summary, ":")) << "\n";
       out << "      )\n"
              "      _describe action names\n"
              "      return\n"
@@ -146,13 +138,13 @@ static void printZsh(llvm::raw_ostream &out, llvm::ArrayRef<Described> all) {
     }
   out << "  case \"$command\" in\n";
   for (const Described &one : all) {
-    out << "    " << quoted(one.name) << ")\n      _arguments";
+    out << "    " << shellQuoted(one.name) << ")\n      _arguments";
     for (const Arguments::Option &option : one.arguments.options) {
       std::string spec = "*" + option.name + "[" + escaped(brief(option.help), "[]:\\") + "]";
       if (!option.value.empty())
         spec += std::string(option.valueOptional ? "::" : ":") + escaped(option.value, ":\\") + ":" +
                 (option.words.empty() ? "_files" : "(" + llvm::join(option.words, " ") + ")");
-      out << " \\\n        " << quoted(spec);
+      out << " \\\n        " << shellQuoted(spec);
     }
     out << " \\\n        '*:file:_files'\n      ;;\n";
   }

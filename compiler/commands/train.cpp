@@ -31,8 +31,6 @@ double Training::field(const char *name, double otherwise) const {
              : otherwise;
 }
 
-/// "file:line:column: ", where the location knows one.
-
 int64_t Training::steps(int64_t batch) const {
   if (double given = field("steps", -1); given >= 0)
     return int64_t(given);
@@ -132,17 +130,14 @@ void Training::setSaving(runtime::TrainOptions &options) const {
   }
 }
 
-/// The words of a command line, as a shell takes them.
-static std::string quoted(llvm::StringRef word) {
+/// A word of a command line, in quotes where a shell needs them.
+static std::string shellWord(llvm::StringRef word) {
   bool plain = !word.empty() && llvm::all_of(word, [](char c) {
     return llvm::isAlnum(c) || llvm::StringRef("_-./:=,+@%").contains(c);
   });
   if (plain)
     return word.str();
-  std::string text = "'";
-  for (char c : word)
-    text += c == '\'' ? "'\\''" : std::string(1, c);
-  return text + "'";
+  return shellQuoted(word);
 }
 
 llvm::Expected<runtime::Program> Training::compileStep() {
@@ -225,7 +220,7 @@ int Training::train() {
   job.resume = config.has_value();
   job.dataChanged = dataChanged;
   job.initFile = request.init;
-  job.goOn = programName() + " train --resume " + quoted(request.resume.empty() ? request.out : request.resume);
+  job.goOn = programName() + " train --resume " + shellWord(request.resume.empty() ? request.out : request.resume);
   job.loader = session.loader.get();
   job.progress = runtime::ProgressOptions::forStandardError();
 
@@ -318,12 +313,6 @@ int Training::train() {
   if (*code == Success)
     sayFinished(job, std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
   return *code;
-}
-
-/// A path as a word of a shell's command line.
-static std::string shellWord(llvm::StringRef path) {
-  bool plain = llvm::all_of(path, [](char c) { return llvm::isAlnum(c) || llvm::StringRef("/._-+,").contains(c); });
-  return plain ? path.str() : "'" + llvm::join(llvm::split(path, "'"), "'\\''") + "'";
 }
 
 /// What came out, and the command that uses it.

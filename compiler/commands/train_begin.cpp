@@ -13,6 +13,7 @@
 
 using namespace gptc;
 
+/// "file:line:column: ", where the location knows one.
 static std::string place(mlir::Location location) {
   if (auto file = location->findInstanceOf<mlir::FileLineColLoc>())
     return llvm::formatv("{0}:{1}:{2}: ", file.getFilename().getValue(), file.getLine(), file.getColumn());

@@ -238,6 +238,23 @@ def KernelOp : GptOp<"kernel", [Pure, SingleBlock, IsolatedFromAbove]> {
     (except in the kernel's scratch). Rules: K1 arguments and inputs, yields and
     results agree in type. K2 the body holds `gpt.generic`, `gpt.scatter` and
     `gpt.yield` only.
+
+    A kernel **by rows** does all work on one row of its values, then on the next:
+    with `gpt.rows = n` rows have the first n dimensions of the kernel, with
+    `gpt.row_blocks = n` the kernel has n dimensions of rows and one of columns.
+    Which dimensions of two ops are the same is said, never guessed from their
+    sizes: each op has `gpt.axes`, for each dimension of its space the number of
+    the kernel's dimension that it is, or -1 for one of its own.
+
+    ```
+    gpt.generic max [i=64 | j=64] inputs(%x[i, j] : ...) attributes {gpt.axes = array<i64: 0, -1>}
+    ```
+    Rules of axes: A1 each op of a kernel by rows has them, and so in the function
+    that the kernel becomes. A2 there is one number a dimension, from -1 on, none
+    but -1 twice. A3 dimensions with the same number have the same size and
+    extent. A4 a value that one op computes and another reads is read on the axes
+    that it was computed on: by plain dimensions with the same numbers. A5 an index
+    that is its producer's own is read by none of the kernel's dimensions.
   }];
   let arguments = (ins Variadic<AnyRankedTensor>:$inputs);
   let results = (outs Variadic<AnyRankedTensor>:$results);

@@ -1,4 +1,5 @@
 #include "ir/gpt/axes.h"
+#include "ir/gpt/maps.h"
 
 using namespace mlir;
 
@@ -30,8 +31,7 @@ static Operation *findOtherSize(GenericOp op, unsigned dim, int64_t axis) {
       break;
     for (auto [d, own] : llvm::enumerate(axesOf(other)))
       if (own == axis && d < other.getDims().size() &&
-          (other.getDims()[d].getSize() != op.getDims()[dim].getSize() ||
-           other.getDims()[d].getExtent() != op.getDims()[dim].getExtent()))
+          !sameExtent(other.getDims()[d], op.getDims()[dim]))
         return other;
   }
   return nullptr;

@@ -176,8 +176,7 @@ struct ScatterToMap : OpRewritePattern<ScatterOp> {
     for (auto [i, index] : llvm::enumerate(op.getResultMap().getResults())) {
       if (auto dim = dyn_cast<AffineDimExpr>(index)) {
         unsigned d = dim.getPosition();
-        if (place[d] != -1 || dims[d].getSize() != target[i].getSize() ||
-            dims[d].getExtent() != target[i].getExtent())
+        if (place[d] != -1 || !sameExtent(dims[d], target[i]))
           return failure();
         place[d] = i;
       } else if (auto symbol = dyn_cast<AffineSymbolExpr>(index)) {

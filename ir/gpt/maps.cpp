@@ -74,6 +74,14 @@ bool neverOutside(AffineMap map, DimsAttr space, DimsAttr target) {
   return true;
 }
 
+bool sameExtent(DimAttr a, DimAttr b) {
+  return a.getSize() == b.getSize() && a.getExtent() == b.getExtent();
+}
+
+bool sameExtents(ArrayRef<DimAttr> a, ArrayRef<DimAttr> b) {
+  return llvm::equal(a, b, sameExtent);
+}
+
 SmallVector<Value> copyBody(OpBuilder &builder, Block &body, ValueRange arguments, ArrayRef<unsigned> place) {
   IRMapping mapping;
   mapping.map(body.getArguments(), arguments);

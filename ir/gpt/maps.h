@@ -22,6 +22,10 @@ bool neverOutside(mlir::AffineExpr index, DimsAttr space, DimAttr target);
 /// The same for every result of an operand's map.
 bool neverOutside(mlir::AffineMap map, DimsAttr space, DimsAttr target);
 
+/// Both run over the same range, whatever the extents are. It does not say that they are the same dimension.
+bool sameExtent(DimAttr a, DimAttr b);
+bool sameExtents(llvm::ArrayRef<DimAttr> a, llvm::ArrayRef<DimAttr> b);
+
 /// The ops of a generic's or scatter's body again, for dimensions that have other numbers (`place` of each).
 /// Returns what they yield.
 llvm::SmallVector<mlir::Value> copyBody(mlir::OpBuilder &builder, mlir::Block &body, mlir::ValueRange arguments,

@@ -1,16 +1,11 @@
 #include "passes/codegen/row_groups.h"
 
+#include "ir/gpt/maps.h"
+
 using namespace mlir;
 
 namespace gptc {
 namespace {
-
-bool sameDims(ArrayRef<gpt::DimAttr> a, ArrayRef<gpt::DimAttr> b) {
-  return a.size() == b.size() && llvm::all_of(llvm::zip(a, b), [](auto pair) {
-           auto [x, y] = pair;
-           return x.getSize() == y.getSize() && x.getExtent() == y.getExtent();
-         });
-}
 
 /// A loop over all dimensions beyond the rows, with other ops in it.
 bool canShare(gpt::GenericOp op, unsigned rows) {
@@ -38,7 +33,7 @@ bool readsStraight(gpt::GenericOp op, AffineMap map, unsigned rows) {
 
 bool canShare(gpt::GenericOp op, const OpGroup &group, unsigned rows) {
   auto other = cast<gpt::GenericOp>(group.front());
-  return canShare(other, rows) && sameDims(dimsOf(op, rows), dimsOf(other, rows));
+  return canShare(other, rows) && gpt::sameExtents(dimsOf(op, rows), dimsOf(other, rows));
 }
 
 bool isReturned(Operation *op) {

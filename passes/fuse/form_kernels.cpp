@@ -61,7 +61,7 @@ private:
     for (unsigned id = groups.idOf(contraction) + 1; id < groups.size(); ++id) {
       auto map = dyn_cast<GenericOp>(groups.operation(id));
       if (!map || taken.test(id) || !fuse::isMap(map) || !map.getIndices().empty() ||
-          !fuse::sameDims(map.getDims().getDims(), space))
+          !sameExtents(map.getDims().getDims(), space))
         continue;
       bool uses = false, straight = true;
       for (auto [i, value] : llvm::enumerate(map.getInputs()))
@@ -86,7 +86,7 @@ private:
         bool withProduct =
             llvm::any_of(groups.members(group), [&](unsigned member) { return products.test(member); });
         return withProduct && fuse::isMap(user) &&
-               fuse::sameDims(user.getDims().getDims(), map.getDims().getDims()) && readsStraight(user, value) &&
+               sameExtents(user.getDims().getDims(), map.getDims().getDims()) && readsStraight(user, value) &&
                llvm::none_of(map->getOperands(), [&](Value operand) { return isMember(operand, group); }) &&
                mayStandBehind(map, group);
       };
@@ -148,7 +148,7 @@ private:
     if (!op || taken.test(id) || fuse::isContraction(op) || op.getNumParallel() < space.size())
       return false;
     ArrayRef<DimAttr> dims = op.getDims().getDims();
-    if (!fuse::sameDims(dims.take_front(space.size()), space) ||
+    if (!sameExtents(dims.take_front(space.size()), space) ||
         fuse::points(dims.drop_front(space.size())) > fuse::longestGroupRow)
       return false;
     return !op.isReduction() || (op.getNumParallel() == space.size() && fuse::readsRows(op));
@@ -243,7 +243,7 @@ private:
       return false;
     unsigned first = *llvm::find_if(members, [&](unsigned member) { return !overRows.test(member); });
     auto seed = cast<GenericOp>(groups.operation(first));
-    if (!fuse::sameDims(seed.getDims().getDims().take_front(rank), op.getDims().getDims().take_back(rank)))
+    if (!sameExtents(seed.getDims().getDims().take_front(rank), op.getDims().getDims().take_back(rank)))
       return false;
     bool shares = false;
     for (auto [i, value] : llvm::enumerate(op.getInputs())) {

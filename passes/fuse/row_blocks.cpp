@@ -99,7 +99,7 @@ private:
       if (axis == ownAxis)
         return;
       fits &= found[dim] == axis || (found[dim] == ownAxis && !llvm::is_contained(found, axis) &&
-                                     sameDim(op.getDims()[dim], space[axis]));
+                                     sameExtent(op.getDims()[dim], space[axis]));
       found[dim] = axis;
     };
     for (auto [i, operand] : llvm::enumerate(op->getOperands())) {

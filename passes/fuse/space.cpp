@@ -7,14 +7,6 @@ using namespace gptc::gpt;
 
 namespace gptc::fuse {
 
-bool sameDim(DimAttr a, DimAttr b) { return a.getSize() == b.getSize() && a.getExtent() == b.getExtent(); }
-
-bool sameDims(ArrayRef<DimAttr> a, ArrayRef<DimAttr> b) {
-  return a.size() == b.size() && llvm::all_of(llvm::zip(a, b), [](auto pair) {
-           return sameDim(std::get<0>(pair), std::get<1>(pair));
-         });
-}
-
 int64_t points(ArrayRef<DimAttr> dims) {
   int64_t product = 1;
   for (DimAttr dim : dims)
@@ -38,7 +30,7 @@ bool isIdentityOn(AffineMap map, DimsAttr space, DimsAttr operand, unsigned rank
   for (auto [i, index] : llvm::enumerate(map.getResults())) {
     if (i < rank) {
       auto dim = dyn_cast<AffineDimExpr>(index);
-      if (!dim || dim.getPosition() != i || !sameDim(space[i], operand[i]))
+      if (!dim || dim.getPosition() != i || !sameExtent(space[i], operand[i]))
         return false;
       continue;
     }

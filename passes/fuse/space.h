@@ -9,10 +9,6 @@ namespace gptc::fuse {
 /// Elements that one value of a row group may have in a row, which should lie in the second cache.
 constexpr int64_t longestGroupRow = 131072;
 
-/// Same size and same extent; names don't matter.
-bool sameDim(gpt::DimAttr a, gpt::DimAttr b);
-bool sameDims(llvm::ArrayRef<gpt::DimAttr> a, llvm::ArrayRef<gpt::DimAttr> b);
-
 /// Product of sizes and bounds, saturated at 2^62.
 int64_t points(llvm::ArrayRef<gpt::DimAttr> dims);
 int64_t points(mlir::Value tensor);

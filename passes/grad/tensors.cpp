@@ -10,10 +10,6 @@ bool isFloatTensor(Type type) {
   return tensor && isa<FloatType>(tensor.getElementType());
 }
 
-bool sameExtent(DimAttr a, DimAttr b) {
-  return a.getSize() == b.getSize() && a.getExtent() == b.getExtent();
-}
-
 int64_t byteSize(Type type) {
   auto tensor = cast<RankedTensorType>(type);
   return tensor.getNumElements() * ((tensor.getElementTypeBitWidth() + 7) / 8);

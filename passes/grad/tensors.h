@@ -8,8 +8,6 @@
 
 namespace gptc::grad {
 bool isFloatTensor(mlir::Type type);
-/// Equal extents and sizes, whatever the names.
-bool sameExtent(gpt::DimAttr a, gpt::DimAttr b);
 /// Bytes of a tensor at its bounds.
 int64_t byteSize(mlir::Type type);
 

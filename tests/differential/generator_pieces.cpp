@@ -6,35 +6,6 @@
 
 namespace gptc::differential {
 
-namespace {
-Dim named(NameId name) {
-  Dim dim;
-  dim.kind = Dim::Named;
-  dim.name = name;
-  return dim;
-}
-Dim sized(NameId name, int64_t size) {
-  Dim dim = named(name);
-  dim.kind = Dim::Sized;
-  dim.size = makeSize(size);
-  return dim;
-}
-Dim rest() {
-  Dim dim;
-  dim.kind = Dim::Rest;
-  return dim;
-}
-ExprPtr times(ExprPtr a, ExprPtr b) {
-  return makeBinary("*", std::move(a), std::move(b));
-}
-ExprPtr at(NameId name, std::vector<NameId> indices) {
-  std::vector<ExprPtr> list;
-  for (NameId index : indices)
-    list.push_back(makeRef(index));
-  return makeSubscript(makeRef(name), list);
-}
-} // namespace
-
 std::string Generator::act() {
   return d.of(std::vector<std::string>{"tanh", "relu", "gelu", "silu", "sigmoid", "sin", "abs", "erf"});
 }

@@ -118,6 +118,32 @@ ExprPtr makeBinary(std::string text, ExprPtr a, ExprPtr b) {
   e.kids = {std::move(a), std::move(b)};
   return make(e);
 }
+ExprPtr times(ExprPtr a, ExprPtr b) {
+  return makeBinary("*", std::move(a), std::move(b));
+}
+ExprPtr at(NameId name, std::vector<NameId> indices) {
+  std::vector<ExprPtr> list;
+  for (NameId index : indices)
+    list.push_back(makeRef(index));
+  return makeSubscript(makeRef(name), list);
+}
+Dim named(NameId name) {
+  Dim dim;
+  dim.kind = Dim::Named;
+  dim.name = name;
+  return dim;
+}
+Dim sized(NameId name, int64_t size) {
+  Dim dim = named(name);
+  dim.kind = Dim::Sized;
+  dim.size = makeSize(size);
+  return dim;
+}
+Dim rest() {
+  Dim dim;
+  dim.kind = Dim::Rest;
+  return dim;
+}
 ExprPtr makeWhere(ExprPtr condition, ExprPtr yes, ExprPtr no) {
   return makeCall("where", {std::move(condition), std::move(yes), std::move(no)});
 }

@@ -131,6 +131,13 @@ ExprPtr makeBind(std::string text, std::vector<NameId> binders, ExprPtr value, E
 ExprPtr makeBindOf(NameId def, std::vector<NameId> binders, ExprPtr value, bool fresh);
 ExprPtr makeUnary(std::string text, ExprPtr kid);
 ExprPtr makeBinary(std::string text, ExprPtr a, ExprPtr b);
+ExprPtr times(ExprPtr a, ExprPtr b);
+/// `name[i, j]`.
+ExprPtr at(NameId name, std::vector<NameId> indices);
+/// Dimensions: `i`, `i: 3`, `..`.
+Dim named(NameId name);
+Dim sized(NameId name, int64_t size);
+Dim rest();
 ExprPtr makeWhere(ExprPtr condition, ExprPtr yes, ExprPtr no);
 
 } // namespace gptc::differential

@@ -88,8 +88,12 @@ check("eval: names and numbers", re.fullmatch(r"loss [\d.]+\naccuracy [\d.]+\nto
       and result.err == "", result)
 again = succeed("eval", "run", "--data", "text.txt", "--part", "validation")
 last = json.loads(log("run")[-1])["val_loss"]
-# In training an evaluation reads at most a tenth of what was trained on; here all of it.
+# In training an evaluation reads at most a tenth of what was trained on; of a number of tokens all.
 check("eval --part validation: near the log's last val_loss", abs(float(again.out.split()[1]) - last) < 0.2, again, last)
+train("counted", "--set", "steps=5", "--set", "validation=600")
+last = json.loads(log("counted")[-1])["val_loss"]
+counted = succeed("eval", "counted", "--data", "text.txt", "--part", "validation")
+check("eval --part validation: the log's last val_loss", f"loss {last:.6f}\n" in counted.out, counted, last)
 best = succeed("eval", "run", "--data", "text.txt", "--part", "validation", "--checkpoint", "best")
 check("eval --checkpoint best", float(best.out.split()[1]) <= float(again.out.split()[1]), best, again)
 result = succeed("check", tiny, "--data", "text.txt")
