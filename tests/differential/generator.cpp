@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace gptc::differential {
 
@@ -137,7 +138,8 @@ void Generator::makeData() {
     vocabulary += 3;
     values.push_back({source, {other}, {"s"}, Type::Int, vocabulary, 1, nullptr});
     values.push_back({target, {length}, {"t"}, Type::Int, vocabulary, 1, nullptr});
-    values.push_back({target, {length}, {"t"}, Type::Int, vocabulary, 1, makeCall("next", {makeRef(target)})});
+    values.push_back(
+        {target, {length}, {"t"}, Type::Int, vocabulary, 1, makeCall("next", {makeRef(target)})});
     values.push_back({source, {other}, {"s"}, Type::Bool, 0, 1, makeCall("valid", {makeRef(source)})});
     values.push_back({target, {length}, {"t"}, Type::Bool, 0, 1, makeCall("valid", {makeRef(target)})});
   }
@@ -232,7 +234,8 @@ void Generator::makeFunctions() {
       s.binders = {i};
       ExprPtr mean = makeBind("mean", {i}, X, nullptr, true);
       if (kind == 4) {
-        s.value = makeCall("sqrt", {makeBinary("+", makeBind("sum", {i}, square(X), nullptr, true), makeNumber(0.1))});
+        s.value = makeCall(
+            "sqrt", {makeBinary("+", makeBind("sum", {i}, square(X), nullptr, true), makeNumber(0.1))});
         functions.push_back({s.name, Function::OverIndex});
       } else {
         s.value = makeBinary("-", X, mean);
@@ -241,6 +244,27 @@ void Generator::makeFunctions() {
     }
     add(s);
   }
+}
+
+/// Does a parameter stand in the expression, or in a value that it uses?
+bool Generator::hasParameter(const ExprPtr &root) const {
+  std::set<NameId> with;
+  auto has = [&](const ExprPtr &e, auto &&self) -> bool {
+    if (!e)
+      return false;
+    if (e->kind == Expr::Apply || with.count(e->name))
+      return true;
+    return std::any_of(e->kids.begin(), e->kids.end(), [&](const ExprPtr &kid) { return self(kid, self); });
+  };
+  auto scan = [&](const std::vector<StmtPtr> &list, auto &&self) -> void {
+    for (const StmtPtr &s : list) {
+      if (s->kind == Stmt::Param || ((s->kind == Stmt::Let || s->kind == Stmt::Assign) && has(s->value, has)))
+        with.insert(s->name);
+      self(s->body, self);
+    }
+  };
+  scan(p.statements, scan);
+  return has(root, has);
 }
 
 void Generator::makeObjective() {
@@ -288,17 +312,22 @@ void Generator::makeObjective() {
           condition = makeBinary("!=", makeSubscript(ref(target), at), makeNumber(0));
         term = {flat ? each : makeBind(means ? "mean" : "sum", {t.name}, each, condition), 3};
         if (flat && means) // a mean over the batch stands beside no value of one example
-          term.e = makeBind("mean", {t.name}, makeBinary("+", each, makeBinary("*", makeNumber(0), load(*logits, {{logits->dims.size() - 1, &t}}).e)));
+          term.e = makeBind(
+              "mean", {t.name},
+              makeBinary("+", each,
+                         makeBinary("*", makeNumber(0), load(*logits, {{logits->dims.size() - 1, &t}}).e)));
       } else {
         indices.clear();
-        term = reduction(4, means ? "mean" : d.of(std::vector<std::string>{"sum", "sum", "sum", "max", "min"}));
+        term =
+            reduction(4, means ? "mean" : d.of(std::vector<std::string>{"sum", "sum", "sum", "max", "min"}));
         if (!means && d.chance(0.15))
           if (Value *zero = anyValue(0, 0))
             term = binary(load(*zero), term);
       }
-      total = total.e ? Made{makeBinary(d.chance(0.5) ? "+" : "-", total.e, term.e), total.size + term.size} : term;
+      total = total.e ? Made{makeBinary(d.chance(0.5) ? "+" : "-", total.e, term.e), total.size + term.size}
+                      : term;
     }
-    if (d.chance(0.1)) {
+    if (d.chance(0.1) || (s.kind == Stmt::Loss && !hasParameter(total.e))) {
       const Value &w = param({size()});
       NameId i = p.name(Name::Index, "i");
       ExprPtr square = makeBinary("^", makeSubscript(makeRef(w.name), {makeRef(i)}), makeNumber(2));

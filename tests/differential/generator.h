@@ -71,6 +71,7 @@ private:
   void makeParams();
   void makeFunctions();
   void makeObjective();
+  bool hasParameter(const ExprPtr &root) const;
   void makeTrain();
   void add(Stmt stmt) { into->push_back(std::make_shared<const Stmt>(std::move(stmt))); }
   const Value &param(std::vector<int64_t> dims, double std = 0.5);

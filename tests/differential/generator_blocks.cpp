@@ -28,8 +28,9 @@ void Generator::libraryBlock() {
   case 2: callee = keyed("LayerNorm", {}, {}); break;
   case 3: callee = keyed(d.chance(0.5) ? "RMSNorm" : "LayerNorm", {makeNumber(0.01)}, {"eps"}); break;
   case 4: callee = keyed("MLP", {makeSize(n)}, {}); break;
-  case 5: callee = d.chance(0.5) ? keyed("FeedForward", {makeSize(n), makeNumber(0.25)}, {"", "drop"})
-                                 : keyed("SwiGLU", {makeSize(n)}, {});
+  case 5:
+    callee = d.chance(0.5) ? keyed("FeedForward", {makeSize(n), makeNumber(0.25)}, {"", "drop"})
+                           : keyed("SwiGLU", {makeSize(n)}, {});
     break;
   case 6:
   case 7: {
@@ -41,11 +42,13 @@ void Generator::libraryBlock() {
         divisors.push_back(h);
     ExprPtr see = makeWord(d.chance(0.5) ? "causal" : "everything");
     for (Value &v : values)
-      if (v.type == Type::Bool && v.dims.size() == 1 && v.extents[0] == x.extents[0] && v.dims[0] == x.dims[0] && d.chance(0.7))
+      if (v.type == Type::Bool && v.dims.size() == 1 && v.extents[0] == x.extents[0] &&
+          v.dims[0] == x.dims[0] && d.chance(0.7))
         see = v.base;
     inputs.push_back(makeRef(x.name));
-    callee = d.chance(0.7) ? keyed("Attention", {makeSize(d.of(divisors)), see}, {})
-                           : keyed("Attention", {makeSize(d.of(divisors)), see, makeNumber(0.3)}, {"", "", "drop"});
+    callee = d.chance(0.7)
+                 ? keyed("Attention", {makeSize(d.of(divisors)), see}, {})
+                 : keyed("Attention", {makeSize(d.of(divisors)), see, makeNumber(0.3)}, {"", "", "drop"});
     break;
   }
   default: {
@@ -54,7 +57,8 @@ void Generator::libraryBlock() {
     int64_t heads = c % 4 == 0 && d.chance(0.5) ? 2 : 1;
     if (c / heads % 2)
       return;
-    callee = keyed("GroupedAttention", {makeSize(heads), makeSize(d.chance(0.5) ? 1 : heads), makeWord("causal")}, {});
+    callee = keyed("GroupedAttention",
+                   {makeSize(heads), makeSize(d.chance(0.5) ? 1 : heads), makeWord("causal")}, {});
   }
   }
   bool keeps = sizes == x.dims && inputs.size() == 1;
@@ -136,7 +140,8 @@ void Generator::ownBlock() {
       arguments.push_back(makeSize(width));
     }
     NameId w = paramIn({ofRef(c), isSetting ? ofRef(n) : sized(size1, width)});
-    ExprPtr sum = makeBind("sum", {i}, times(makeSubscript(makeRef(in), {makeRest(), makeRef(i)}), at(w, {i, j})));
+    ExprPtr sum =
+        makeBind("sum", {i}, times(makeSubscript(makeRef(in), {makeRest(), makeRef(i)}), at(w, {i, j})));
     if (d.chance(0.6))
       sum = times(sum, makeBinary("/", makeRef(d.chance(0.7) ? (isSetting ? n : size1) : c), makeNumber(4)));
     NameId y = letIn({rest(), named(j)}, sum);
@@ -144,8 +149,9 @@ void Generator::ownBlock() {
     if (d.chance(0.4)) {
       NameId b = paramIn({isSetting ? ofRef(n) : ofRef(size1)});
       NameId k = p.name(Name::Index, "k");
-      result = makeRef(letIn({rest(), named(k)}, makeBinary("+", makeSubscript(makeRef(y), {makeRest(), makeRef(k)}),
-                                                          at(b, {k}))));
+      result =
+          makeRef(letIn({rest(), named(k)},
+                        makeBinary("+", makeSubscript(makeRef(y), {makeRest(), makeRef(k)}), at(b, {k}))));
     }
     block.value = d.chance(0.5) ? makeCall(act(), {result}) : result;
     sizes.back() = width;
@@ -159,11 +165,14 @@ void Generator::ownBlock() {
     block.settings.push_back(setting);
     input.dims = {named(t), named(c)};
     NameId s = p.name(Name::Index, "s");
-    NameId y = letIn({named(i), named(j)},
-                     makeBinary("+", makeBind("sum", {s}, at(in, {s, j}), makeCallOf(setting.name, {makeRef(i), makeRef(s)})),
-                                times(makeNumber(0.25), at(in, {i, j}))));
+    NameId y = letIn(
+        {named(i), named(j)},
+        makeBinary("+",
+                   makeBind("sum", {s}, at(in, {s, j}), makeCallOf(setting.name, {makeRef(i), makeRef(s)})),
+                   times(makeNumber(0.25), at(in, {i, j}))));
     NameId k = p.name(Name::Index, "k"), l = p.name(Name::Index, "l");
-    block.value = makeRef(letIn({named(k), named(l)}, makeBinary("+", times(makeNumber(0.5), at(y, {k, l})), at(in, {k, l}))));
+    block.value = makeRef(
+        letIn({named(k), named(l)}, makeBinary("+", times(makeNumber(0.5), at(y, {k, l})), at(in, {k, l}))));
     if (d.chance(0.5)) {
       arguments.push_back(makeWord(d.chance(0.5) ? "causal" : "everything"));
     } else {
@@ -174,7 +183,8 @@ void Generator::ownBlock() {
       a.name = p.name(Name::Value, "t");
       b.name = p.name(Name::Value, "s");
       def.formals = {a, b};
-      def.value = makeBinary("<", makeBinary("-", makeRef(a.name), makeRef(b.name)), makeNumber(double(1 + d.below(3))));
+      def.value = makeBinary("<", makeBinary("-", makeRef(a.name), makeRef(b.name)),
+                             makeNumber(double(1 + d.below(3))));
       arguments.push_back(makeRef(def.name));
       outer->push_back(std::make_shared<const Stmt>(def));
     }
@@ -203,13 +213,16 @@ void Generator::norm() {
   std::vector<std::string> extents(x.extents.begin(), x.extents.end() - 1);
   const Value middle = let({rest()}, {makeBind("mean", {c}, in()), x.size}, outer, extents);
   auto m = [&] { return makeSubscript(makeRef(middle.name), {makeRest()}); };
-  const Value spread = let({rest()}, {makeBind("mean", {c}, makeBinary("^", makeBinary("-", in(), m()), makeNumber(2))), x.size},
-                           outer, extents);
+  const Value spread = let(
+      {rest()}, {makeBind("mean", {c}, makeBinary("^", makeBinary("-", in(), m()), makeNumber(2))), x.size},
+      outer, extents);
   NameId j = p.name(Name::Index, "j");
   const Value gain = param({x.dims.back()});
   ExprPtr here = makeSubscript(makeRef(x.name), {makeRest(), makeRef(j)});
-  ExprPtr root = makeCall("rsqrt", {makeBinary("+", makeSubscript(makeRef(spread.name), {makeRest()}), makeNumber(0.1))});
-  let({rest(), named(j)}, {times(times(makeBinary("-", here, m()), root), at(gain.name, {j})), 2}, x.dims, x.extents);
+  ExprPtr root = makeCall(
+      "rsqrt", {makeBinary("+", makeSubscript(makeRef(spread.name), {makeRest()}), makeNumber(0.1))});
+  let({rest(), named(j)}, {times(times(makeBinary("-", here, m()), root), at(gain.name, {j})), 2}, x.dims,
+      x.extents);
 }
 
 void Generator::repeat() {
@@ -220,7 +233,8 @@ void Generator::repeat() {
       continue;
     Value v = *first;
     ExprPtr whole = v.base ? v.base : makeRef(v.name);
-    let({}, d.chance(0.6) ? Made{times(whole, makeNumber(1)), v.size} : Made{makeCall("tanh", {whole}), 1}, v.dims, v.extents);
+    let({}, d.chance(0.6) ? Made{times(whole, makeNumber(1)), v.size} : Made{makeCall("tanh", {whole}), 1},
+        v.dims, v.extents);
     carried.push_back(values.back());
   }
   if (carried.empty())
@@ -252,7 +266,8 @@ void Generator::repeat() {
     double what = d.unit();
     bool fits = !h.dims.empty() && h.extents.back().empty();
     if (what < 0.25 && fits) {
-      ExprPtr block = d.chance(0.5) ? makeCall("Linear", {makeSize(h.dims.back())}) : makeCall("LayerNorm", {});
+      ExprPtr block =
+          d.chance(0.5) ? makeCall("Linear", {makeSize(h.dims.back())}) : makeCall("LayerNorm", {});
       next = makeApply(block, {makeRef(h.name)});
       if (d.chance(0.5))
         next = makeBinary("+", makeRef(h.name), d.chance(0.5) ? makeCall("tanh", {next}) : next);
@@ -261,8 +276,8 @@ void Generator::repeat() {
       std::map<size_t, Index *> fixed;
       std::vector<Dim> dims;
       for (size_t i = 0; i < h.dims.size(); ++i) {
-        own.push_back(std::make_unique<Index>(Index{p.name(Name::Index, i ? "j" : "i"), h.dims[i], h.extents[i], true, false,
-                                                    h.extents[i].empty()}));
+        own.push_back(std::make_unique<Index>(Index{p.name(Name::Index, i ? "j" : "i"), h.dims[i],
+                                                    h.extents[i], true, false, h.extents[i].empty()}));
         fixed[i] = own.back().get();
         indices.push_back(own.back().get());
       }
@@ -281,7 +296,8 @@ void Generator::repeat() {
     } else {
       Made value = {makeRef(h.name), 1};
       for (Value &v : values)
-        if (v.dims == h.dims && v.extents == h.extents && v.type == Type::Float && v.name != h.name && !v.base && d.chance(0.5)) {
+        if (v.dims == h.dims && v.extents == h.extents && v.type == Type::Float && v.name != h.name &&
+            !v.base && d.chance(0.5)) {
           value = {makeBinary(d.chance(0.5) ? "+" : "*", value.e, makeRef(v.name)), 2};
           break;
         }

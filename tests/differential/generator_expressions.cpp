@@ -140,13 +140,17 @@ Generator::Made Generator::unary(Made x) {
   case 10: return {call(d.chance(0.5) ? "gelu" : "gelu_tanh", bounded(x, 6).e), x.size};
   case 11: return {call(d.chance(0.5) ? "sigmoid" : "silu", bounded(x, 10).e), x.size};
   case 12: return {call("softplus", bounded(x, 10).e), x.size + 1};
-  case 13: return {makeBinary("^", bounded(x, 3).e, makeNumber(double(2 + d.below(3)))), std::pow(std::min(x.size, 3.0), 3)};
+  case 13:
+    return {makeBinary("^", bounded(x, 3).e, makeNumber(double(2 + d.below(3)))),
+            std::pow(std::min(x.size, 3.0), 3)};
   case 14: return {makeUnary("-", x.e), x.size};
   case 15: return {call("stop_gradient", x.e), x.size};
   case 16: return {makeBinary("/", x.e, number(0).e), x.size * 4};
-  case 17: return {makeBinary("^", plus(call("abs", x.e), 0.5), makeNumber(d.chance(0.5) ? -0.5 : 1.5)), 1 + x.size};
+  case 17:
+    return {makeBinary("^", plus(call("abs", x.e), 0.5), makeNumber(d.chance(0.5) ? -0.5 : 1.5)), 1 + x.size};
   case 18: return {makeCall("dropout", {x.e, makeNumber(0.4)}), 2 * x.size};
-  default: return {makeCall(d.chance(0.5) ? "max" : "min", {x.e, makeNumber(d.chance(0.6) ? 0 : 0.5)}), x.size};
+  default:
+    return {makeCall(d.chance(0.5) ? "max" : "min", {x.e, makeNumber(d.chance(0.6) ? 0 : 0.5)}), x.size};
   }
 }
 
@@ -167,7 +171,8 @@ Generator::Made Generator::binary(Made a, Made b) {
   case 6:
   case 7: return {makeBinary("*", a.e, b.e), a.size * b.size};
   case 8: return {makeBinary("/", a.e, makeBinary("+", makeNumber(1), makeCall("abs", {b.e}))), a.size};
-  case 9: return {makeBinary("/", a.e, makeBinary("+", makeNumber(0.5), makeBinary("*", b.e, b.e))), 2 * a.size};
+  case 9:
+    return {makeBinary("/", a.e, makeBinary("+", makeNumber(0.5), makeBinary("*", b.e, b.e))), 2 * a.size};
   case 10: return {makeCall("max", {a.e, b.e}), std::max(a.size, b.size)};
   default: return {makeCall("min", {a.e, b.e}), std::max(a.size, b.size)};
   }
@@ -188,7 +193,8 @@ ExprPtr Generator::truth(int budget) {
   }
   if (what < 0.5)
     if (Value *value = anyValue(0, 2, Type::Int))
-      return makeBinary(d.of(compare), load(*value).e, makeNumber(double(d.below(std::max<int64_t>(value->limit, 2)))));
+      return makeBinary(d.of(compare), load(*value).e,
+                        makeNumber(double(d.below(std::max<int64_t>(value->limit, 2)))));
   if (what < 0.6)
     if (Value *value = anyValue(1, 2, Type::Bool))
       return load(*value).e;
@@ -197,8 +203,8 @@ ExprPtr Generator::truth(int budget) {
   if (what < 0.68 && !indices.empty())
     return makeBinary("<", makeSubscript(makeWord("random"), {indexRef(d.of(indices))}), makeNumber(0.5));
   Made left = leaf();
-  return makeBinary(d.chance(0.85) ? d.of(std::vector<std::string>{"<", ">", "<=", ">="}) : d.of(compare), left.e,
-                    d.chance(0.6) ? makeNumber(d.chance(0.5) ? 0 : 0.25) : leaf().e);
+  return makeBinary(d.chance(0.85) ? d.of(std::vector<std::string>{"<", ">", "<=", ">="}) : d.of(compare),
+                    left.e, d.chance(0.6) ? makeNumber(d.chance(0.5) ? 0 : 0.25) : leaf().e);
 }
 
 /// An integer that is mostly in [0, limit).
@@ -212,7 +218,8 @@ ExprPtr Generator::integer(int64_t limit, int budget) {
     return load(*d.of(fitting)).e;
   if (what < 0.6 && !indices.empty() && budget > 0) {
     Index *index = d.of(indices);
-    ExprPtr other = d.chance(0.5) ? makeNumber(double(1 + d.below(4))) : indexRef(d.of(indices)); // which may be 0
+    ExprPtr other =
+        d.chance(0.5) ? makeNumber(double(1 + d.below(4))) : indexRef(d.of(indices)); // which may be 0
     return makeBinary("%", indexRef(index), other);
   }
   if (what < 0.7)
@@ -232,7 +239,8 @@ ExprPtr Generator::integer(int64_t limit, int budget) {
     }
   if (!indices.empty()) {
     Index *index = d.of(indices);
-    return makeBinary("-", makeBinary("*", indexRef(index), makeNumber(double(1 + d.below(2)))), makeNumber(double(d.below(2))));
+    return makeBinary("-", makeBinary("*", indexRef(index), makeNumber(double(1 + d.below(2)))),
+                      makeNumber(double(d.below(2))));
   }
   return makeNumber(double(d.below(limit)));
 }
@@ -287,7 +295,11 @@ Generator::Made Generator::reduction(int budget, std::string kind) {
   for (size_t place : places) {
     own.push_back(std::make_unique<Index>());
     *own.back() = {p.name(Name::Index, std::vector<std::string>{"i", "j", "r", "c"}[size_t(d.below(4))]),
-                   chosen.dims[place], chosen.extents[place], true, false, false};
+                   chosen.dims[place],
+                   chosen.extents[place],
+                   true,
+                   false,
+                   false};
     fixed[place] = own.back().get();
     terms *= chosen.dims[place];
   }
@@ -332,7 +344,8 @@ Generator::Made Generator::reduction(int budget, std::string kind) {
     if (!condition && own.size() == 1 && what < 0.1) {
       if (!functionsOver.empty())
         return {makeBindOf(d.of(functionsOver).name, binders, body.e, true), body.size * double(terms)};
-      return {makeBind(d.chance(0.6) ? "logsumexp" : "variance", binders, bounded(body, 10).e), body.size * body.size};
+      return {makeBind(d.chance(0.6) ? "logsumexp" : "variance", binders, bounded(body, 10).e),
+              body.size * body.size};
     }
     kind = what < 0.6 ? "sum" : what < 0.75 ? "mean" : what < 0.9 ? "max" : "min";
   }

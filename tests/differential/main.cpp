@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -217,8 +218,8 @@ int main(int count, char **arguments) {
   Options options;
   options.gptc = arguments[0];
   options.gptc = options.gptc.find('/') == std::string::npos ? "" : options.gptc.substr(0, options.gptc.rfind('/')) + "/gptc";
-  if (access(options.gptc.c_str(), X_OK))
-    options.gptc.clear();
+  char whole[PATH_MAX];
+  options.gptc = realpath(options.gptc.c_str(), whole) ? whole : "";
   for (int i = 1; i < count; ++i) {
     std::string argument = arguments[i];
     auto next = [&]() -> std::string { return ++i < count ? arguments[i] : ""; };
@@ -258,10 +259,18 @@ int main(int count, char **arguments) {
   }
   if (options.models.empty() && options.end <= options.begin)
     return usage();
+  // Reproducers that failing passes write are for nobody here.
+  const char *temporary = getenv("TMPDIR");
+  std::string folder = std::string(temporary ? temporary : "/tmp") + "/gptc-differential-XXXXXX";
+  if (!mkdtemp(folder.data()))
+    return perror(folder.c_str()), 1;
+  setenv("TMPDIR", folder.c_str(), 1);
   std::vector<Case> cases;
   int failed = runModels(options, cases);
   if (options.end > options.begin)
     failed |= runSeeds(options, cases);
+  std::string remove = "rm -rf '" + folder + "'";
+  failed |= system(remove.c_str());
   if (!options.xml.empty())
     writeXml(options.xml, cases);
   return failed ? 1 : 0;

@@ -12,6 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/// Writes the counters of a build for coverage (coverage.sh); other builds have none.
+extern "C" int __llvm_profile_write_file() __attribute__((weak));
+
 using namespace gptc::differential;
 using Clock = std::chrono::steady_clock;
 
@@ -145,6 +148,8 @@ static void start(Child &child, unsigned number, const std::function<Outcome(uin
     close(ends[0]);
     int log = open(child.errors.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_APPEND, 0600);
     dup2(log, 2);
+    if (chdir(folder().c_str()))
+      _exit(3);
     for (uint64_t i = child.at; i < child.end; ++i) {
       if (ftruncate(2, 0))
         _exit(3);
@@ -158,6 +163,8 @@ static void start(Child &child, unsigned number, const std::function<Outcome(uin
       framed.text(writer.bytes);
       writeAll(ends[1], framed.bytes);
     }
+    if (__llvm_profile_write_file)
+      __llvm_profile_write_file();
     _exit(0);
   }
   close(ends[1]);
