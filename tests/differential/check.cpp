@@ -64,18 +64,19 @@ std::vector<Plan> gptc::differential::allPlans() {
   for (const char *cpu : cpus) {
     Plan plan;
     plan.train.cpu = plan.outputs.cpu = cpu;
-    plan.budget = plan.threads = plan.verify = true;
+    plan.verify = plan.threads = plan.budget = cpu == cpus[0];
     Setup other = plan.train;
     other.single = true;
     plan.others.push_back(other);
     other.bf16 = true;
-    plan.others.push_back(other);
-    plans.push_back(plan);
-    plan.outputs.single = plan.outputs.shortBatch = true;
-    plan.train.shortBatch = true;
-    plan.others.clear();
+    if (cpu == cpus[0])
+      plan.others.push_back(other);
     plans.push_back(plan);
   }
+  Plan plan;
+  plan.outputs.single = plan.outputs.shortBatch = true;
+  plan.train.shortBatch = plan.train.dynamicBatch = true;
+  plans.push_back(plan);
   return plans;
 }
 

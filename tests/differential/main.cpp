@@ -97,22 +97,29 @@ void writeXml(const std::string &path, const std::vector<Case> &cases) {
 
 static int runModels(const Options &options, std::vector<Case> &cases) {
   int failed = 0;
-  for (const std::string &path : options.models) {
-    Subject model = readModel(path);
-    std::vector<Plan> plans = allPlans();
-    std::string name = path.substr(path.rfind('/') + 1), failure;
-    for (const Plan &plan : plans) {
-      Outcome outcome = runApart([&] { return check(model, plan); }, options.seconds);
-      for (const Finding &finding : outcome.findings) {
-        failure += finding.kind + ": " + finding.what + ": " + finding.detail + "\n";
-        printf("%s: %s: %s\n    %s\n", name.c_str(), finding.kind.c_str(), finding.what.c_str(), finding.detail.c_str());
-      }
+  std::vector<Subject> models;
+  for (const std::string &path : options.models)
+    models.push_back(readModel(path));
+  // Each in every setup, until one differs.
+  auto one = [&](uint64_t index) {
+    for (const Plan &plan : allPlans()) {
+      Outcome outcome = check(models[index], plan);
       if (!outcome.findings.empty())
-        break;
+        return outcome;
     }
+    return Outcome();
+  };
+  runAll(0, models.size(), options.jobs, options.seconds, one, [&](const Report &report) {
+    const std::string &path = options.models[report.index];
+    std::string name = path.substr(path.rfind('/') + 1), failure;
+    for (const Finding &finding : report.outcome.findings) {
+      failure += finding.kind + ": " + finding.what + ": " + finding.detail + "\n";
+      printf("%s: %s: %s\n    %s\n", name.c_str(), finding.kind.c_str(), finding.what.c_str(), finding.detail.c_str());
+    }
+    fflush(stdout);
     failed += !failure.empty();
     cases.push_back({"corpus " + name, failure, false});
-  }
+  });
   return failed;
 }
 
