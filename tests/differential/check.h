@@ -12,7 +12,8 @@ namespace gptc::differential {
 
 /// How a model is compiled and run.
 struct Setup {
-  std::string cpu = "native"; // or x86-64-v3, x86-64: the width of vectors and whether there is fused multiply-add
+  std::string cpu =
+      "native"; // or x86-64-v3, x86-64: the width of vectors and whether there is fused multiply-add
   bool single = false, bf16 = false;
   unsigned threads = 2;
   int64_t keep = -1;
@@ -28,7 +29,7 @@ struct Plan {
   std::vector<Setup> others; // training again
   bool budget = false;       // with less memory: the same bits
   bool threads = false;      // with one thread: the same bits
-  bool verify = false; // also behind the stages that make loops
+  bool verify = false;       // also behind the stages that make loops
 };
 Plan planOf(uint64_t seed);
 /// Everything, for models of the past.

@@ -17,14 +17,13 @@ template <typename Result> struct Samples {
     rounding.single = setup.single && !setup.bf16;
     rounding.unit = unitOf(setup);
     for (uint64_t i = 1; i <= 3; ++i) {
-      rounding.seed = i * 0x5851F42D4C957F2Dull;
+      rounding.seed = i;
       disturbed.push_back(evaluate(rounding));
     }
   }
-  /// How far an operation is disturbed. In f64 far more than it rounds, or rounding of the oracle itself would count.
-  static double unitOf(const Setup &setup) {
-    return setup.bf16 ? 0x1p-8 : setup.single ? 0x1p-23 : 0x1p-40;
-  }
+  /// How far an operation is disturbed. In f64 far more than it rounds, or rounding of the oracle itself
+  /// would count.
+  static double unitOf(const Setup &setup) { return setup.bf16 ? 0x1p-8 : setup.single ? 0x1p-23 : 0x1p-40; }
 };
 
 struct Comparison {
@@ -32,7 +31,7 @@ struct Comparison {
   std::string problem; // empty: equal but for rounding
 };
 
-Comparison compare(const std::vector<double> &actual, const Array &expected, const std::vector<const Array *> &disturbed,
-                   const Setup &setup);
+Comparison compare(const std::vector<double> &actual, const Array &expected,
+                   const std::vector<const Array *> &disturbed, const Setup &setup);
 
 } // namespace gptc::differential

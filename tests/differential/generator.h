@@ -75,7 +75,8 @@ private:
   void makeTrain();
   void add(Stmt stmt) { into->push_back(std::make_shared<const Stmt>(std::move(stmt))); }
   const Value &param(std::vector<int64_t> dims, double std = 0.5);
-  const Value &let(std::vector<Dim> dims, Made value, std::vector<int64_t> sizes, std::vector<std::string> extents);
+  const Value &let(std::vector<Dim> dims, Made value, std::vector<int64_t> sizes,
+                   std::vector<std::string> extents);
   Value *anyValue(size_t least, size_t most, Type type = Type::Float);
   static int64_t count(const Value &value);
 

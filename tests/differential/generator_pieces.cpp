@@ -48,8 +48,9 @@ void Generator::freeLet() {
     shape = *source;
     for (size_t i = 0; i < shape.dims.size(); ++i)
       if (d.chance(0.85) && own.size() < 3) {
-        own.push_back(std::make_unique<Index>(
-            Index{p.name(Name::Index, d.of(hints)), shape.dims[i], shape.extents[i], false, false, shape.extents[i].empty()}));
+        own.push_back(
+            std::make_unique<Index>(Index{p.name(Name::Index, d.of(hints)), shape.dims[i], shape.extents[i],
+                                          false, false, shape.extents[i].empty()}));
         fixed[i] = own.back().get();
       }
   }
@@ -142,7 +143,8 @@ void Generator::linear() {
       n = v.limit;
   if (!x.extents.back().empty())
     return;
-  const Value w = param(d.chance(0.7) ? std::vector<int64_t>{x.dims.back(), n} : std::vector<int64_t>{n, x.dims.back()});
+  const Value w =
+      param(d.chance(0.7) ? std::vector<int64_t>{x.dims.back(), n} : std::vector<int64_t>{n, x.dims.back()});
   bool turned = w.dims[0] != x.dims.back() || (w.dims[0] == w.dims[1] && d.chance(0.4));
   NameId j = p.name(Name::Index, "j"), c = p.name(Name::Index, "c");
   std::vector<NameId> outer;
@@ -289,7 +291,8 @@ void Generator::productAndFolds() {
   ExprPtr sum = makeBind("sum", {r}, times(at(a.name, {t, r}), at(b.name, {u, r})));
   if (d.chance(0.3))
     sum = makeCall(act(), {sum});
-  const Value v = let({named(t), named(u)}, {sum, a.size * b.size}, {a.dims[0], b.dims[0]}, {a.extents[0], b.extents[0]});
+  const Value v =
+      let({named(t), named(u)}, {sum, a.size * b.size}, {a.dims[0], b.dims[0]}, {a.extents[0], b.extents[0]});
   for (int64_t n = d.below(3); n > 0; --n) {
     NameId i = p.name(Name::Index, "i"), k = p.name(Name::Index, "k");
     bool rows = d.chance(0.5);
@@ -308,7 +311,8 @@ void Generator::productAndFolds() {
     const Value &other = rows ? b : a;
     ExprPtr element = rows ? at(v.name, {i, k}) : at(v.name, {k, i});
     let({named(i), named(j)}, {makeBind("sum", {k}, times(element, at(other.name, {k, j}))), v.size * 2},
-        {rows ? a.dims[0] : b.dims[0], other.dims[1]}, {rows ? a.extents[0] : b.extents[0], other.extents[1]});
+        {rows ? a.dims[0] : b.dims[0], other.dims[1]},
+        {rows ? a.extents[0] : b.extents[0], other.extents[1]});
   }
 }
 
@@ -328,8 +332,9 @@ void Generator::embedding() {
     const Value positions = param({token.dims[0], c});
     row = makeBinary("+", row, at(positions.name, {t, j}));
     if (!token.extents[0].empty())
-      row = makeBinary("+", makeSubscript(makeRef(table.name), {place, makeRef(j)}),
-                       makeSubscript(makeRef(positions.name), {makeBinary("+", makeRef(t), makeNumber(0)), makeRef(j)}));
+      row = makeBinary(
+          "+", makeSubscript(makeRef(table.name), {place, makeRef(j)}),
+          makeSubscript(makeRef(positions.name), {makeBinary("+", makeRef(t), makeNumber(0)), makeRef(j)}));
   }
   std::vector<Dim> dims = {named(j)};
   std::vector<int64_t> sizes = token.dims;
@@ -343,7 +348,8 @@ void Generator::embedding() {
     freeLet();
   if (d.chance(0.5)) { // logits with the same table
     NameId t2 = p.name(Name::Index, "t"), w = p.name(Name::Index, "w"), k = p.name(Name::Index, "c");
-    ExprPtr logit = makeBind("sum", {k}, times(flat ? at(x.name, {k}) : at(x.name, {t2, k}), at(table.name, {w, k})));
+    ExprPtr logit =
+        makeBind("sum", {k}, times(flat ? at(x.name, {k}) : at(x.name, {t2, k}), at(table.name, {w, k})));
     if (d.chance(0.3)) {
       const Value bias = param({token.limit});
       logit = makeBinary("+", logit, at(bias.name, {w}));
@@ -400,21 +406,27 @@ void Generator::scan() {
   if (d.chance(0.5) || dynamic) {
     std::string kind = d.of(std::vector<std::string>{"sum", "max", "mean"});
     ExprPtr condition = makeBinary("<=", makeRef(k), makeRef(i));
-    let({named(i)}, {makeBinary("+", makeBind(kind, {k}, at(x.name, {k}), condition), times(makeNumber(0.5), at(x.name, {i}))), 3 * x.size}, {n},
-        x.extents);
+    let({named(i)},
+        {makeBinary("+", makeBind(kind, {k}, at(x.name, {k}), condition),
+                    times(makeNumber(0.5), at(x.name, {i}))),
+         3 * x.size},
+        {n}, x.extents);
     return;
   }
   const Value w = param({std::max<int64_t>(1, std::min<int64_t>(size(), 4))});
   ExprPtr place = makeBinary(d.chance(0.5) ? "+" : "-", makeRef(i), makeRef(k));
   if (d.chance(0.4))
     place = makeBinary("%", place, makeSize(n));
-  let({sized(i, n)}, {makeBind("sum", {k}, times(makeSubscript(makeRef(x.name), {place}), at(w.name, {k}))), 2 * x.size}, {n}, {""});
+  let({sized(i, n)},
+      {makeBind("sum", {k}, times(makeSubscript(makeRef(x.name), {place}), at(w.name, {k}))), 2 * x.size},
+      {n}, {""});
 }
 
 /// Functions of the library on whole vectors.
 void Generator::joined() {
   Value *first = anyValue(1, 1), *second = anyValue(1, 1), *kind = anyValue(0, 0, Type::Int);
-  if (!first || !second || first->base || second->base || !first->extents[0].empty() || !second->extents[0].empty())
+  if (!first || !second || first->base || second->base || !first->extents[0].empty() ||
+      !second->extents[0].empty())
     return;
   if (kind && kind->limit > 1 && d.chance(0.4)) {
     int64_t n = kind->limit;
@@ -440,15 +452,21 @@ void Generator::gained() {
   const Value w = param(d.chance(0.7) ? std::vector<int64_t>{x.dims[1]} : std::vector<int64_t>{x.dims[1], 1});
   NameId t = p.name(Name::Index, "t"), c = p.name(Name::Index, "c"), j = p.name(Name::Index, "j"),
          r = p.name(Name::Index, "r");
-  ExprPtr gain = w.dims.size() == 1 ? at(w.name, {c}) : makeSubscript(makeRef(w.name), {makeRef(c), makeNumber(0)});
-  ExprPtr inner = d.chance(0.5) ? makeBind("softmax", {d.chance(0.7) ? c : t}, at(x.name, {t, c}), nullptr, false)
-                                : makeBinary("-", at(x.name, {t, c}), makeBind("mean", {r}, at(x.name, {t, r})));
+  ExprPtr gain =
+      w.dims.size() == 1 ? at(w.name, {c}) : makeSubscript(makeRef(w.name), {makeRef(c), makeNumber(0)});
+  ExprPtr inner = d.chance(0.5)
+                      ? makeBind("softmax", {d.chance(0.7) ? c : t}, at(x.name, {t, c}), nullptr, false)
+                      : makeBinary("-", at(x.name, {t, c}), makeBind("mean", {r}, at(x.name, {t, r})));
   const Value y = let({named(t), named(c)}, {times(inner, gain), x.size}, x.dims, x.extents);
   if (d.chance(0.5)) {
     int64_t n = d.chance(0.6) ? p.batch : size();
     NameId i = p.name(Name::Index, "i");
-    ExprPtr spread = d.chance(0.5) ? makeBind("softmax", {i}, at(w.name, w.dims.size() == 1 ? std::vector<NameId>{i} : std::vector<NameId>{i, j}), nullptr, false)
-                                   : at(w.name, w.dims.size() == 1 ? std::vector<NameId>{i} : std::vector<NameId>{i, j});
+    ExprPtr spread =
+        d.chance(0.5)
+            ? makeBind("softmax", {i},
+                       at(w.name, w.dims.size() == 1 ? std::vector<NameId>{i} : std::vector<NameId>{i, j}),
+                       nullptr, false)
+            : at(w.name, w.dims.size() == 1 ? std::vector<NameId>{i} : std::vector<NameId>{i, j});
     std::vector<int64_t> sizes = {x.dims[1], std::min<int64_t>(n, 17)};
     if (w.dims.size() == 2)
       spread = makeBinary("+", makeSubscript(makeRef(w.name), {makeRef(i), makeNumber(0)}),
@@ -459,7 +477,8 @@ void Generator::gained() {
 
 /// Sizes around those from which sums are cut into pieces and rows are too long.
 void Generator::longReduction() {
-  static const std::vector<int64_t> lengths = {255, 256, 257, 400, 511, 512, 513, 1023, 1024, 1025, 2049, 16383, 16384, 16385};
+  static const std::vector<int64_t> lengths = {255,  256,  257,  400,  511,   512,   513,
+                                               1023, 1024, 1025, 2049, 16383, 16384, 16385};
   int64_t n = d.of(lengths);
   if (d.chance(0.03))
     n = 131073;
@@ -478,7 +497,8 @@ void Generator::longReduction() {
     NameId c = p.name(Name::Index, "c");
     let({named(c)}, {times(at(w.name, {c}), makeRef(s.name)), s.size}, {n}, {""});
   }
-  values.erase(std::remove_if(values.begin(), values.end(), [&](const Value &v) { return count(v) > 2000; }), values.end());
+  values.erase(std::remove_if(values.begin(), values.end(), [&](const Value &v) { return count(v) > 2000; }),
+               values.end());
 }
 
 void Generator::piece() {
@@ -489,12 +509,13 @@ void Generator::piece() {
     double share;
     void (Generator::*make)();
   };
-  static const Kind kinds[] = {{0.20, &Generator::freeLet},   {0.05, &Generator::wholeLet},  {0.04, &Generator::integerLet},
-                               {0.09, &Generator::linear},    {0.08, &Generator::attention}, {0.08, &Generator::libraryBlock},
-                               {0.07, &Generator::ownBlock},  {0.04, &Generator::norm},      {0.07, &Generator::productAndFolds},
-                               {0.05, &Generator::embedding}, {0.02, &Generator::restLet},   {0.02, &Generator::groupLet},
-                               {0.03, &Generator::scan},      {0.02, &Generator::joined},   {0.06, &Generator::gained},
-                               {0.10, &Generator::repeat}};
+  static const Kind kinds[] = {
+      {0.20, &Generator::freeLet},   {0.05, &Generator::wholeLet},  {0.04, &Generator::integerLet},
+      {0.09, &Generator::linear},    {0.08, &Generator::attention}, {0.08, &Generator::libraryBlock},
+      {0.07, &Generator::ownBlock},  {0.04, &Generator::norm},      {0.07, &Generator::productAndFolds},
+      {0.05, &Generator::embedding}, {0.02, &Generator::restLet},   {0.02, &Generator::groupLet},
+      {0.03, &Generator::scan},      {0.02, &Generator::joined},    {0.06, &Generator::gained},
+      {0.10, &Generator::repeat}};
   for (const Kind &kind : kinds) {
     if (what < kind.share)
       return (this->*kind.make)();

@@ -28,15 +28,20 @@ struct Options {
 };
 
 int usage() {
-  fprintf(stderr, "gptc-differential [--seeds FIRST:END] [--jobs N] [--xml FILE] [--findings DIR] [--no-shrink]\n"
-                  "                  [--rejected] [--loaders] [--seconds N] [--print SEED] [MODEL.gpt...]\n");
+  fprintf(stderr,
+          "gptc-differential [--seeds FIRST:END] [--jobs N] [--xml FILE] [--findings DIR] [--no-shrink]\n"
+          "                  [--rejected] [--loaders] [--seconds N] [--print SEED] [MODEL.gpt...]\n");
   return 2;
 }
 
 std::string escape(const std::string &text) {
   std::string result;
   for (char c : text)
-    result += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : c == '"' ? "&quot;" : std::string(1, c);
+    result += c == '<'   ? "&lt;"
+              : c == '>' ? "&gt;"
+              : c == '&' ? "&amp;"
+              : c == '"' ? "&quot;"
+                         : std::string(1, c);
   return result;
 }
 
@@ -46,7 +51,8 @@ std::string describe(const ModelTree &program, const Outcome &outcome, uint64_t 
   std::ostringstream out;
   for (const Finding &finding : outcome.findings)
     out << "# " << finding.kind << ": " << finding.what << "\n#   " << finding.detail << "\n";
-  out << "# seed " << seed << ", batch " << model.batch << ", numbers " << model.dataMode << "\n" << model.text;
+  out << "# seed " << seed << ", batch " << model.batch << ", numbers " << model.dataMode << "\n"
+      << model.text;
   if (model.text != model.means)
     out << "# which means\n" << model.means;
   return out.str();
@@ -114,7 +120,8 @@ static int runModels(const Options &options, std::vector<Case> &cases) {
     std::string name = path.substr(path.rfind('/') + 1), failure;
     for (const Finding &finding : report.outcome.findings) {
       failure += finding.kind + ": " + finding.what + ": " + finding.detail + "\n";
-      printf("%s: %s: %s\n    %s\n", name.c_str(), finding.kind.c_str(), finding.what.c_str(), finding.detail.c_str());
+      printf("%s: %s: %s\n    %s\n", name.c_str(), finding.kind.c_str(), finding.what.c_str(),
+             finding.detail.c_str());
     }
     fflush(stdout);
     failed += !failure.empty();
@@ -152,7 +159,8 @@ static int runSeeds(const Options &options, std::vector<Case> &cases) {
     auto fails = [&](const ModelTree &candidate) {
       Outcome outcome = runApart([&] { return again(candidate); }, std::min(options.seconds, 20.0));
       for (const Finding &finding : outcome.findings)
-        if (finding.kind == wanted && (wanted != "crash" || finding.what.substr(0, finding.what.find(' ')) == what))
+        if (finding.kind == wanted &&
+            (wanted != "crash" || finding.what.substr(0, finding.what.find(' ')) == what))
           return true;
       return false;
     };
@@ -160,49 +168,47 @@ static int runSeeds(const Options &options, std::vector<Case> &cases) {
     Outcome last = runApart([&] { return again(small); }, options.seconds);
     return describe(small, last.findings.empty() ? first : last, seed);
   };
-  runAll(
-      options.begin, options.end, options.jobs, options.seconds,
-      one,
-      [&](const Report &report) {
-        ++done;
-        const Outcome &outcome = report.outcome;
-        for (auto &[name, count] : outcome.counts) {
-          counts[name] += count;
-          ++programs[name];
-        }
-        std::string name = "seed " + std::to_string(report.index);
-        if (outcome.state == Outcome::Rejected) {
-          ++rejected;
-          cases.push_back({name, "", true});
-          if (options.rejected)
-            printf("%s: %s\n", name.c_str(), outcome.findings[0].what.c_str());
-          return;
-        }
-        if (outcome.findings.empty()) {
-          ++passed;
-          cases.push_back({name, "", false});
-        } else {
-          ++found;
-          std::string failure;
-          for (const Finding &finding : outcome.findings)
-            failure += finding.kind + ": " + finding.what + ": " + finding.detail + "\n";
-          cases.push_back({name, failure, false});
-          auto &seeds = signatures[outcome.findings[0].signature()];
-          seeds.push_back(report.index);
-          printf("%s: %s", name.c_str(), failure.c_str());
-          if (seeds.size() <= 2)
-            failures.push_back({report.index, outcome});
-        }
-        if (done % 100 == 0) {
-          double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-          fprintf(stderr, "%llu programs, %llu findings, %llu rejected, %.0f s\n", (unsigned long long)done,
-                  (unsigned long long)found, (unsigned long long)rejected, seconds);
-        }
-        fflush(stdout);
-      });
+  runAll(options.begin, options.end, options.jobs, options.seconds, one, [&](const Report &report) {
+    ++done;
+    const Outcome &outcome = report.outcome;
+    for (auto &[name, count] : outcome.counts) {
+      counts[name] += count;
+      ++programs[name];
+    }
+    std::string name = "seed " + std::to_string(report.index);
+    if (outcome.state == Outcome::Rejected) {
+      ++rejected;
+      cases.push_back({name, "", true});
+      if (options.rejected)
+        printf("%s: %s\n", name.c_str(), outcome.findings[0].what.c_str());
+      return;
+    }
+    if (outcome.findings.empty()) {
+      ++passed;
+      cases.push_back({name, "", false});
+    } else {
+      ++found;
+      std::string failure;
+      for (const Finding &finding : outcome.findings)
+        failure += finding.kind + ": " + finding.what + ": " + finding.detail + "\n";
+      cases.push_back({name, failure, false});
+      auto &seeds = signatures[outcome.findings[0].signature()];
+      seeds.push_back(report.index);
+      printf("%s: %s", name.c_str(), failure.c_str());
+      if (seeds.size() <= 2)
+        failures.push_back({report.index, outcome});
+    }
+    if (done % 100 == 0) {
+      double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+      fprintf(stderr, "%llu programs, %llu findings, %llu rejected, %.0f s\n", (unsigned long long)done,
+              (unsigned long long)found, (unsigned long long)rejected, seconds);
+    }
+    fflush(stdout);
+  });
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  printf("%llu programs: %llu agree, %llu differ or fail, %llu are no model; %.0f s\n", (unsigned long long)done,
-         (unsigned long long)passed, (unsigned long long)found, (unsigned long long)rejected, seconds);
+  printf("%llu programs: %llu agree, %llu differ or fail, %llu are no model; %.0f s\n",
+         (unsigned long long)done, (unsigned long long)passed, (unsigned long long)found,
+         (unsigned long long)rejected, seconds);
   for (auto &[name, count] : counts)
     printf("  %-28s %12lld in %lld programs\n", name.c_str(), (long long)count, (long long)programs[name]);
   for (auto &[signature, seeds] : signatures) {
@@ -224,7 +230,9 @@ static int runSeeds(const Options &options, std::vector<Case> &cases) {
 int main(int count, char **arguments) {
   Options options;
   options.gptc = arguments[0];
-  options.gptc = options.gptc.find('/') == std::string::npos ? "" : options.gptc.substr(0, options.gptc.rfind('/')) + "/gptc";
+  options.gptc = options.gptc.find('/') == std::string::npos
+                     ? ""
+                     : options.gptc.substr(0, options.gptc.rfind('/')) + "/gptc";
   char whole[PATH_MAX];
   options.gptc = realpath(options.gptc.c_str(), whole) ? whole : "";
   for (int i = 1; i < count; ++i) {
@@ -234,7 +242,8 @@ int main(int count, char **arguments) {
       std::string range = next();
       size_t colon = range.find(':');
       options.begin = std::strtoull(range.c_str(), nullptr, 10);
-      options.end = colon == std::string::npos ? options.begin + 1 : std::strtoull(range.c_str() + colon + 1, nullptr, 10);
+      options.end = colon == std::string::npos ? options.begin + 1
+                                               : std::strtoull(range.c_str() + colon + 1, nullptr, 10);
     } else if (argument == "--print") {
       options.print = true;
       options.begin = std::strtoull(next().c_str(), nullptr, 10);

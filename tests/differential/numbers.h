@@ -30,7 +30,9 @@ public:
   /// In [0, n).
   int64_t below(int64_t n) { return n <= 1 ? 0 : int64_t(bits() % uint64_t(n)); }
   bool chance(double share) { return unit() < share; }
-  template <typename T> const T &of(const std::vector<T> &list) { return list[size_t(below(int64_t(list.size())))]; }
+  template <typename T> const T &of(const std::vector<T> &list) {
+    return list[size_t(below(int64_t(list.size())))];
+  }
 
 private:
   uint64_t state;

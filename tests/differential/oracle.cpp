@@ -22,7 +22,8 @@ struct Oracle::Frame {
   int64_t copy = 0, example = -1;
   std::vector<Numbers> carried;
   std::map<const Tensor *, Numbers> values;
-  std::map<const typed::Region *, std::pair<std::vector<Numbers>, std::vector<Numbers>>> repeats; // results, stacks
+  std::map<const typed::Region *, std::pair<std::vector<Numbers>, std::vector<Numbers>>>
+      repeats; // results, stacks
   struct Memo {
     std::vector<Number> numbers;
     std::vector<bool> known;
@@ -47,9 +48,21 @@ double Oracle::disturbed(double value, uint64_t key, double units) {
   ++operations;
   if (rounding.unit == 0 || value == 0 || !std::isfinite(value))
     return value;
-  double share = 2 * (double(scramble(key ^ rounding.seed) >> 11) / 9007199254740992.0) - 1;
+  double share = 2 * (double(scramble(key ^ scramble(rounding.seed)) >> 11) / 9007199254740992.0) - 1;
   value *= 1 + rounding.unit * units * share;
   return rounding.single ? double(float(value)) : value;
+}
+
+/// In a disturbed run, what rounding may make of `a` in a comparison with `b`: two
+/// numbers that are nearly but not quite equal may change sides or become equal
+/// (in bf16 often), which a few random runs would seldom show.
+Oracle::Side Oracle::side(double a, double b) const {
+  const double near = 8 * rounding.unit * std::max(std::fabs(a), std::fabs(b));
+  if (a == b || rounding.unit == 0 || !(std::fabs(a - b) <= near))
+    return a < b ? Below : a == b ? Same : Above; // NaN is nowhere: see its users
+  if (rounding.seed % 3 == 2)
+    return Same;
+  return a < b ? Above : Below;
 }
 
 //===-- Tape ---------------------------------------------------------------===//
@@ -321,7 +334,8 @@ Array Oracle::value(Tensor *tensor) {
 
 /// Sums and what shares operands are worth remembering.
 static bool isRemembered(const Node *node) {
-  return node->op == Op::Reduce || (node->operands.size() >= 2 && node->op != Op::Load && node->op != Op::Random);
+  return node->op == Op::Reduce ||
+         (node->operands.size() >= 2 && node->op != Op::Load && node->op != Op::Random);
 }
 
 Number Oracle::evaluate(const Node *node, Frame *frame) {
@@ -397,18 +411,30 @@ Number Oracle::reduce(const Node *node, Frame *frame) {
     return result;
   // The highest; equals share the derivative.
   result.value = isFloat ? -infinity : double(std::numeric_limits<int32_t>::min());
-  int64_t equals = 0;
   for (const Number &term : terms) {
     if (std::isnan(term.value))
       return {term.value, -1};
-    if (term.value > result.value) {
-      result.value = term.value;
-      equals = 0;
-    }
-    equals += term.value == result.value;
+    result.value = std::max(result.value, term.value);
   }
+  // Those that rounding may make the highest: the lowest of them in one run, the
+  // next below in another, all of them in a third.
+  double lowest = result.value, next = -infinity;
+  if (isFloat && std::isfinite(result.value))
+    for (const Number &term : terms)
+      if (term.value != result.value && side(term.value, result.value) != Below) {
+        lowest = std::min(lowest, term.value);
+        next = std::max(next, term.value);
+      }
+  const uint64_t run = rounding.seed % 3;
+  const bool all = run == 2;
+  if (lowest != result.value && !all)
+    result.value = run ? next : lowest;
+  auto chosen = [&](double value) { return all ? value >= lowest : value == result.value; };
+  int64_t equals = 0;
   for (const Number &term : terms)
-    if (term.value == result.value && term.place >= 0)
+    equals += chosen(term.value);
+  for (const Number &term : terms)
+    if (chosen(term.value) && term.place >= 0)
       result.place = push(term.place, 1 / double(equals), result.place, 1);
   return result;
 }
@@ -462,7 +488,9 @@ Number Oracle::binary(const Node *node, const Number &x, const Number &y) {
     default: return {};
     }
   }
-  auto rounded = [&](double value, double units = 1) { return disturbed(value, keyOf(int(node->op), a, b), units); };
+  auto rounded = [&](double value, double units = 1) {
+    return disturbed(value, keyOf(int(node->op), a, b), units);
+  };
   switch (node->op) {
   case Op::Add: return make(rounded(a + b), x, 1, y, 1);
   case Op::Sub: return make(rounded(a - b), x, 1, y, -1);
@@ -477,9 +505,10 @@ Number Oracle::binary(const Node *node, const Number &x, const Number &y) {
       return {std::numeric_limits<double>::quiet_NaN(), -1};
     bool constant = node->operands[0]->op == Op::Const || node->operands[1]->op == Op::Const;
     double tie = constant ? 0 : 0.5;
-    double mine = a == b ? tie : (node->op == Op::Max) == (a > b) ? 1 : 0;
-    double other = a == b ? tie : 1 - mine;
-    return make(mine == 1 || a == b ? a : b, x, mine, y, other);
+    Side at = side(a, b);
+    double mine = at == Same ? tie : (node->op == Op::Max) == (at == Above) ? 1 : 0;
+    double other = at == Same ? tie : 1 - mine;
+    return make(mine == 1 || at == Same ? a : b, x, mine, y, other);
   }
   default: return {};
   }
@@ -507,10 +536,19 @@ Number Oracle::computeNode(const Node *node, Frame *frame) {
     return {double(gpt::random::uniform(uint32_t(node->site), keys)), -1};
   }
   case Op::Select: return operand(0).value != 0 ? operand(1) : operand(2);
-  case Op::Less: return truth(operand(0).value < operand(1).value);
-  case Op::LessEq: return truth(operand(0).value <= operand(1).value);
-  case Op::Equal: return truth(operand(0).value == operand(1).value);
-  case Op::NotEqual: return truth(operand(0).value != operand(1).value);
+  case Op::Less:
+  case Op::LessEq:
+  case Op::Equal:
+  case Op::NotEqual: {
+    double a = operand(0).value, b = operand(1).value;
+    if (std::isnan(a) || std::isnan(b))
+      return truth(node->op == Op::NotEqual);
+    Side at = node->operands[0]->type == typed::Type::Float ? side(a, b) : a < b ? Below : a == b ? Same : Above;
+    return truth(node->op == Op::Less      ? at == Below
+                 : node->op == Op::LessEq  ? at != Above
+                 : node->op == Op::Equal   ? at == Same
+                                           : at != Same);
+  }
   case Op::And: return truth(operand(0).value != 0 && operand(1).value != 0);
   case Op::Or: return truth(operand(0).value != 0 || operand(1).value != 0);
   case Op::Not: return truth(operand(0).value == 0);

@@ -84,7 +84,8 @@ ExprPtr makeApply(ExprPtr callee, std::vector<ExprPtr> inputs) {
   e.kids.insert(e.kids.end(), inputs.begin(), inputs.end());
   return make(e);
 }
-ExprPtr makeBind(std::string text, std::vector<NameId> binders, ExprPtr value, ExprPtr condition, bool fresh) {
+ExprPtr makeBind(std::string text, std::vector<NameId> binders, ExprPtr value, ExprPtr condition,
+                 bool fresh) {
   Expr e;
   e.kind = Expr::Bind;
   e.text = std::move(text);
@@ -200,7 +201,8 @@ private:
     case Expr::Size: return std::to_string(e.size);
     case Expr::Ref: return text(e.name);
     case Expr::Subscript: {
-      bool plain = e.kids[0]->kind == Expr::Ref || e.kids[0]->kind == Expr::Call || e.kids[0]->kind == Expr::Word;
+      bool plain =
+          e.kids[0]->kind == Expr::Ref || e.kids[0]->kind == Expr::Call || e.kids[0]->kind == Expr::Word;
       std::string base = expr(*e.kids[0]);
       return (plain ? base : "(" + base + ")") + "[" + kids(e, 1) + "]";
     }
@@ -209,8 +211,8 @@ private:
     case Expr::Call: return callee + "(" + kids(e, 0) + ")";
     case Expr::Apply: return expr(*e.kids[0]) + "(" + kids(e, 1) + ")";
     case Expr::Bind:
-      return callee + "(" + names(e.binders, ", ") + (e.kids.size() > 1 ? " where " + expr(*e.kids[1]) : "") + ": " +
-             expr(*e.kids[0]) + ")";
+      return callee + "(" + names(e.binders, ", ") + (e.kids.size() > 1 ? " where " + expr(*e.kids[1]) : "") +
+             ": " + expr(*e.kids[0]) + ")";
     case Expr::Unary: return "(" + e.text + (e.text == "not" ? " " : "") + expr(*e.kids[0]) + ")";
     case Expr::Binary: return "(" + expr(*e.kids[0]) + " " + e.text + " " + expr(*e.kids[1]) + ")";
     case Expr::List: return "[" + kids(e, 0) + "]";
@@ -315,7 +317,8 @@ private:
         out += " gradient " + outer(*s.gradient);
       break;
     case Stmt::Block:
-      out += "block " + text(s.name) + "(" + formals(s.settings, true) + ") (" + formals(s.formals, false) + ")";
+      out +=
+          "block " + text(s.name) + "(" + formals(s.settings, true) + ") (" + formals(s.formals, false) + ")";
       block(s, level);
       break;
     case Stmt::Repeat:

@@ -69,18 +69,18 @@ struct Formal {
 
 struct Stmt {
   enum Kind {
-    Setting,  // name = value
-    Data,     // text: rows, text or pairs; formals; words: what stands behind each `=`; tail behind the list
-    Param,    // name dims init
-    Let,      // name dims value
-    Assign,   // name = value: an instance, or a carried value's next
-    Def,      // name(binders: formals) = value, or { body value }; gradient
-    Block,    // name(settings)(formals) { body value }
-    Repeat,   // name[count] { body }
-    Output,   // value, tail
-    Loss,     // value
-    Report,   // name = value
-    Train,    // words: fields
+    Setting, // name = value
+    Data,    // text: rows, text or pairs; formals; words: what stands behind each `=`; tail behind the list
+    Param,   // name dims init
+    Let,     // name dims value
+    Assign,  // name = value: an instance, or a carried value's next
+    Def,     // name(binders: formals) = value, or { body value }; gradient
+    Block,   // name(settings)(formals) { body value }
+    Repeat,  // name[count] { body }
+    Output,  // value, tail
+    Loss,    // value
+    Report,  // name = value
+    Train,   // words: fields
   } kind = Let;
   std::string text, tail;
   NameId name = -1;
@@ -88,7 +88,8 @@ struct Stmt {
   bool hasDims = false;
   ExprPtr value, gradient, count;
   std::vector<NameId> binders;
-  std::vector<Formal> formals, settings; // settings with dims are predicates: the dims' names are their indices
+  std::vector<Formal> formals,
+      settings; // settings with dims are predicates: the dims' names are their indices
   std::vector<StmtPtr> body;
   std::vector<std::string> words;
 };

@@ -60,7 +60,8 @@ double Data::number(Draw &d) const {
   return double(float(2 * d.unit() - 1));
 }
 
-const Array &Data::input(const std::string &name, bool perExample, std::vector<int64_t> shape, bool isFloat, int64_t limit) {
+const Array &Data::input(const std::string &name, bool perExample, std::vector<int64_t> shape, bool isFloat,
+                         int64_t limit) {
   if (perExample)
     shape.insert(shape.begin(), model.batch);
   Array &array = inputs[name];
@@ -108,8 +109,9 @@ int64_t Data::limitOf(const std::string &input) const {
   if (typed.data.tokenizerArguments.empty())
     return 1;
   const std::string &argument = typed.data.tokenizerArguments[0];
-  return extra + (typed.data.tokenizer == "ids" ? std::atoll(argument.c_str())
-                                                    : int64_t(std::set<char>(argument.begin(), argument.end()).size()));
+  return extra + (typed.data.tokenizer == "ids"
+                      ? std::atoll(argument.c_str())
+                      : int64_t(std::set<char>(argument.begin(), argument.end()).size()));
 }
 
 Array Data::parameter(size_t index, std::vector<int64_t> shape) const {

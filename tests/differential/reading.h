@@ -34,7 +34,8 @@ public:
   Data(const Subject &model, const typed::Elaborated &typed) : model(model), typed(typed) {}
 
   /// Of `model.batch` examples where each has its own; the shape is of bounds.
-  const Array &input(const std::string &name, bool perExample, std::vector<int64_t> shape, bool isFloat, int64_t limit);
+  const Array &input(const std::string &name, bool perExample, std::vector<int64_t> shape, bool isFloat,
+                     int64_t limit);
   const Array &input(const typed::Tensor &tensor);
   /// Integers of an input lie below this.
   int64_t limitOf(const std::string &input) const;

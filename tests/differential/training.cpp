@@ -7,10 +7,12 @@
 using namespace gptc;
 using namespace gptc::differential;
 
-Training::Training(typed::Elaborated &model, std::map<std::string, Array> parameters, const Rounding &rounding)
+Training::Training(typed::Elaborated &model, std::map<std::string, Array> parameters,
+                   const Rounding &rounding)
     : variables(std::move(parameters)), model(model), rounding(rounding) {}
 
-static double numberOf(const std::map<std::string, ConfigValue> &config, const std::string &name, double otherwise) {
+static double numberOf(const std::map<std::string, ConfigValue> &config, const std::string &name,
+                       double otherwise) {
   auto found = config.find(name);
   return found == config.end() ? otherwise : found->second.number;
 }

@@ -138,7 +138,8 @@ static void start(Child &child, unsigned number, const std::function<Outcome(uin
   int ends[2];
   if (pipe(ends))
     abort();
-  child.errors = folder() + "/gptc-differential-" + std::to_string(getpid()) + "-" + std::to_string(number) + ".log";
+  child.errors =
+      folder() + "/gptc-differential-" + std::to_string(getpid()) + "-" + std::to_string(number) + ".log";
   child.reader = Reader();
   child.killed = false;
   child.used = 0;
@@ -235,7 +236,7 @@ void gptc::differential::runAll(uint64_t begin, uint64_t end, unsigned jobs, dou
           Finding finding;
           finding.kind = child.killed ? "time" : "crash";
           std::string words = lastWords(child.errors);
-          finding.what = child.killed           ? "more than " + std::to_string(int(seconds)) + " s"
+          finding.what = child.killed          ? "more than " + std::to_string(int(seconds)) + " s"
                          : WIFSIGNALED(status) ? std::string(strsignal(WTERMSIG(status)))
                                                : "exit code " + std::to_string(WEXITSTATUS(status));
           if (!words.empty())
@@ -245,8 +246,9 @@ void gptc::differential::runAll(uint64_t begin, uint64_t end, unsigned jobs, dou
         }
         unlink(child.errors.c_str());
         refill(who[w]);
-      } else if (!child.killed && (cpuSeconds(child.pid) - child.used > seconds ||
-                                   std::chrono::duration<double>(Clock::now() - child.since).count() > 20 * seconds)) {
+      } else if (!child.killed &&
+                 (cpuSeconds(child.pid) - child.used > seconds ||
+                  std::chrono::duration<double>(Clock::now() - child.since).count() > 20 * seconds)) {
         child.killed = true;
         kill(child.pid, SIGKILL);
       }
@@ -256,6 +258,8 @@ void gptc::differential::runAll(uint64_t begin, uint64_t end, unsigned jobs, dou
 
 Outcome gptc::differential::runApart(const std::function<Outcome()> &one, double seconds) {
   Outcome result;
-  runAll(0, 1, 1, seconds, [&](uint64_t) { return one(); }, [&](const Report &report) { result = report.outcome; });
+  runAll(
+      0, 1, 1, seconds, [&](uint64_t) { return one(); },
+      [&](const Report &report) { result = report.outcome; });
   return result;
 }
