@@ -1,5 +1,6 @@
-// Integers where processors stop or answer differently: remainders by 0 and by -1, overflow, floats that no integer is
-// near. Values worked out here; from the interpreter, from generated code in vectors of each width, and from constants.
+// Integers where processors stop or answer differently: remainders by 0 and by -1, overflow, floats that no
+// integer is near. Values worked out here; from the interpreter, from generated code in vectors of each
+// width, and from constants.
 #include "unit/model/model_runner.h"
 
 #include "compiler/jit.h"
@@ -18,7 +19,8 @@ constexpr double lowest = -2147483648.0, highest = 2147483647.0;
 const double infinity = std::numeric_limits<double>::infinity();
 
 /// The output `y` of `text` for one example with this row, by each way to run it.
-void expectOutput(const std::string &text, const std::vector<double> &row, const std::vector<double> &expected) {
+void expectOutput(const std::string &text, const std::vector<double> &row,
+                  const std::vector<double> &expected) {
   SCOPED_TRACE(text);
   ModelRunner runner(text);
   ASSERT_TRUE(runner.model) << runner.errors;
@@ -26,12 +28,14 @@ void expectOutput(const std::string &text, const std::vector<double> &row, const
     mlir::OwningOpRef<mlir::ModuleOp> module = runner.emit(Program::Outputs, f64, false);
     ASSERT_TRUE(module);
     RunState begin = runner.state(*module, f64);
-    for (int64_t i = 0; i < runner.batch; ++i)
-      std::copy(row.begin(), row.end(), begin.inputs["x"].data.begin() + i * int64_t(row.size()));
+    if (auto x = begin.inputs.find("x"); x != begin.inputs.end()) // not every output reads it
+      for (int64_t i = 0; i < runner.batch; ++i)
+        std::copy(row.begin(), row.end(), x->second.data.begin() + i * int64_t(row.size()));
     auto check = [&](const std::vector<gpt::Tensor> &results, const std::string &by) {
       ASSERT_EQ(results.size(), 1u);
       for (size_t i = 0; i < expected.size(); ++i) // of the last example
-        EXPECT_EQ(results[0].data[results[0].data.size() - expected.size() + i], f64 ? expected[i] : float(expected[i]))
+        EXPECT_EQ(results[0].data[results[0].data.size() - expected.size() + i],
+                  f64 ? expected[i] : float(expected[i]))
             << by << ", element " << i;
     };
     RunState own = begin;
@@ -62,8 +66,9 @@ double remainder(int64_t a, int64_t b) {
 
 TEST(Integers, RemaindersOfAndByAllKinds) {
   // Floats of f32, all of them; the remainders' low digits are looked at.
-  const std::vector<double> row = {0, 1, -1, 2, -2, 3, -3, 7, -7, 100, -100, 16777215, highest - 127, -highest - 1, 2147483520,
-                                   -2147483520, 5};
+  const std::vector<double> row = {
+      0,          1,           -1, 2, -2, 3, -3, 7, -7, 100, -100, 16777215, highest - 127, -highest - 1,
+      2147483520, -2147483520, 5};
   auto whole = [](double x) { return int64_t(std::min(std::max(x, lowest), highest)); };
   for (const char *dividend : {"7", "-7", "k[i]", "k[16 - i]", "i", "(i - 8)", "(k[i] + k[16 - i])"}) {
     std::vector<double> expected;
@@ -74,7 +79,7 @@ TEST(Integers, RemaindersOfAndByAllKinds) {
                   : d == "k[i]"      ? whole(row[size_t(i)])
                   : d == "k[16 - i]" ? whole(row[size_t(16 - i)])
                   : d == "i"         ? i
-                  : d == "(i - 8)"    ? i - 8
+                  : d == "(i - 8)"   ? i - 8
                                      : int32_t(uint32_t(whole(row[size_t(i)]) + whole(row[size_t(16 - i)])));
       expected.push_back(std::fmod(remainder(a, whole(row[size_t(i)])), 1000));
     }
@@ -87,14 +92,15 @@ TEST(Integers, RemaindersOfAndByAllKinds) {
 }
 
 TEST(Integers, RemaindersByConstants) {
-  const std::vector<double> row = {0, 1, -1, 2, -2, 3, -3, 7, -7, 100, -100, 16777215, lowest, -16777215, 8, 9, 10};
+  const std::vector<double> row = {0,   1,    -1,       2,      -2,        3, -3, 7, -7,
+                                   100, -100, 16777215, lowest, -16777215, 8, 9,  10};
   for (int64_t by : {-1, 1, 2, -2, 3, -3, 7, 1000})
     for (bool ofIndex : {false, true}) {
       std::vector<double> expected;
       for (int64_t i = 0; i < 17; ++i)
         expected.push_back(remainder(ofIndex ? i : int64_t(row[size_t(i)]), by));
-      expectOutput(rows(17) + "let y[i: 17] = float(" + (ofIndex ? "i" : "k[i]") + " % (" + std::to_string(by) +
-                       "))\noutput y\n",
+      expectOutput(rows(17) + "let y[i: 17] = float(" + (ofIndex ? "i" : "k[i]") + " % (" +
+                       std::to_string(by) + "))\noutput y\n",
                    row, expected);
     }
   expectOutput(rows(2) + "let y[i] = float(k[i] % 0)\noutput y\n", {4, 5}, {0, 0});
@@ -102,7 +108,8 @@ TEST(Integers, RemaindersByConstants) {
 
 /// A condition does not keep its other branch from being computed, nor does a mask the lanes behind the end.
 TEST(Integers, RemaindersNobodyAskedFor) {
-  expectOutput(rows(5) + "let y[i] = float(where(k[i] != 0, 7 % k[i], 9))\noutput y\n", {0, 2, 0, 4, -3}, {9, 1, 9, 3, -2});
+  expectOutput(rows(5) + "let y[i] = float(where(k[i] != 0, 7 % k[i], 9))\noutput y\n", {0, 2, 0, 4, -3},
+               {9, 1, 9, 3, -2});
   expectOutput(rows(19) + "let y = float(sum(i: 100 % k[i]))\noutput y\n",
                {3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 7}, {20});
   expectOutput(rows(5) + "let y[i] = x[k[i] % (k[i] - 3)]\noutput y\n", {3, 1, 0, 4, 5}, {3, 0, 3, 3, 1});
@@ -142,8 +149,9 @@ TEST(Integers, Constants) {
 }
 
 TEST(Integers, RemainderOfTwoConstantsByZeroIsAnError) {
-  for (const char *text : {"rows x[2] = columns(a, b)\nlet y = x[0] * (7 % 0)\noutput y\n",
-                           "setting n = 0\nrows x[2] = columns(a, b)\nparam w[7 % n] = 0\nlet y = x[0] + w[0]\noutput y\n"}) {
+  for (const char *text :
+       {"rows x[2] = columns(a, b)\nlet y = x[0] * (7 % 0)\noutput y\n",
+        "setting n = 0\nrows x[2] = columns(a, b)\nparam w[7 % n] = 0\nlet y = x[0] + w[0]\noutput y\n"}) {
     ModelRunner runner(text);
     EXPECT_FALSE(runner.model);
     EXPECT_NE(runner.errors.find("remainder of a division by zero"), std::string::npos) << runner.errors;
