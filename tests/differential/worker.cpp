@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/// Writes the counters of a build for coverage (coverage.sh); other builds have none.
-extern "C" int __llvm_profile_write_file() __attribute__((weak));
+/// Writes the counters of a build for coverage (coverage.py); other builds have none.
+extern "C" void __gcov_dump() __attribute__((weak));
 
 using namespace gptc::differential;
 using Clock = std::chrono::steady_clock;
@@ -164,8 +164,8 @@ static void start(Child &child, unsigned number, const std::function<Outcome(uin
       framed.text(writer.bytes);
       writeAll(ends[1], framed.bytes);
     }
-    if (__llvm_profile_write_file)
-      __llvm_profile_write_file();
+    if (__gcov_dump)
+      __gcov_dump();
     _exit(0);
   }
   close(ends[1]);

@@ -1,17 +1,12 @@
 // What the constructs of the language become.
+#include "support/source_tree.h"
 #include "unit/frontend/model_fixture.h"
-
-#include <fstream>
-#include <sstream>
 
 using namespace gptc;
 using namespace gptc::test;
 
 static std::string example(const std::string &name) {
-  std::ifstream in(std::string(GPTC_SOURCE_DIR) + "/examples/" + name);
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
+  return sourceText("examples/" + name);
 }
 
 TEST(Emit, ExamplesVerifyInEveryProgram) {

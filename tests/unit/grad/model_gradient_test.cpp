@@ -1,5 +1,6 @@
 // Whole models: files of examples/ at tiny sizes, every parameter's gradient
 // against central differences in f64.
+#include "support/source_tree.h"
 #include "unit/grad/check_gradients.h"
 
 #include "frontend/model.h"
@@ -7,9 +8,6 @@
 
 #include "llvm/Support/raw_ostream.h"
 #include <gtest/gtest.h>
-
-#include <fstream>
-#include <sstream>
 
 using namespace gptc::test;
 using gptc::gpt::Tensor;
@@ -20,15 +18,12 @@ constexpr int64_t vocabulary = 5, batch = 2;
 
 /// The training program of a model for a batch of two examples, as text.
 std::string trainingProgram(const std::string &file, std::map<std::string, std::string> settings) {
-  std::ifstream in(std::string(GPTC_SOURCE_DIR) + "/examples/" + file);
-  std::stringstream text;
-  text << in.rdbuf();
   gptc::SourceManager sources;
   gptc::AnalyseOptions options;
   options.overrides = std::move(settings);
   options.facts.sizes["vocabulary"] = vocabulary;
   gptc::Diagnostics diagnostics(sources);
-  auto model = gptc::analyse(sources, sources.add(file, text.str()), options, diagnostics);
+  auto model = gptc::analyse(sources, sources.add(file, gptc::test::sourceText("examples/" + file)), options, diagnostics);
   EXPECT_TRUE(model) << diagnostics.render(false);
   if (!model)
     return "";

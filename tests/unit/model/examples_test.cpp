@@ -1,6 +1,7 @@
 // Every example and everything of the library: generated code against the
 // reference interpreter, gradients against central differences.
 #include "unit/model/model_runner.h"
+#include "support/source_tree.h"
 
 #include "frontend/library.h"
 #include "frontend/parser.h"
@@ -21,7 +22,7 @@ using namespace gptc::test;
 
 namespace {
 
-const std::string folder = std::string(GPTC_SOURCE_DIR) + "/examples/";
+const std::string folder = sourcePath("examples/");
 
 std::vector<std::string> examples() {
   std::vector<std::string> names;

@@ -1,11 +1,11 @@
 // The Transformer of the examples in two parts, compiled: preparing once, then
 // stepping, gives what the whole program gives.
 #include "unit/model/model_runner.h"
+#include "support/source_tree.h"
 
 #include "passes/passes.h"
 
 #include "mlir/Pass/PassManager.h"
-#include "llvm/Support/MemoryBuffer.h"
 
 #include <gtest/gtest.h>
 
@@ -27,9 +27,7 @@ mlir::OwningOpRef<mlir::ModuleOp> part(mlir::ModuleOp whole, const std::string &
 }
 
 void compareParts(bool f64, double tolerance) {
-  auto text = llvm::MemoryBuffer::getFile(std::string(GPTC_SOURCE_DIR) + "/examples/translate.gpt");
-  ASSERT_TRUE(bool(text));
-  ModelRunner runner((*text)->getBuffer().str(),
+  ModelRunner runner(sourceText("examples/translate.gpt"),
                      {{"width", "8"}, {"inner", "8"}, {"heads", "2"}, {"layers", "2"}, {"length", "5"}});
   ASSERT_TRUE(runner.model) << runner.errors;
   mlir::OwningOpRef<mlir::ModuleOp> whole = runner.emit(Program::Outputs, f64, /*dynamic=*/true);

@@ -1,3 +1,4 @@
+#include "support/source_tree.h"
 #include "test_support.h"
 
 #include "runtime/tokenizer_bytepair.h"
@@ -221,7 +222,7 @@ TEST(BytePairs, OneWordOfAMillionBytes) {
 }
 
 void roundTrips(const std::vector<std::string> &files, int size, size_t most) {
-  std::string folder = std::string(GPTC_SOURCE_DIR) + "/../shared/data/";
+  std::string folder = gptc::test::sourcePath("../shared/data/");
   std::vector<std::string> contents;
   for (const std::string &file : files) {
     contents.push_back(readAll(folder + file));
