@@ -1,11 +1,14 @@
 #include "compiler/compile.h"
 #include "compiler/jit.h"
+#include "compiler/memory.h"
 #include "compiler/print.h"
 #include "runtime/memory.h"
 
 #include "ir/gpt/layout.h"
+#include "ir/gpt/most.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace gptc;
 
@@ -32,6 +35,11 @@ static llvm::Error fillTensor(runtime::TensorInfo &info, mlir::StringRef name, m
     return failure("`" + name + "` has elements that the runtime does not know");
   info.shape.assign(tensor.getShape().begin(), tensor.getShape().end());
   info.extents.assign(info.shape.size(), "");
+  int64_t elements = 1;
+  for (int64_t size : info.shape)
+    elements = gpt::boundedProduct(elements, size);
+  if (elements > gpt::mostElements)
+    return failure("`" + name + "` has more elements than can be computed with");
   info.most = gpt::elementsOf(tensor, limits);
   if (gpt::DimsAttr dims = gpt::dimsOf(tensor))
     for (size_t i = 0; i < dims.size(); ++i) {
@@ -101,6 +109,8 @@ llvm::Expected<runtime::Program> gptc::describe(mlir::ModuleOp module) {
   if (!arena)
     return failure("the module has no attribute rt.arena_bytes");
   program.arenaBytes = arena.getInt();
+  if (auto scratch = module->getAttrOfType<mlir::IntegerAttr>("rt.scratch_bytes"))
+    program.scratchBytes = scratch.getInt();
   if (auto kept = module->getAttrOfType<mlir::IntegerAttr>("rt.kept_bytes"))
     program.keptBytes = kept.getInt();
   auto variables = variablesOf(module);
@@ -143,10 +153,17 @@ static llvm::Error checkMemory(mlir::ModuleOp module, ProgramKind kind) {
   double has = double(runtime::machineMemory());
   if (bytes <= has)
     return llvm::Error::success();
-  return runtime::failure(
-      "the {} program needs {:.1f} GiB of memory, this machine has {:.1f}; smaller sizes in the "
-      "model (batch, context, width) need less",
-      nameOf(kind), bytes / (1 << 30), has / (1 << 30));
+  std::string largest;
+  if (auto value = module->getAttrOfType<mlir::DictionaryAttr>("rt.largest")) {
+    std::string name = value.getAs<mlir::StringAttr>("name").str();
+    std::string line = sourceLine(module, value.getAs<mlir::LocationAttr>("at"));
+    largest = llvm::formatv("; the largest value, {0}{1}, takes {2}", name.empty() ? "unnamed" : "'" + name + "'",
+                            line.empty() ? "" : " (" + line + ")",
+                            printSize(value.getAs<mlir::IntegerAttr>("bytes").getInt()));
+  }
+  return runtime::failure("the {} program needs {:.1f} GiB of memory, this process may have {:.1f}{}; smaller sizes in the "
+                          "model (batch, context, width) need less",
+                          nameOf(kind), bytes / (1 << 30), has / (1 << 30), largest);
 }
 
 llvm::Expected<runtime::Program> gptc::compile(mlir::ModuleOp module, const CompileOptions &options) {

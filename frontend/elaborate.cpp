@@ -112,6 +112,7 @@ std::unique_ptr<Elaborated> Elaborator::run(const Program &program, bool dataOnl
     if (trains)
       learningRate(*trains, top);
     checkOverrides();
+    checkSizes();
   }
   if (diagnostics.hasErrors())
     return nullptr;
@@ -332,7 +333,7 @@ void Elaborator::let(const ast::Statement &s, Scope *scope) {
       dim.span = s.dims[i].span;
       for (Var *var : places[i]) {
         dim.name += (dim.name.empty() ? "" : "_") + var->name;
-        dim.size *= var->range->size;
+        dim.size = times(dim.size, var->range->size);
         if (var->range->isDynamic()) {
           error(dim.span,
                 fmt::format("index '{}' cannot be merged: its extent is known only per batch", var->name));

@@ -90,6 +90,9 @@ private:
   void objective(const ast::Statement &s, Scope *scope);
   void checkOverrides();
 
+  //===-- sizes.cpp -----------------------------------------------------------===//
+  void checkSizes();
+
   //===-- data.cpp ----------------------------------------------------------===//
   void data(const ast::Statement &s, Scope *scope);
   void textData(const ast::Statement &s, Scope *scope);

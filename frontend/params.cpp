@@ -67,7 +67,7 @@ Tensor *Elaborator::makeParam(Binding &binding) {
       int64_t product = 1;
       for (const ast::Name &part : dim.group) {
         std::optional<int64_t> one = sizeOf(part);
-        product *= one.value_or(0);
+        product = times(product, one.value_or(0));
         name += (name.empty() ? "" : "_") + part.text;
       }
       if (product)

@@ -46,6 +46,10 @@ std::optional<int32_t> SourceManager::open(const std::string &path, std::string 
     error = fmt::format("cannot read '{}': it is a directory", path);
     return std::nullopt;
   }
+  if (!S_ISREG(info.st_mode) && !S_ISFIFO(info.st_mode)) {
+    error = fmt::format("cannot read '{}': it is a device; files and pipes can be read", path);
+    return std::nullopt;
+  }
   if (info.st_size > largest) {
     error = fmt::format("cannot read '{}': {} bytes, more than the {} that a model file may have", path,
                         static_cast<long long>(info.st_size), static_cast<long long>(largest));
@@ -65,6 +69,11 @@ std::optional<int32_t> SourceManager::open(const std::string &path, std::string 
   }
   bool failed = std::ferror(handle);
   std::fclose(handle);
+  if (text.size() > static_cast<size_t>(largest)) {
+    error = fmt::format("cannot read '{}': more than the {} bytes that a model file may have", path,
+                        static_cast<long long>(largest));
+    return std::nullopt;
+  }
   if (failed) {
     error = fmt::format("cannot read '{}': {}", path, strerror(errno));
     return std::nullopt;
@@ -96,6 +105,11 @@ SourceManager::Place SourceManager::place(Span span) const {
           characters(std::string_view(file.text).substr(start, span.begin - start)) + 1};
 }
 
+uint32_t SourceManager::lineOffset(Span span) const {
+  const File &file = files[span.file];
+  return span.begin - file.lineStarts[lineOf(file.lineStarts, span.begin)];
+}
+
 std::string_view SourceManager::line(Span span) const {
   const File &file = files[span.file];
   size_t index = lineOf(file.lineStarts, span.begin);
@@ -112,6 +126,34 @@ Diagnostic &Diagnostics::error(Span span, std::string message) {
   return errors.back();
 }
 
+// What stands in messages and under them is for people: long words and lines are cut.
+static constexpr size_t longestWord = 300, shownOfWord = 60, longestLine = 160, shownBefore = 60;
+
+static bool startsCharacter(char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
+
+std::string readable(const std::string &text) {
+  std::string result;
+  for (size_t at = 0; at < text.size();) {
+    size_t end = std::min(text.find_first_of(" \n", at), text.size());
+    if (end - at > longestWord) {
+      size_t cut = at + shownOfWord;
+      while (!startsCharacter(text[cut]))
+        --cut;
+      result += text.substr(at, cut - at) + fmt::format("... ({} bytes)", end - at);
+      result += text[end - 1] == '\'' ? "'" : ""; // what was quoted
+    } else {
+      result += text.substr(at, end - at);
+    }
+    if (end < text.size())
+      result += text[end++];
+    at = end;
+  }
+  for (size_t at = 0; at < result.size(); ++at)
+    if (auto c = static_cast<unsigned char>(result[at]); (c < 0x20 && c != '\n' && c != '\t') || c == 0x7F)
+      result.replace(at, 1, fmt::format("\\x{:02x}", c));
+  return result;
+}
+
 namespace {
 struct Printer {
   const SourceManager &sources;
@@ -123,33 +165,42 @@ struct Printer {
       auto place = sources.place(span);
       out += fmt::format("{}:{}:{}: ", sources.name(span.file), place.line, place.column);
     }
-    out += colour ? fmt::format("\033[{}m{}:\033[0m {}\n", ansi, kind, text)
-                  : fmt::format("{}: {}\n", kind, text);
+    std::string words = readable(text);
+    out += colour ? fmt::format("\033[{}m{}:\033[0m {}\n", ansi, kind, words)
+                  : fmt::format("{}: {}\n", kind, words);
     if (span.valid())
       underline(span);
   }
 
   void underline(Span span) {
     auto place = sources.place(span);
-    std::string_view line = sources.line(span);
-    std::string number = fmt::format("{:5} | ", place.line);
-    out += number;
-    out += line;
-    out += '\n';
-    out += fmt::format("{:5} | ", "");
-    // Tabs stay tabs, so that the caret stands under its character.
-    unsigned column = 1;
-    size_t i = 0;
-    while (i < line.size() && column < place.column) {
-      out += line[i] == '\t' ? '\t' : ' ';
-      ++i;
-      while (i < line.size() && (static_cast<unsigned char>(line[i]) & 0xC0) == 0x80)
-        ++i;
-      ++column;
+    std::string_view whole = sources.line(span);
+    // Where the span begins in the line; a long line is shown around it.
+    size_t begin = std::min(size_t(whole.data() ? sources.lineOffset(span) : 0), whole.size());
+    size_t first = 0, end = whole.size();
+    if (whole.size() > longestLine) {
+      first = begin > shownBefore ? begin - shownBefore : 0;
+      end = std::min(whole.size(), first + longestLine);
+      while (first < begin && !startsCharacter(whole[first]))
+        ++first;
+      while (end < whole.size() && !startsCharacter(whole[end]))
+        ++end;
     }
+    std::string line(whole.substr(first, end - first));
+    for (char &c : line) // nothing that moves the cursor
+      if (c != '\t' && (static_cast<unsigned char>(c) < 0x20 || c == 0x7F))
+        c = '?';
+    std::string_view before = first > 0 ? "..." : "";
+    out += fmt::format("{:5} | {}{}{}\n{:5} | {}", place.line, before, line, end < whole.size() ? "..." : "", "",
+                       std::string(before.size(), ' '));
+    // Tabs stay tabs, so that the caret stands under its character.
+    size_t i = 0;
+    for (; i < begin - first; ++i)
+      if (startsCharacter(line[i]))
+        out += line[i] == '\t' ? '\t' : ' ';
     // The first line of a span that crosses lines.
     size_t bytes = std::min<size_t>(span.end > span.begin ? span.end - span.begin : 1, line.size() - i);
-    unsigned width = std::max(1u, characters(line.substr(i, bytes)));
+    unsigned width = std::max(1u, characters(std::string_view(line).substr(i, bytes)));
     std::string mark = "^" + std::string(width - 1, '~');
     out += colour ? fmt::format("\033[1;32m{}\033[0m\n", mark) : mark + "\n";
   }
@@ -173,7 +224,7 @@ std::string Diagnostics::render(bool colour) const {
     for (const Diagnostic::Note &note : error->notes)
       printer.message(note.span, "note", "1;36", note.message);
     if (!error->help.empty())
-      printer.out += "help: " + error->help + "\n";
+      printer.out += "help: " + readable(error->help) + "\n";
   }
   if (more)
     printer.out += fmt::format("and {} more error{}\n", more, more == 1 ? "" : "s");

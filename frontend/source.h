@@ -35,6 +35,8 @@ public:
   /// 1-based line and column (in characters, not bytes) of the span's begin.
   struct Place { unsigned line, column; };
   Place place(Span span) const;
+  /// Bytes from the start of its line to the span's begin.
+  uint32_t lineOffset(Span span) const;
   /// The text of the line that holds the span's begin, without its newline.
   std::string_view line(Span span) const;
 
@@ -52,6 +54,9 @@ struct Diagnostic {
   std::vector<Note> notes;
   std::string help; // how to mend it; may be empty
 };
+
+/// A message as people can read it: a word of hundreds of bytes is cut, and nothing in it moves the cursor.
+std::string readable(const std::string &text);
 
 /// Collects errors; parsing and checking go on after one.
 class Diagnostics {

@@ -1,4 +1,5 @@
 #include "runtime/files.h"
+#include "runtime/utf8.h"
 
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
@@ -7,7 +8,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <map>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 using llvm::Error;
@@ -18,14 +21,122 @@ namespace gptc::runtime {
 
 static constexpr int deepestJson = 32;
 
-Expected<std::unique_ptr<llvm::MemoryBuffer>> readFile(StringRef path) {
-  // Opening a directory works and reading it fails with less to say.
-  if (llvm::sys::fs::is_directory(path))
-    return failure("cannot read '{}': it is a directory", path);
+namespace {
+/// An open file, closed with it.
+class OpenFile {
+public:
+  OpenFile(const OpenFile &) = delete;
+  explicit OpenFile(StringRef path) : name(path.str()) {
+    descriptor = path == "-" ? STDIN_FILENO : open(name.c_str(), O_RDONLY | O_CLOEXEC);
+  }
+  ~OpenFile() {
+    if (descriptor > STDIN_FILENO)
+      close(descriptor);
+  }
+
+  /// An error for what cannot be read.
+  Error look() {
+    if (descriptor < 0 || fstat(descriptor, &info) != 0)
+      return cannot(std::strerror(errno));
+    if (S_ISDIR(info.st_mode)) // opening one works, and reading it fails with less to say
+      return cannot("it is a directory");
+    bool nothing = S_ISCHR(info.st_mode) && info.st_rdev == makedev(1, 3); // /dev/null
+    if (S_ISBLK(info.st_mode) || (S_ISCHR(info.st_mode) && !nothing && !isatty(descriptor)))
+      return cannot("it is a device; files and pipes can be read");
+    return Error::success();
+  }
+  bool hasSize() const { return S_ISREG(info.st_mode) && info.st_size > 0; }
+  Error cannot(StringRef why) const { return failure("cannot read '{}': {}", name, why); }
+
+  /// Up to so many bytes; less only at the end.
+  Expected<size_t> read(char *to, size_t bytes) {
+    size_t done = 0;
+    while (done < bytes) {
+      ssize_t count = ::read(descriptor, to + done, std::min(bytes - done, size_t(1) << 30));
+      if (count < 0 && errno == EINTR)
+        continue;
+      if (count < 0)
+        return cannot(std::strerror(errno));
+      if (count == 0)
+        break;
+      done += size_t(count);
+    }
+    return done;
+  }
+
+  struct stat info = {};
+
+private:
+  std::string name;
+  int descriptor;
+};
+} // namespace
+
+using Contents = Expected<std::unique_ptr<llvm::MemoryBuffer>>;
+
+static Contents readWhole(OpenFile &file, StringRef path) {
+  size_t size = size_t(file.info.st_size);
+  auto buffer = llvm::WritableMemoryBuffer::getNewUninitMemBuffer(size, path);
+  if (!buffer)
+    return file.cannot(fmt::format("there is no memory for its {} bytes", size));
+  Expected<size_t> count = file.read(buffer->getBufferStart(), size);
+  if (!count)
+    return count.takeError();
+  if (*count < size)
+    return file.cannot(fmt::format("it had {} bytes when it was opened, and only {} when it was read", size, *count));
+  return std::move(buffer);
+}
+
+static Contents readStream(OpenFile &file, StringRef path) {
+  // What a pipe held is gone when it is opened again.
+  static std::map<std::pair<dev_t, ino_t>, std::string> kept;
+  bool isPipe = !S_ISREG(file.info.st_mode);
+  std::pair<dev_t, ino_t> key(file.info.st_dev, file.info.st_ino);
+  auto known = isPipe ? kept.find(key) : kept.end();
+  if (known != kept.end())
+    return llvm::MemoryBuffer::getMemBuffer(known->second, path, /*RequiresNullTerminator=*/false);
+  std::string text;
+  for (size_t step = size_t(1) << 16;; step = std::min(2 * step, size_t(1) << 26)) {
+    size_t before = text.size();
+    text.resize(before + step);
+    Expected<size_t> count = file.read(&text[before], step);
+    if (!count)
+      return count.takeError();
+    text.resize(before + *count);
+    if (*count < step)
+      break;
+    if (int64_t(text.size()) > mostStreamed)
+      return file.cannot(fmt::format("more than {} MiB came from it, and no end; save it as a file first",
+                                     mostStreamed >> 20));
+  }
+  if (!isPipe)
+    return llvm::MemoryBuffer::getMemBufferCopy(text, path);
+  const std::string &whole = kept[key] = std::move(text);
+  return llvm::MemoryBuffer::getMemBuffer(whole, path, /*RequiresNullTerminator=*/false);
+}
+
+Contents readFile(StringRef path) {
+  OpenFile file(path);
+  if (Error error = file.look())
+    return error;
+  return file.hasSize() ? readWhole(file, path) : readStream(file, path);
+}
+
+Contents mapFile(StringRef path) {
+  OpenFile file(path);
+  if (Error error = file.look())
+    return error;
+  if (!file.hasSize())
+    return readStream(file, path);
   auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!buffer)
-    return failure("cannot read '{}': {}", path, buffer.getError().message());
+    return file.cannot(buffer.getError().message());
   return std::move(*buffer);
+}
+
+bool isLasting(StringRef path) {
+  struct stat info;
+  return path != "-" && (stat(path.str().c_str(), &info) != 0 || S_ISREG(info.st_mode));
 }
 
 Expected<llvm::json::Object> parseJsonObject(StringRef text, StringRef source) {
@@ -48,7 +159,7 @@ Expected<llvm::json::Object> parseJsonObject(StringRef text, StringRef source) {
       stringBegin = i + 1;
     } else if (c == ':' && depth == 1) {
       if (!names.insert(last).second)
-        return failure("{}: the name '{}' occurs twice", source, last);
+        return failure("{}: the name '{}' occurs twice", source, shown(last));
     } else if (c == '{' || c == '[') {
       if (++depth > deepestJson)
         return failure("{}: JSON nested deeper than {} levels", source, deepestJson);

@@ -12,8 +12,17 @@
 
 namespace gptc::runtime {
 
-/// The file's bytes, memory-mapped where it is large.
+/// The file's bytes; "-" is standard input. A regular file is read to the size that it has; a pipe (or a terminal, or a
+/// file without a size, as in /proc) to its end, at most `mostStreamed` bytes. What came from a pipe is kept, so that it
+/// can be read again. Directories, and devices that have no end, are errors.
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> readFile(llvm::StringRef path);
+constexpr int64_t mostStreamed = int64_t(1) << 30;
+
+/// The bytes of a regular file, memory-mapped where it is large.
+llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> mapFile(llvm::StringRef path);
+
+/// Whether this is a file that can be opened again later: not a pipe, not a terminal.
+bool isLasting(llvm::StringRef path);
 
 /// Parses a JSON object; `source` names it in errors. Nesting is limited, so
 /// that a hostile file cannot exhaust the stack, and no name may occur twice.

@@ -63,7 +63,10 @@ public:
   int64_t vocabulary() const override { return int64_t(alphabet.size()); }
 
   Error encode(StringRef text, std::vector<int32_t> &out, StringRef source) const override {
-    out.reserve(out.size() + text.size());
+    // One token for each character. Where pieces of a text come one by one, memory grows as it does by itself.
+    size_t characters = llvm::count_if(text, [](char c) { return (uint8_t(c) & 0xC0) != 0x80; });
+    if (out.empty())
+      out.reserve(characters);
     for (size_t at = 0; at < text.size();) {
       unsigned char byte = text[at];
       if (byte < 128 && ascii[byte] >= 0) {
@@ -140,7 +143,7 @@ public:
       StringRef word = text.substr(at).take_until([](char c) { return llvm::isSpace(c); });
       int64_t id;
       if (word.getAsInteger(10, id))
-        return failure("{}:{}: '{}' is not a number", source, line, word.take_front(40));
+        return failure("{}:{}: '{}' is not a number", source, line, shown(word));
       if (id < 0 || id >= size)
         return failure("{}:{}: {} is not between 0 and {}", source, line, id, size - 1);
       out.push_back(int32_t(id));
@@ -249,7 +252,7 @@ static Made withSpecials(Made inner, llvm::ArrayRef<std::string> specials) {
   llvm::StringSet<> seen;
   for (const std::string &name : specials)
     if (name.empty() || !seen.insert(name).second)
-      return failure("the special token '{}' is {}", name, name.empty() ? "without a name" : "named twice");
+      return failure("the special token '{}' is {}", shown(name), name.empty() ? "without a name" : "named twice");
   return std::make_unique<WithSpecials>(specials.vec(), std::move(*inner));
 }
 
@@ -276,7 +279,7 @@ Made makeTokenizer(StringRef kind, llvm::ArrayRef<std::string> arguments, llvm::
   }
   int64_t size;
   if (StringRef(arguments[0]).getAsInteger(10, size))
-    return failure("tokenizer {} takes a number, not '{}'", kind, arguments[0]);
+    return failure("tokenizer {} takes a number, not '{}'", kind, shown(arguments[0]));
   if (kind == "bpe")
     return makeBytePairs(trainBytePairs(texts, size, specials));
   if (!specials.empty())

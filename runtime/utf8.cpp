@@ -91,6 +91,29 @@ std::string describeCharacter(int32_t codePoint) {
   return fmt::format("'{}' (U+{:04X})", text, codePoint);
 }
 
+std::string shown(llvm::StringRef text) {
+  constexpr size_t longest = 60;
+  std::string result;
+  for (size_t at = 0, count = 0; at < text.size(); ++count) {
+    if (count == longest)
+      return fmt::format("{}... ({} bytes)", result, text.size());
+    size_t first = at;
+    int32_t codePoint = nextCodePoint(text, at);
+    if (codePoint == '\n')
+      result += "\\n";
+    else if (codePoint == '\t')
+      result += "\\t";
+    else if (codePoint == '\r')
+      result += "\\r";
+    else if (codePoint >= 0x20 && (codePoint < 0x7F || codePoint > 0xA0))
+      result += text.slice(first, at);
+    else
+      for (at = std::max(at, first + 1); first < at; ++first)
+        result += fmt::format("\\x{:02x}", unsigned(static_cast<unsigned char>(text[first])));
+  }
+  return result;
+}
+
 size_t wholeCharacters(llvm::StringRef bytes) {
   size_t size = bytes.size();
   for (size_t back = 1; back <= 3 && back <= size; ++back) {

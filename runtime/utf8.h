@@ -17,6 +17,9 @@ void appendCodePoint(std::string &text, int32_t codePoint);
 llvm::Error checkUtf8(llvm::StringRef text, llvm::StringRef source);
 /// "'é' (U+00E9)", for messages.
 std::string describeCharacter(int32_t codePoint);
+/// A text as messages quote it: on one line, its first characters and how many bytes it has where it is long, other bytes
+/// than those of characters that can be seen as \xNN.
+std::string shown(llvm::StringRef text);
 /// How many leading bytes form whole characters; what follows is the start of
 /// one that may still be completed.
 size_t wholeCharacters(llvm::StringRef bytes);

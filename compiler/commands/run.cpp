@@ -3,11 +3,12 @@
 #include "compiler/commands/results.h"
 #include "compiler/trained.h"
 
-#include "runtime/interrupt.h"
-
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
+
+#include <csignal>
+#include <unistd.h>
 
 using namespace gptc;
 
@@ -60,6 +61,13 @@ static bool setPrompt(const Session &session, runtime::ProgramRun &run, const st
   return true;
 }
 
+/// Nothing is kept that an interrupt could lose, so the first one ends the process, wherever it is.
+static void endWhenInterrupted() {
+  for (int number : {SIGINT, SIGTERM, SIGHUP})
+    if (std::signal(number, [](int) { _exit(Interrupted); }) == SIG_IGN)
+      std::signal(number, SIG_IGN);
+}
+
 int gptc::runCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
   std::string path, prompt, which = "latest", format = "csv";
@@ -84,6 +92,7 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
   if (std::optional<int> code = arguments.parse(words))
     return *code;
 
+  endWhenInterrupted();
   Session session(options);
   bool isRun = llvm::sys::fs::is_directory(path);
   std::optional<llvm::json::Object> config;
@@ -168,7 +177,6 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
     (*first)->run();
   }
 
-  runtime::InterruptGuard guard;
   runtime::ProgramRun &run = **bound;
   std::vector<ClassResult> classes = classResults(*session.model, run.program());
   std::unique_ptr<ResultPrinter> printer =
@@ -184,7 +192,7 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
     run.run();
     printer->header();
     printer->rows(one);
-    return Success;
+    return Success; // what could not be written is said at the end
   }
   if (!session.loadData(data, uint64_t(seed), saved, needed))
     return Failure;
@@ -195,14 +203,13 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
   using Part = runtime::Loader::Part;
   int64_t example = 0;
   for (int64_t i = 0, n = session.loader->evaluationBatches(Part::All, shape); i < n; ++i) {
-    if (runtime::interrupted())
-      return Interrupted;
     runtime::Batch batch = session.loader->evaluation(Part::All, shape, i, run.inputs());
     if (llvm::Error error = run.setBatch(batch))
       return reportError(std::move(error));
     run.setLoopInputs(uint64_t(seed), 0, example);
     run.run();
-    printer->rows(batch);
+    if (!printer->rows(batch))
+      return Failure;
     example += batch.rows;
   }
   return Success;

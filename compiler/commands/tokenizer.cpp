@@ -61,16 +61,6 @@ static Tokenizer openTokenizer(const std::string &path) {
   return nullptr;
 }
 
-/// A file, or standard input for "-".
-static llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> readInput(const std::string &path) {
-  if (path != "-")
-    return runtime::readFile(path);
-  auto buffer = llvm::MemoryBuffer::getSTDIN();
-  if (!buffer)
-    return runtime::failure("cannot read standard input: {}", buffer.getError().message());
-  return std::move(*buffer);
-}
-
 /// Bytes in quotes on one line; what is no valid UTF-8 as \xNN.
 static std::string quoted(llvm::StringRef bytes) {
   std::string text = "\"";
@@ -126,7 +116,7 @@ static int trainTokenizer(llvm::ArrayRef<const char *> words) {
   std::vector<runtime::TokenizerText> texts;
   size_t bytes = 0;
   for (const std::string &file : data) {
-    auto buffer = readInput(file);
+    auto buffer = runtime::readFile(file);
     if (!buffer)
       return reportError(buffer.takeError());
     if ((*buffer)->getBufferSize() == 0)
@@ -192,7 +182,7 @@ static int encodeText(llvm::ArrayRef<const char *> words) {
   if (arguments.given("--text")) {
     error = tokenizer->encode(text, tokens, "the text");
   } else {
-    auto buffer = readInput(data);
+    auto buffer = runtime::readFile(data);
     if (!buffer)
       return reportError(buffer.takeError());
     error = tokenizer->encode((*buffer)->getBuffer(), tokens, data);
@@ -227,7 +217,7 @@ static int decodeTokens(llvm::ArrayRef<const char *> words) {
   if (arguments.given("--tokens")) {
     error = (*numbers)->encode(list, tokens, "the tokens");
   } else {
-    auto buffer = readInput(data);
+    auto buffer = runtime::readFile(data);
     if (!buffer)
       return reportError(buffer.takeError());
     error = (*numbers)->encode((*buffer)->getBuffer(), tokens, data);

@@ -157,7 +157,8 @@ bool Training::openResumed() {
     request.init = config->getString("init_file").value_or("").str();
   if (!request.data.empty())
     return true;
-  reportError(llvm::Twine(request.resume) + " does not say what it was trained on; give --data");
+  reportError(llvm::Twine(request.resume) +
+              " does not say what it was trained on (a pipe cannot be read again); give --data FILE");
   return false;
 }
 
@@ -197,9 +198,12 @@ int64_t Training::steps(int64_t batch) const {
   return session.loader->batchesOf(int64_t(field("epochs", 1)), shape, uint64_t(request.seed));
 }
 
-/// Paths that hold wherever the run is resumed.
+/// Paths that hold wherever the run is resumed; none where one is a pipe.
 llvm::json::Array Training::absolute(const std::vector<std::string> &files) const {
   llvm::json::Array paths;
+  // What a pipe held is gone then.
+  if (!llvm::all_of(files, runtime::isLasting))
+    return paths;
   for (const std::string &file : files) {
     llvm::SmallString<256> path(file);
     paths.push_back(llvm::sys::fs::make_absolute(path) ? file : path.str().str());

@@ -1,25 +1,14 @@
 #include "ir/gpt/layout.h"
+#include "ir/gpt/most.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/Support/MathExtras.h"
 
 #include <numeric>
 
 using namespace mlir;
 
 namespace gptc::gpt {
-namespace {
-
-constexpr int64_t unlimited = int64_t(1) << 62;
-
-int64_t product(int64_t x, int64_t y) {
-  int64_t result;
-  return llvm::MulOverflow(x, y, result) ? unlimited : std::min(result, unlimited);
-}
-
-} // namespace
-
 //===-- Length -------------------------------------------------------------------===//
 
 bool Length::Term::hasSameExtents(const Term &other) const {
@@ -53,7 +42,7 @@ void Length::add(Term term) {
     terms.push_back(std::move(term));
     return;
   }
-  same->factor += term.factor;
+  same->factor = boundedSum(same->factor, term.factor);
   if (same->factor == 0)
     terms.erase(same);
 }
@@ -69,7 +58,7 @@ Length operator*(const Length &x, const Length &y) {
   Length result;
   for (const Length::Term &a : x.terms)
     for (const Length::Term &b : y.terms) {
-      Length::Term term{a.factor * b.factor, a.extents};
+      Length::Term term{boundedProduct(a.factor, b.factor), a.extents};
       term.extents.append(b.extents);
       llvm::stable_sort(term.extents, [](const Length::Extent &p, const Length::Extent &q) {
         return p.name.getValue() < q.name.getValue();
@@ -112,16 +101,16 @@ int64_t Limits::most(const Length &length) const {
       if (tokens > 0 && rows == 0 && extent.name == batch) {
         rows = extent.bound;
       } else if (extent.bound > longest) {
-        whole = product(whole, std::max<int64_t>(longest, 1));
+        whole = boundedProduct(whole, std::max<int64_t>(longest, 1));
         longest = extent.bound;
       } else {
-        whole = product(whole, extent.bound);
+        whole = boundedProduct(whole, extent.bound);
       }
     }
-    int64_t pair = product(std::max<int64_t>(rows, 1), std::max<int64_t>(longest, 1));
+    int64_t pair = boundedProduct(std::max<int64_t>(rows, 1), std::max<int64_t>(longest, 1));
     if (rows > 0 && longest > 0)
       pair = std::min(pair, std::max(tokens, longest));
-    sum = std::min(sum + product(whole, pair), unlimited);
+    sum = boundedSum(sum, boundedProduct(whole, pair));
   }
   return sum;
 }
@@ -162,11 +151,11 @@ int64_t readPast(Type tensor, const Limits &limits) {
   SmallVector<Length> strides = stridesOf(dims.getDims(), limits);
   for (auto [dim, stride] : llvm::zip(dims.getDims(), strides))
     if (dim.isDynamic())
-      past = std::max(past, product(std::min(tile, dim.getSize()), limits.most(stride)));
+      past = std::max(past, boundedProduct(std::min(tile, dim.getSize()), limits.most(stride)));
   // No tile reaches beyond the bounds.
   int64_t bounds = 1;
   for (DimAttr dim : dims.getDims())
-    bounds = product(bounds, dim.getSize());
+    bounds = boundedProduct(bounds, dim.getSize());
   return std::min(past, bounds - used);
 }
 

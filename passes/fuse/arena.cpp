@@ -29,10 +29,10 @@ int64_t assignOffsets(MutableArrayRef<Buffer> buffers) {
         best = free;
         bestGap = gap;
       }
-      free = std::max(free, other.offset + other.padded());
+      free = std::max(free, other.behind());
     }
     buffer.offset = best >= 0 ? best : free;
-    total = std::max(total, buffer.offset + size);
+    total = std::max(total, buffer.behind());
     auto at = llvm::upper_bound(byOffset, buffer.offset,
                                 [&](int64_t offset, unsigned k) { return offset < buffers[k].offset; });
     byOffset.insert(at, i);
@@ -42,11 +42,11 @@ int64_t assignOffsets(MutableArrayRef<Buffer> buffers) {
 
 LogicalResult verifyArena(ArrayRef<Buffer> buffers, int64_t arenaBytes) {
   for (auto [i, buffer] : llvm::enumerate(buffers)) {
-    if (buffer.offset < 0 || buffer.offset % arenaAlignment != 0 || buffer.offset + buffer.padded() > arenaBytes)
+    if (buffer.offset < 0 || buffer.offset % arenaAlignment != 0 || buffer.behind() > arenaBytes)
       return emitError(buffer.loc) << "internal error: a buffer of " << buffer.bytes << " bytes lies at offset "
                                    << buffer.offset << " of an arena of " << arenaBytes << " bytes";
     for (const Buffer &other : buffers.drop_front(i + 1)) {
-      bool apart = buffer.offset + buffer.padded() <= other.offset || other.offset + other.padded() <= buffer.offset;
+      bool apart = buffer.behind() <= other.offset || other.behind() <= buffer.offset;
       if (apart || !buffer.livesWith(other))
         continue;
       InFlightDiagnostic error = emitError(buffer.loc)

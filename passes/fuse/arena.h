@@ -1,6 +1,8 @@
 // One static arena: offsets for buffers that live at known times.
 #pragma once
 
+#include "ir/gpt/most.h"
+
 #include "mlir/IR/Block.h"
 #include "mlir/IR/Location.h"
 #include "mlir/Support/LogicalResult.h"
@@ -24,6 +26,8 @@ struct Buffer {
   /// Bytes taken in the arena: rounded up, and one more line, so that a whole
   /// vector may be read at the last element.
   int64_t padded() const { return (bytes + arenaAlignment - 1) / arenaAlignment * arenaAlignment + arenaAlignment; }
+  /// The first byte behind it.
+  int64_t behind() const { return gpt::boundedSum(offset, padded()); }
   bool livesWith(const Buffer &other) const { return begin <= other.end && other.begin <= end; }
 };
 

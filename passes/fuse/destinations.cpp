@@ -1,4 +1,5 @@
 #include "passes/fuse/destinations.h"
+#include "ir/gpt/most.h"
 
 #include "passes/fuse/arena.h"
 #include "passes/fuse/copy_kernels.h"
@@ -286,7 +287,7 @@ Value storageOf(Value value) {
 
 int64_t bytesOf(Type tensor, const Limits &limits) {
   int64_t bits = cast<RankedTensorType>(tensor).getElementTypeBitWidth();
-  return elementsOf(tensor, limits) * ((bits + 7) / 8);
+  return boundedProduct(elementsOf(tensor, limits), (bits + 7) / 8);
 }
 
 Destinations planDestinations(ModuleOp module, func::FuncOp main) { return Planner(module, main).plan(); }

@@ -337,7 +337,7 @@ private:
     if (!first)
       return;
     OpBuilder builder(first);
-    clone(builder);
+    clone(builder, first);
     for (OpOperand *use : uses)
       use->set(mapping.lookup(use->get()));
     useClones();
@@ -348,17 +348,29 @@ private:
   void useClones() {
     for (Operation *clone : clones)
       for (Operation *op = clone->getNextNode(); op; op = op->getNextNode())
-        if (auto launch = dyn_cast<LaunchOp>(op), larger = dyn_cast<LaunchOp>(clone); launch && larger)
+        if (auto launch = dyn_cast<LaunchOp>(op), larger = dyn_cast<LaunchOp>(clone);
+            launch && larger && (scope.forward || !halves.isForward(op)))
           if (Value same = fuse::sameResult(launch, larger))
             launch.getResult(0).replaceAllUsesWith(same);
   }
 
-  void clone(OpBuilder &builder) {
+  /// Clones at the builder's place; those of @main not before `first`, but behind what they read: in @main the halves
+  /// lie side by side, and a value that is kept may be made behind the first launch of the backward half.
+  void clone(OpBuilder &builder, Operation *first = nullptr) {
     SmallVector<Operation *> ops;
     for (Operation &op : *scope.block)
       if (scope.again.contains(&op))
         ops.push_back(&op);
+    Operation *last = nullptr; // the one that stands right before the builder's place, where that has moved
     for (Operation *op : ops) {
+      if (first)
+        for (Value operand : op->getOperands()) {
+          Operation *source = mapping.lookupOrDefault(operand).getDefiningOp();
+          if (!source || source->isBeforeInBlock(first) || (last && source->isBeforeInBlock(last)))
+            continue;
+          last = source;
+          builder.setInsertionPointAfter(source);
+        }
       if (scope.forward)
         for (Value operand : op->getOperands())
           provide(builder, operand);

@@ -168,6 +168,20 @@ struct PlaceProgram : impl::PlacePassBase<PlaceProgram> {
     return entry;
   }
 
+  /// `rt.largest`: {name, bytes, at} of the largest value, for errors that say what memory is needed for.
+  void describeLargest(Builder &builder, const Places &places) {
+    const auto *largest = llvm::max_element(places.buffers, [](const fuse::Buffer &a, const fuse::Buffer &b) {
+      return a.bytes < b.bytes;
+    });
+    if (largest == places.buffers.end())
+      return;
+    getOperation()->setAttr("rt.largest",
+                            builder.getDictionaryAttr(
+                                {builder.getNamedAttr("name", builder.getStringAttr(fuse::nameOf(largest->loc))),
+                                 builder.getNamedAttr("bytes", builder.getI64IntegerAttr(largest->bytes)),
+                                 builder.getNamedAttr("at", LocationAttr(largest->loc))}));
+  }
+
   /// `rt.kept`: {name, bytes, at} of what waits for the backward half; `rt.kept_bytes`: all of it.
   void describeKept(Builder &builder, func::FuncOp main, const Places &places) {
     SmallVector<Attribute> kept;
@@ -227,6 +241,7 @@ struct PlaceProgram : impl::PlacePassBase<PlaceProgram> {
     module->setAttr("rt.inputs", builder.getArrayAttr(inputs));
     module->setAttr("rt.results", builder.getArrayAttr(results));
     module->setAttr("rt.arena_bytes", builder.getI64IntegerAttr(places->arenaBytes));
+    describeLargest(builder, *places);
     describeKept(builder, main, *places);
 
     // The old body stands beside the new one while that is written.

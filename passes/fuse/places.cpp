@@ -28,7 +28,7 @@ struct Storage {
 /// Bytes behind the tensor that kernels may read.
 int64_t readPastOf(Type tensor, const Limits &limits) {
   int64_t bits = cast<RankedTensorType>(tensor).getElementTypeBitWidth();
-  return readPast(tensor, limits) * ((bits + 7) / 8);
+  return gpt::boundedProduct(readPast(tensor, limits), (bits + 7) / 8);
 }
 
 class Assigner {
@@ -52,7 +52,7 @@ public:
     for (auto &[value, place] : places.values)
       if (place.base == Place::Arena) {
         const Buffer &buffer = places.buffers[place.buffer];
-        int64_t end = buffer.offset + buffer.padded() + readPastOf(value.getType(), limits);
+        int64_t end = gpt::boundedSum(buffer.behind(), readPastOf(value.getType(), limits));
         places.arenaBytes = std::max(places.arenaBytes, end);
       }
     if (failed(verifyArena(places.buffers, places.arenaBytes)))
@@ -99,7 +99,7 @@ private:
       total = storage.slot + bytes;
       break;
     case RepeatPlan::Collected:
-      total = bytes * (repeat.getCount() + 1);
+      total = gpt::boundedProduct(bytes, repeat.getCount() + 1);
       break;
     default:
       break;

@@ -1,6 +1,6 @@
 #include "passes/fuse/space.h"
 
-#include "llvm/Support/MathExtras.h"
+#include "ir/gpt/most.h"
 
 using namespace mlir;
 using namespace gptc::gpt;
@@ -16,11 +16,9 @@ bool sameDims(ArrayRef<DimAttr> a, ArrayRef<DimAttr> b) {
 }
 
 int64_t points(ArrayRef<DimAttr> dims) {
-  constexpr int64_t most = int64_t(1) << 62;
   int64_t product = 1;
   for (DimAttr dim : dims)
-    if (llvm::MulOverflow(product, dim.getSize(), product) || product > most)
-      return most;
+    product = boundedProduct(product, dim.getSize());
   return product;
 }
 

@@ -1,7 +1,10 @@
 // Rows of a table as examples.
 #pragma once
 
+#include "runtime/data/csv.h"
 #include "runtime/data/loader.h"
+
+#include "llvm/ADT/StringMap.h"
 
 #include <memory>
 
@@ -63,7 +66,15 @@ private:
     std::vector<double> values; // [row, source]
     std::vector<int32_t> labels;
     std::vector<double> mean, deviation;
+    std::vector<size_t> places; // of the sources in a row
+    llvm::StringMap<int32_t> labelOf;
+    bool open = false; // the table says which classes there are
   };
+
+  static llvm::Error findSources(Column &column, const CsvReader &table);
+  static llvm::Error readLabel(Column &column, const CsvReader &table, const CsvField &field);
+  static llvm::Error readNumbers(Column &column, const CsvReader &table, llvm::ArrayRef<CsvField> row);
+  static void sortClasses(Column &column);
 
   void split(uint64_t seed, double validation);
   llvm::Error standardise(Column &column, const llvm::json::Object *facts);

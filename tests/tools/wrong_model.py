@@ -108,7 +108,7 @@ for setting, message in [
     ("batch=1e12", "error: 'batch' is an integer between 1 and"),
     ("temperature=-1", "error: 'temperature' is a number between 0 and 1000000, not -1 (of --set)"),
     ("clip=-1", "error: 'clip' is a positive number, not -1 (of --set)"),
-    ("batch=4000000", "GiB of memory, this machine has"),
+    ("batch=4000000", "GiB of memory, this process may have"),
 ]:
     result = gptc("train", tiny, "--data", "text.txt", "-o", "run", "--set", setting)
     check(f"--set {setting}", result.code == 1 and result.out == "" and message in result.err

@@ -1,5 +1,6 @@
 // Lengths and the strides of tensors.
 #include "ir/gpt/layout.h"
+#include "ir/gpt/most.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -80,6 +81,21 @@ TEST_F(Layout, TilesReadPastAnExtentWithinBounds) {
   EXPECT_EQ(past({c, layers}), 0);
   EXPECT_EQ(past({b, c}), 0) << "all of the bound has memory";
   EXPECT_EQ(past({b, t, c}), 64 * 64 * 128);
+}
+
+TEST_F(Layout, NothingWrapsAround) {
+  EXPECT_EQ(boundedProduct(int64_t(1) << 31, int64_t(1) << 32), mostPoints);
+  EXPECT_EQ(boundedProduct(int64_t(1) << 40, 1 << 20), int64_t(1) << 60);
+  EXPECT_EQ(boundedSum(mostPoints, mostPoints), mostPoints);
+  EXPECT_EQ(boundedSum(mostPoints - 1, 1), mostPoints);
+  auto dim = [&](int64_t size) { return DimAttr::getStatic(&context, "d", size); };
+  // 2^62 elements of 4 bytes are 0 bytes in 64 bits.
+  llvm::SmallVector<DimAttr> dims = {dim(65536), dim(65536), dim(65536), dim(16384)};
+  EXPECT_EQ(elementsOf(dims, Limits()), mostPoints);
+  dims.push_back(dim(65536));
+  EXPECT_EQ(elementsOf(dims, Limits()), mostPoints);
+  EXPECT_EQ((Length(int64_t(1) << 40) * (int64_t(1) << 40)).constant(), mostPoints);
+  EXPECT_EQ((Length(mostPoints) + Length(mostPoints)).constant(), mostPoints);
 }
 
 } // namespace

@@ -1,10 +1,13 @@
 #include "test_support.h"
 
 #include "runtime/checkpoint.h"
+#include "runtime/utf8.h"
 #include "runtime/tokenizer.h"
 #include "runtime/log.h"
 
 #include <unistd.h>
+#include <sys/stat.h>
+#include <thread>
 
 using namespace gptc::runtime;
 
@@ -246,6 +249,36 @@ TEST(Log, TruncatesToTheCheckpoint) {
   EXPECT_EQ(readAll(path), text.substr(0, text.find("{\"step\":3")));
   { RunLog log = valueOf(RunLog::open(path, 0)); }
   EXPECT_EQ(readAll(path), "");
+}
+
+TEST(Files, APipeIsReadOnceAndWholeAndADeviceNever) {
+  TemporaryDirectory directory;
+  std::string path = directory.file("pipe"), text;
+  for (int i = 0; i < 100000; ++i)
+    text += "line " + std::to_string(i) + "\n";
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  std::thread writer([&] { writeAll(path, text); });
+  auto first = valueOf(readFile(path));
+  writer.join();
+  EXPECT_EQ(first->getBuffer(), text);
+  EXPECT_EQ(valueOf(readFile(path))->getBuffer(), text); // nobody writes any more
+  EXPECT_FALSE(isLasting(path));
+  EXPECT_FALSE(isLasting("-"));
+  writeAll(directory.file("file"), "abc");
+  EXPECT_TRUE(isLasting(directory.file("file")));
+  EXPECT_EQ(valueOf(readFile(directory.file("file")))->getBuffer(), "abc");
+  EXPECT_EQ(valueOf(readFile("/dev/null"))->getBuffer(), "");
+  EXPECT_CONTAINS(messageOf(readFile("/dev/zero")), "it is a device");
+  EXPECT_CONTAINS(messageOf(mapFile("/dev/urandom")), "it is a device");
+  EXPECT_NE(valueOf(readFile("/proc/self/status"))->getBufferSize(), 0u); // a file without a size
+}
+
+TEST(Messages, QuotesAreCut) {
+  EXPECT_EQ(shown("abc\n"), "abc\\n");
+  EXPECT_EQ(shown(std::string("a\x01\xff")), "a\\x01\\xff");
+  EXPECT_EQ(shown("\u00e9"), "\u00e9");
+  EXPECT_CONTAINS(shown(std::string(100000, 'x')), "x... (100000 bytes)");
+  EXPECT_LT(shown(std::string(100000, '\xff')).size(), 400u);
 }
 
 } // namespace
