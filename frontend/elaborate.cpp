@@ -75,6 +75,7 @@ std::unique_ptr<Elaborated> Elaborator::run(const Program &program, bool dataOnl
           graph->params.empty()
               ? "parameters are declared with `param w[4] ~ normal(0.1)`, or belong to blocks"
               : "it is a function of the data alone, or stop_gradient keeps its parameters out";
+    checkSizes();
   }
   if (diagnostics.hasErrors())
     return nullptr;
@@ -297,7 +298,7 @@ void Elaborator::let(const ast::Statement &s, Scope *scope) {
       dim.span = s.dims[i].span;
       for (Var *var : places[i]) {
         dim.name += (dim.name.empty() ? "" : "_") + var->name;
-        dim.size *= var->range->size;
+        dim.size = times(dim.size, var->range->size);
         if (var->range->isDynamic()) {
           error(dim.span,
                 fmt::format("index '{}' cannot be merged: its extent is known only per batch", var->name));

@@ -5,6 +5,7 @@
 #include "compiler/session.h"
 
 #include "ir/gpt/gpt.h"
+#include "runtime/doing.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -27,6 +28,7 @@ static std::string grouped(int64_t value) {
 
 /// Lowers `module` as far as memory is settled.
 static llvm::Error lower(Session &session, mlir::ModuleOp module, const PipelineOptions &pipeline) {
+  runtime::Doing doing("compiling " + session.sources.name(session.file));
   RunOptions run;
   run.pipeline = pipeline;
   run.until = findStage("loops");
