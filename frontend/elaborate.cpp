@@ -255,6 +255,16 @@ void Elaborator::let(const ast::Statement &s, Scope *scope) {
       return defineValue(scope, s.name, Value());
     }
     places[restPlace].clear();
+  } else if (const std::vector<Var *> &brought = inner->rest->vars; !brought.empty()) {
+    std::string names, dims = "..";
+    for (const Var *var : brought)
+      names += (names.empty() ? "" : ", ") + var->name;
+    for (const ast::Dimension &dim : s.dims)
+      dims += ", " + sources.quote(dim.span);
+    error(brought.front()->span, fmt::format("'..' brings dimensions that '{}' does not declare: {}", s.name.text,
+                                             names))
+        .help = fmt::format("write `let {}[{}] = ...`, or an index of the let instead of '..'", s.name.text, dims);
+    return defineValue(scope, s.name, Value());
   }
   if (!value.axes.empty()) {
     error(s.value->span, fmt::format("the value of '{}' still has dimensions of its own, {}", s.name.text,

@@ -61,7 +61,7 @@ static void printMemory(const StepMemory &memory, bool trains, int64_t batch) {
   if (!trains)
     return;
   llvm::outs() << "kept        " << printSize(memory.kept) << " of it for the backward pass\n"
-               << "memory      " << printSize(memory.total()) << ": arena, parameters "
+               << "memory      " << printSize(memory.total(), /*up=*/true) << ": arena, parameters "
                << printSize(memory.parameters) << ", optimizer " << printSize(memory.states) << ", batch "
                << printSize(memory.inputs) << ", threads " << printSize(memory.scratch) << "\n";
 }

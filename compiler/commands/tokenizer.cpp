@@ -79,7 +79,7 @@ static llvm::Expected<Input> readInput(const std::string &path) {
   if (!text)
     return text.takeError();
   input.text = *text;
-  return std::move(input);
+  return input;
 }
 
 /// Bytes in quotes on one line; what is no valid UTF-8 as \xNN.

@@ -16,6 +16,7 @@
 // CHECK: %[[A2:.*]] = gpt.launch @big(%[[X]])
 // CHECK-NEXT: gpt.launch @early(%[[A2]])
 // CHECK: %[[B:.*]] = gpt.launch @down(%[[A]])
+// CHECK: gpt.launch @total(
 // CHECK: %[[C2:.*]] = gpt.launch @wide(%[[B]])
 // CHECK-NEXT: gpt.launch @late({{.*}}, %[[B]], %[[C2]])
 module {
