@@ -47,28 +47,46 @@ void gptc::catchExhaustion() {
   llvm::install_fatal_error_handler([](void *, const char *reason, bool) { giveUp("%s", reason); }, nullptr);
 }
 
-static void *take(size_t bytes, size_t alignment = 0) {
-  void *memory = nullptr;
-  if (alignment == 0)
-    memory = malloc(bytes ? bytes : 1);
-  else if (posix_memalign(&memory, std::max(alignment, sizeof(void *)), bytes ? bytes : 1) != 0)
-    memory = nullptr;
-  return memory;
-}
+// The C library's own, behind the functions below. MLIR asks malloc and does not look whether there was memory.
+extern "C" {
+void *__libc_malloc(size_t bytes);
+void *__libc_calloc(size_t count, size_t bytes);
+void *__libc_realloc(void *memory, size_t bytes);
 
-static void *takeOrEnd(size_t bytes, size_t alignment = 0) {
-  void *memory = take(bytes, alignment);
+void *malloc(size_t bytes) noexcept {
+  void *memory = __libc_malloc(bytes);
   if (!memory)
     outOfMemory(bytes);
   return memory;
 }
+void *calloc(size_t count, size_t bytes) noexcept {
+  void *memory = __libc_calloc(count, bytes);
+  if (!memory)
+    outOfMemory(count * bytes);
+  return memory;
+}
+void *realloc(void *old, size_t bytes) noexcept {
+  void *memory = __libc_realloc(old, bytes);
+  if (!memory && bytes)
+    outOfMemory(bytes);
+  return memory;
+}
+}
 
-void *operator new(size_t bytes) { return takeOrEnd(bytes); }
-void *operator new[](size_t bytes) { return takeOrEnd(bytes); }
-void *operator new(size_t bytes, std::align_val_t alignment) { return takeOrEnd(bytes, size_t(alignment)); }
-void *operator new[](size_t bytes, std::align_val_t alignment) { return takeOrEnd(bytes, size_t(alignment)); }
-void *operator new(size_t bytes, const std::nothrow_t &) noexcept { return take(bytes); }
-void *operator new[](size_t bytes, const std::nothrow_t &) noexcept { return take(bytes); }
+static void *aligned(size_t bytes, std::align_val_t alignment) {
+  void *memory = nullptr;
+  if (posix_memalign(&memory, std::max(size_t(alignment), sizeof(void *)), std::max<size_t>(bytes, 1)) != 0)
+    outOfMemory(bytes);
+  return memory;
+}
+
+void *operator new(size_t bytes) { return malloc(std::max<size_t>(bytes, 1)); }
+void *operator new[](size_t bytes) { return malloc(std::max<size_t>(bytes, 1)); }
+void *operator new(size_t bytes, std::align_val_t alignment) { return aligned(bytes, alignment); }
+void *operator new[](size_t bytes, std::align_val_t alignment) { return aligned(bytes, alignment); }
+// Whoever asks in this way has something to say.
+void *operator new(size_t bytes, const std::nothrow_t &) noexcept { return __libc_malloc(bytes); }
+void *operator new[](size_t bytes, const std::nothrow_t &) noexcept { return __libc_malloc(bytes); }
 void operator delete(void *memory) noexcept { free(memory); }
 void operator delete[](void *memory) noexcept { free(memory); }
 void operator delete(void *memory, size_t) noexcept { free(memory); }

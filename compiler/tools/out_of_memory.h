@@ -3,8 +3,8 @@
 
 namespace gptc {
 
-/// From here on what LLVM gives up on (memory, threads) is an error of ours, exit code 1. The operators new of this
-/// program say so themselves.
+/// From here on what LLVM gives up on (memory, threads) is an error of ours, exit code 1. malloc and the operators new
+/// of this program say so themselves.
 void catchExhaustion();
 
 } // namespace gptc

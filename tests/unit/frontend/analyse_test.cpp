@@ -86,7 +86,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{ROWS "let h[j] = x\n", {"still has dimensions of its own, [i=4]"}},
         Case{ROWS "let z[j: 2] = x[..] * 2\n", {"m.gpt:2:17: error: '..' brings dimensions that 'z' does not declare: i",
                                                 "`let z[.., j: 2] = ...`"}},
-        Case{ROWS "let h[j: 4] = x[0] * j\nrepeat deep[2] {\n  let g[j: 4] = h[..] * 2\n  h = g\n}\noutput h\n",
+        Case{ROWS "let h[j: 4] = x[0] * float(j)\nrepeat deep[2] {\n  let g[j: 4] = h[..] * 2\n  h = g\n}\noutput h\n",
              {"'..' brings dimensions that 'g' does not declare: j"}},
         Case{ROWS "block B (h[i, k]) -> [j] {\n  let g[j: 4] = sum(k: h[.., k])\n  g\n}\nb = B()\n"
                   "let h[i: 4, k: 4] = x[i] * x[k]\nlet y = b(h)\noutput y\n",
