@@ -1,5 +1,7 @@
 #include "compiler/arguments.h"
 
+#include "frontend/source.h"
+
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
@@ -153,7 +155,7 @@ std::string Arguments::nearest(llvm::StringRef name) const {
 }
 
 int Arguments::usageError(const std::string &message) const {
-  llvm::errs() << programName() << ": " << message << "\n  usage: " << programName() << " " << usage
+  llvm::errs() << programName() << ": " << readable(message) << "\n  usage: " << programName() << " " << usage
                << "\n  more: " << programName() << " " << llvm::StringRef(usage).split(' ').first
                << " --help\n";
   return Usage;

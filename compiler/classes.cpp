@@ -19,6 +19,9 @@ std::vector<ClassResult> gptc::classResults(const Model &model, const runtime::P
     // Values of --show come behind the outputs and may have an output's name.
     if (i >= outputs.size() || info.name != outputs[i] || !isFloat || info.shape.size() != 2)
       continue;
+    // Without a batch it says nothing about an example, as many columns as it may have.
+    if (info.extents[0] != program.extents.front().name)
+      continue;
     std::string over = model.over(info.name);
     for (const DataSpec::Column &column : columns)
       if (int64_t(column.classes.size()) == info.shape[1] &&

@@ -109,6 +109,8 @@ llvm::Expected<runtime::Program> gptc::describe(mlir::ModuleOp module) {
   if (!arena)
     return failure("the module has no attribute rt.arena_bytes");
   program.arenaBytes = arena.getInt();
+  if (auto scratch = module->getAttrOfType<mlir::IntegerAttr>("rt.scratch_bytes"))
+    program.scratchBytes = scratch.getInt();
   if (auto kept = module->getAttrOfType<mlir::IntegerAttr>("rt.kept_bytes"))
     program.keptBytes = kept.getInt();
   auto variables = variablesOf(module);

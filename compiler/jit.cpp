@@ -36,8 +36,8 @@
 #include <atomic>
 #include <chrono>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
-#include <thread>
 #include <unistd.h>
 
 using namespace gptc;
@@ -253,12 +253,9 @@ static void writePerfMap(llvm::orc::LLJIT &engine, llvm::ArrayRef<FunctionSize> 
   out.clear_error(); // a full disk
 }
 
-static llvm::Expected<Code> link(llvm::MutableArrayRef<std::unique_ptr<llvm::MemoryBuffer>> objects,
-                                 bool lineTables, std::vector<runtime::KernelInfo> &kernels) {
-  auto made = llvm::orc::LLJITBuilder().create();
-  if (!made)
-    return made.takeError();
-  std::shared_ptr<llvm::orc::LLJIT> engine = std::move(*made);
+static llvm::Expected<Code> linkWith(std::shared_ptr<llvm::orc::LLJIT> engine,
+                                     llvm::MutableArrayRef<std::unique_ptr<llvm::MemoryBuffer>> objects,
+                                     bool lineTables, std::vector<runtime::KernelInfo> &kernels) {
   llvm::orc::JITDylib &library = engine->getMainJITDylib();
   if (lineTables)
     if (llvm::Error error = llvm::orc::enableDebuggerSupport(*engine))
@@ -294,6 +291,33 @@ static llvm::Expected<Code> link(llvm::MutableArrayRef<std::unique_ptr<llvm::Mem
   return Code{entry->toPtr<gptc_program>(), engine, std::move(kernels)};
 }
 
+static llvm::Expected<Code> link(llvm::MutableArrayRef<std::unique_ptr<llvm::MemoryBuffer>> objects, bool lineTables,
+                                 std::vector<runtime::KernelInfo> &kernels) {
+  size_t bytes = 0;
+  for (const std::unique_ptr<llvm::MemoryBuffer> &object : objects)
+    bytes += object->getBufferSize();
+  std::string reason; // what the session says of it; the error itself only names the symbols that are missing then
+  auto failed = [&](llvm::Error error) {
+    std::string message = llvm::toString(std::move(error));
+    return failure("cannot load " + llvm::Twine(bytes >> 10) + " KiB of compiled code: " +
+                   (reason.empty() ? message : reason));
+  };
+  auto made = llvm::orc::LLJITBuilder().create();
+  if (!made)
+    return failed(made.takeError());
+  std::shared_ptr<llvm::orc::LLJIT> engine = std::move(*made);
+  engine->getExecutionSession().setErrorReporter([&](llvm::Error error) {
+    std::string message = llvm::toString(std::move(error));
+    if (reason.empty())
+      reason = message;
+  });
+  auto code = linkWith(engine, objects, lineTables, kernels);
+  if (!code)
+    return failed(code.takeError());
+  engine->getExecutionSession().setErrorReporter(llvm::consumeError);
+  return code;
+}
+
 llvm::Expected<Code> gptc::jit(mlir::ModuleOp module, const JitOptions &options) {
   using Clock = std::chrono::steady_clock;
   auto seconds = [](Clock::time_point start) {
@@ -320,12 +344,19 @@ llvm::Expected<Code> gptc::jit(mlir::ModuleOp module, const JitOptions &options)
         errors[i] = llvm::toString(object.takeError());
     }
   };
-  std::vector<std::thread> helpers;
-  for (unsigned i = 1; i < options.threads; ++i)
-    helpers.emplace_back(work);
+  // Where a thread cannot be had the others do its part.
+  std::vector<pthread_t> helpers;
+  for (unsigned i = 1; i < options.threads; ++i) {
+    auto start = [](void *argument) -> void * {
+      (*static_cast<decltype(work) *>(argument))();
+      return nullptr;
+    };
+    if (pthread_t helper; pthread_create(&helper, nullptr, start, &work) == 0)
+      helpers.push_back(helper);
+  }
   work();
-  for (std::thread &helper : helpers)
-    helper.join();
+  for (pthread_t helper : helpers)
+    pthread_join(helper, nullptr);
   for (const std::string &error : errors)
     if (!error.empty())
       return failure(error);

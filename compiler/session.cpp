@@ -9,6 +9,7 @@
 #include "runtime/data/rows_loader.h"
 #include "runtime/data/separate_loader.h"
 #include "runtime/data/text_loader.h"
+#include "runtime/doing.h"
 #include "runtime/files.h"
 #include "runtime/lines.h"
 #include "runtime/pool.h"
@@ -85,7 +86,10 @@ void gptc::say(const llvm::Twine &message) {
 }
 
 void gptc::reportError(const llvm::Twine &message) {
-  say(message);
+  // What follows the first line was made for reading, perhaps with colours.
+  std::string text = message.str();
+  auto [first, rest] = llvm::StringRef(text).split('\n');
+  say(readable(first.str()) + (rest.empty() ? "" : "\n" + rest));
 }
 
 int gptc::reportError(llvm::Error error) {
@@ -140,6 +144,7 @@ bool Session::render(const Diagnostics &diagnostics) const {
 }
 
 bool Session::open(const std::string &path) {
+  runtime::Doing doing("reading " + path);
   std::string problem;
   std::optional<int32_t> opened = sources.open(path, problem);
   if (!opened) {
@@ -183,6 +188,7 @@ bool Session::readDataSpec() {
 }
 
 bool Session::makeTokenizerFor(llvm::ArrayRef<std::string> files) {
+  runtime::Doing doing("making a vocabulary of " + llvm::join(files, ", "));
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> buffers;
   std::vector<runtime::TokenizerText> texts;
   std::vector<std::string> lines;
@@ -318,6 +324,7 @@ bool Session::checkFiles(const std::vector<std::string> &files, const char *opti
 
 llvm::Expected<std::unique_ptr<runtime::Loader>> Session::makeLoader(const std::vector<std::string> &files,
                                                                      const LoaderRequest &request) {
+  runtime::Doing doing("reading " + llvm::join(files, ", "));
   switch (spec.kind) {
   case DataSpec::None: break;
   case DataSpec::Text: {
@@ -442,6 +449,7 @@ llvm::json::Object Session::savedFacts() const {
 }
 
 bool Session::analyse() {
+  runtime::Doing doing("checking " + sources.name(file));
   if (!readVocabulary())
     return false;
   AnalyseOptions analyseOptions;
@@ -557,6 +565,7 @@ PipelineOptions Session::pipeline(ProgramKind kind, int64_t batch, bool dynamicB
 llvm::Error Session::fitMemory(mlir::ModuleOp module, PipelineOptions &pipeline) {
   if (options.memory == 0)
     return llvm::Error::success();
+  runtime::Doing doing("fitting a training step of " + sources.name(file) + " into memory");
   auto start = std::chrono::steady_clock::now();
   auto memory = gptc::fitMemory(module, options.memory, unsigned(options.threads), pipeline);
   if (options.timing)
@@ -575,6 +584,7 @@ llvm::Expected<runtime::Program> Session::compile(const PipelineOptions &pipelin
 
 llvm::Expected<runtime::Program> Session::compile(const PipelineOptions &pipeline, mlir::ModuleOp module,
                                                   const Stage *after) {
+  runtime::Doing doing("compiling the " + std::string(nameOf(pipeline.program)) + " program of " + sources.name(file));
   CompileOptions compileOptions;
   compileOptions.pipeline = pipeline;
   compileOptions.after = after;

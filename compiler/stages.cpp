@@ -2,6 +2,9 @@
 #include "compiler/print.h"
 #include "compiler/reproducer.h"
 
+#include "ir/gpt/gpt.h"
+#include "ir/gpt/most.h"
+
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
@@ -172,6 +175,43 @@ static mlir::LogicalResult runPass(mlir::ModuleOp module, const std::string &pas
   return reproducer.run(module, manager, pass);
 }
 
+/// The front end refuses values that are too large; what passes make of them (a stack of what copies compute, a batch of
+/// all rows) is looked at here, before anything computes with its size.
+static mlir::LogicalResult checkSizes(mlir::ModuleOp module) {
+  auto elements = [](mlir::ArrayRef<int64_t> shape) {
+    int64_t product = 1;
+    for (int64_t size : shape)
+      product = gpt::boundedProduct(product, size);
+    return product;
+  };
+  auto tooLarge = [&](mlir::Type type, mlir::Location loc) {
+    auto tensor = llvm::dyn_cast<mlir::RankedTensorType>(type);
+    if (!tensor || elements(tensor.getShape()) <= gpt::mostElements)
+      return false;
+    std::string line = sourceLine(module, loc), sizes;
+    for (int64_t size : tensor.getShape())
+      sizes += (sizes.empty() ? "" : " x ") + std::to_string(size);
+    llvm::errs() << (line.empty() ? "gptc" : line) << "\n  error: with its batch and copies this has " << sizes
+                 << " elements, more than the " << gpt::mostElements << " that a value may have\n";
+    return true;
+  };
+  mlir::WalkResult walked = module.walk([&](mlir::Operation *op) {
+    for (mlir::Value result : op->getResults())
+      if (tooLarge(result.getType(), op->getLoc()))
+        return mlir::WalkResult::interrupt();
+    if (auto variable = llvm::dyn_cast<gpt::VariableOp>(op))
+      if (tooLarge(variable.getTensorType(), op->getLoc()))
+        return mlir::WalkResult::interrupt();
+    for (mlir::Region &region : op->getRegions())
+      for (mlir::Block &block : region)
+        for (mlir::BlockArgument argument : block.getArguments())
+          if (tooLarge(argument.getType(), argument.getLoc()))
+            return mlir::WalkResult::interrupt();
+    return mlir::WalkResult::advance();
+  });
+  return mlir::failure(walked.wasInterrupted());
+}
+
 mlir::LogicalResult gptc::runStages(mlir::ModuleOp module, const RunOptions &options) {
   using Clock = std::chrono::steady_clock;
   const Stage *first = options.after ? options.after : findStage("gpt");
@@ -180,6 +220,8 @@ mlir::LogicalResult gptc::runStages(mlir::ModuleOp module, const RunOptions &opt
   DumpFiles files(options.dumpDirectory, nameOf(program));
   Reproducer reproducer;
   bool lowering = false;
+  if (mlir::failed(checkSizes(module)))
+    return mlir::failure();
   markStage(module, *first, program);
   files.after(first->name, "", module, /*changed=*/true);
   for (const Stage &stage : table) {
@@ -195,7 +237,7 @@ mlir::LogicalResult gptc::runStages(mlir::ModuleOp module, const RunOptions &opt
       if (small || !lowering)
         reproducer.begin(module);
       lowering = !small;
-      if (mlir::failed(runPass(module, pass, small, reproducer)))
+      if (mlir::failed(runPass(module, pass, small, reproducer)) || (small && mlir::failed(checkSizes(module))))
         return mlir::failure();
       bool changed = files.changed(module);
       // The other passes of a stage clean up after its first.

@@ -66,7 +66,7 @@ constexpr double large = 1e15; // steps and tokens are counted in 64 bits
 constexpr Range ranges[] = {
     {"batch", 1, 1 << 24, true, "an integer between 1 and 16777216"},
     {"steps", 0, large, true, "an integer, 0 for none"},
-    {"epochs", 1, large, true, "a positive integer"},
+    {"epochs", 1, 1e6, true, "an integer between 1 and 1000000"},
     {"eval_every", 0, large, true, "an integer, 0 for never"},
     {"save_every", 0, large, true, "an integer, 0 for only at the end, or a time, `10min`"},
     {"seed", 0, INT32_MAX, true, "an integer between 0 and 2147483647"},

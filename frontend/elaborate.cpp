@@ -75,6 +75,7 @@ std::unique_ptr<Elaborated> Elaborator::run(const Program &program, bool dataOnl
           graph->params.empty()
               ? "parameters are declared with `param w[4] ~ normal(0.1)`, or belong to blocks"
               : "it is a function of the data alone, or stop_gradient keeps its parameters out";
+    checkSizes();
   }
   if (diagnostics.hasErrors())
     return nullptr;
@@ -254,6 +255,16 @@ void Elaborator::let(const ast::Statement &s, Scope *scope) {
       return defineValue(scope, s.name, Value());
     }
     places[restPlace].clear();
+  } else if (const std::vector<Var *> &brought = inner->rest->vars; !brought.empty()) {
+    std::string names, dims = "..";
+    for (const Var *var : brought)
+      names += (names.empty() ? "" : ", ") + var->name;
+    for (const ast::Dimension &dim : s.dims)
+      dims += ", " + sources.quote(dim.span);
+    error(brought.front()->span, fmt::format("'..' brings dimensions that '{}' does not declare: {}", s.name.text,
+                                             names))
+        .help = fmt::format("write `let {}[{}] = ...`, or an index of the let instead of '..'", s.name.text, dims);
+    return defineValue(scope, s.name, Value());
   }
   if (!value.axes.empty()) {
     error(s.value->span, fmt::format("the value of '{}' still has dimensions of its own, {}", s.name.text,
@@ -297,7 +308,7 @@ void Elaborator::let(const ast::Statement &s, Scope *scope) {
       dim.span = s.dims[i].span;
       for (Var *var : places[i]) {
         dim.name += (dim.name.empty() ? "" : "_") + var->name;
-        dim.size *= var->range->size;
+        dim.size = times(dim.size, var->range->size);
         if (var->range->isDynamic()) {
           error(dim.span,
                 fmt::format("index '{}' cannot be merged: its extent is known only per batch", var->name));

@@ -104,6 +104,9 @@ private:
   void output(const ast::Statement &s, Scope *scope);
   void objective(const ast::Statement &s, Scope *scope);
 
+  //===-- sizes.cpp -----------------------------------------------------------===//
+  void checkSizes();
+
   //===-- data.cpp ----------------------------------------------------------===//
   void data(const ast::Statement &s, Scope *scope);
   void textData(const ast::Statement &s, Scope *scope);

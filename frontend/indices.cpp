@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 
 namespace gptc::typed {
 
@@ -69,7 +70,7 @@ void Elaborator::resolveGroups(bool final) {
     for (Var *var : pending.vars) {
       names += (names.empty() ? "" : " ") + var->name;
       if (var->range) {
-        product *= var->range->size;
+        product = times(product, var->range->size);
       } else {
         unknown = var;
         ++unknowns;
@@ -292,6 +293,29 @@ Value Elaborator::subscript(const ast::Expr &expr, Scope *scope) {
   return subscriptValue(std::move(base), expr, scope);
 }
 
+/// The least and the most that an integer is, as far as its text says; an index of a range that is not known yet counts as
+/// one of two values.
+static std::pair<double, double> rangeOf(const Node *node, int depth = 0) {
+  constexpr int deepest = 12; // of a sum of products of indices; who writes more computes something else
+  bool isSum = node->op == Op::Add || node->op == Op::Sub || node->op == Op::Mul || node->op == Op::Neg;
+  if (node->op == Op::Const)
+    return {node->number, node->number};
+  if (node->op == Op::Index)
+    return {0, node->var->range ? double(node->var->range->size - 1) : 1};
+  if (!isSum || depth == deepest)
+    return {0, 0};
+  auto [a, b] = rangeOf(node->operands[0], depth + 1);
+  if (node->op == Op::Neg)
+    return {-b, -a};
+  auto [c, d] = rangeOf(node->operands[1], depth + 1);
+  if (node->op == Op::Add)
+    return {a + c, b + d};
+  if (node->op == Op::Sub)
+    return {a - d, b - c};
+  return {std::min(std::min(a * c, a * d), std::min(b * c, b * d)),
+          std::max(std::max(a * c, a * d), std::max(b * c, b * d))};
+}
+
 Value Elaborator::subscriptValue(Value base, const ast::Expr &expr, Scope *scope) {
   std::string of = base.node->op == Op::Load && !base.node->tensor->name.empty()
                        ? base.node->tensor->name
@@ -423,6 +447,11 @@ Value Elaborator::subscriptValue(Value base, const ast::Expr &expr, Scope *scope
     }
     const Node *node = graph->convert(value.node, Type::Int);
     indexFromData(node, *axis->range, of);
+    if (auto [least, most] = rangeOf(node); std::max(-least, most) > double(INT32_MAX)) {
+      error(index.expr->span, fmt::format("the values of this index go from {} to {}; integers have 32 bits",
+                                          numberText(least), numberText(most)));
+      good = false;
+    }
     if (node->limit && !axis->range->isDynamic() && node->limit > axis->range->size) {
       Diagnostic &d = error(index.expr->span,
                             fmt::format("the values of this index go from 0 to {}, but '{}' has {} here",

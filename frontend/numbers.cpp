@@ -79,9 +79,7 @@ Value Elaborator::numberList(const ast::Expr &call, const std::vector<Var *> &di
     values.push_back(value);
     at = next;
   }
-  int64_t needed = 1;
-  for (const Var *var : dims)
-    needed *= var->range->size;
+  int64_t needed = points(dims);
   if (int64_t(values.size()) != needed) {
     error(call.span, fmt::format("{} number{} here, but the parameter is {}: {} {} needed", values.size(),
                                  values.size() == 1 ? " is" : "s are", dimsText(dims), needed,

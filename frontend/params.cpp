@@ -56,7 +56,7 @@ std::optional<int64_t> Elaborator::parameterSize(const Binding &binding, size_t 
   if (dim.kind == ast::Dimension::Group) {
     int64_t product = 1;
     for (const ast::Name &part : dim.group)
-      product *= sizeOf(part).value_or(0);
+      product = times(product, sizeOf(part).value_or(0));
     return product ? std::optional<int64_t>(product) : std::nullopt;
   }
   if (dim.kind == ast::Dimension::Rest) {

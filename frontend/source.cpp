@@ -146,6 +146,27 @@ Diagnostic &Diagnostics::error(Span span, std::string message) {
   return errors.back();
 }
 
+std::string readable(const std::string &text) {
+  constexpr size_t longest = 300, most = 60; // of a word
+  std::string result;
+  for (size_t at = 0; at < text.size();) {
+    size_t end = std::min(text.find_first_of(" \n", at), text.size());
+    if (end - at > longest) {
+      result += text.substr(at, characterAt(text, at + most) - at) + fmt::format("... ({} bytes)", end - at);
+      result += text[end - 1] == '\'' ? "'" : ""; // what was quoted
+    } else {
+      result += text.substr(at, end - at);
+    }
+    if (end < text.size())
+      result += text[end++];
+    at = end;
+  }
+  for (size_t at = 0; at < result.size(); ++at)
+    if (auto c = static_cast<unsigned char>(result[at]); (c < 0x20 && c != '\n' && c != '\t') || c == 0x7F)
+      result.replace(at, 1, fmt::format("\\x{:02x}", c));
+  return result;
+}
+
 namespace {
 struct Printer {
   const SourceManager &sources;
@@ -157,8 +178,9 @@ struct Printer {
       auto place = sources.place(span);
       out += fmt::format("{}:{}:{}: ", sources.name(span.file), place.line, place.column);
     }
-    out += colour ? fmt::format("\033[{}m{}:\033[0m {}\n", ansi, kind, text)
-                  : fmt::format("{}: {}\n", kind, text);
+    std::string words = readable(text);
+    out += colour ? fmt::format("\033[{}m{}:\033[0m {}\n", ansi, kind, words)
+                  : fmt::format("{}: {}\n", kind, words);
     if (span.valid())
       underline(span);
   }
@@ -174,9 +196,12 @@ struct Printer {
     constexpr size_t most = 240, before = 80;
     size_t first = line.size() > most && at > before ? characterAt(line, at - before) : 0;
     size_t last = line.size() > first + most ? characterAt(line, first + most) : line.size();
-    std::string lead = first ? "..." : "";
-    out += fmt::format("{:5} | {}{}{}\n", place.line, lead, line.substr(first, last - first),
-                       last < line.size() ? "..." : "");
+    std::string lead = first ? "..." : "", tail = last < line.size() ? "..." : "";
+    std::string shown(line.substr(first, last - first));
+    for (char &c : shown) // nothing that moves the cursor
+      if (c != '\t' && (static_cast<unsigned char>(c) < 0x20 || c == 0x7F))
+        c = '?';
+    out += fmt::format("{:5} | {}{}{}\n", place.line, lead, shown, tail);
     out += fmt::format("{:5} | {:{}}", "", "", lead.size());
     line = line.substr(first, last - first);
     // Tabs stay tabs, so that the caret stands under its character.
@@ -213,7 +238,7 @@ std::string Diagnostics::render(bool colour) const {
     for (const Diagnostic::Note &note : error->notes)
       printer.message(note.span, "note", "1;36", note.message);
     if (!error->help.empty())
-      printer.out += "help: " + error->help + "\n";
+      printer.out += "help: " + readable(error->help) + "\n";
   }
   if (more)
     printer.out += fmt::format("and {} more error{}\n", more, more == 1 ? "" : "s");

@@ -55,6 +55,9 @@ struct Diagnostic {
   std::string help; // how to mend it; may be empty
 };
 
+/// A message as people can read it: a word of hundreds of bytes is cut, and nothing in it moves the cursor.
+std::string readable(const std::string &text);
+
 /// Collects errors; parsing and checking go on after one.
 class Diagnostics {
 public:

@@ -1,6 +1,8 @@
 // Nodes of the elaborated model: making, folding, substituting.
 #include "frontend/typed.h"
 
+#include "ir/gpt/most.h"
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -254,16 +256,27 @@ const Node *Graph::substitute(const Node *root, const std::map<Var *, const Node
 std::optional<Linear> linearForm(const Node *node) {
   Linear result;
   int left = 10000; // what is shared may be there any number of times
+  // What is larger is no place of any tensor, and would wrap around in products with indices.
+  auto fits = [](int64_t value) { return value > -gpt::mostElements && value < gpt::mostElements; };
+  auto scaled = [&](int64_t factor, double number, int64_t &product) {
+    return std::fabs(number) < double(gpt::mostElements) &&
+           !__builtin_mul_overflow(factor, int64_t(number), &product) && fits(product);
+  };
   std::function<bool(const Node *, int64_t)> add = [&](const Node *n, int64_t factor) {
     if (--left < 0)
       return false;
+    int64_t product;
     switch (n->op) {
-    case Op::Const: result.constant += factor * int64_t(n->number); return true;
+    case Op::Const:
+      if (!scaled(factor, n->number, product))
+        return false;
+      result.constant += product;
+      return fits(result.constant);
     case Op::Index:
       for (auto &term : result.terms)
         if (term.first == n->var) {
           term.second += factor;
-          return true;
+          return fits(term.second);
         }
       result.terms.push_back({n->var, factor});
       return true;
@@ -273,14 +286,14 @@ std::optional<Linear> linearForm(const Node *node) {
     case Op::Mul:
       for (int i = 0; i < 2; ++i)
         if (n->operands[i]->op == Op::Const)
-          return add(n->operands[1 - i], factor * int64_t(n->operands[i]->number));
+          return scaled(factor, n->operands[i]->number, product) && add(n->operands[1 - i], product);
       return false;
     case Op::Merge: {
       int64_t stride = 1;
       for (size_t i = n->operands.size(); i-- > 0;) {
-        if (!add(n->operands[i], factor * stride))
+        if (__builtin_mul_overflow(factor, stride, &product) || !fits(product) || !add(n->operands[i], product))
           return false;
-        stride *= n->bound[i]->range ? n->bound[i]->range->size : 1;
+        stride = times(stride, n->bound[i]->range ? n->bound[i]->range->size : 1);
       }
       return true;
     }

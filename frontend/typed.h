@@ -167,6 +167,8 @@ public:
   const Node *convert(const Node *node, Type type);
 
   std::vector<Tensor *> params; // in order of first use
+  const std::deque<Tensor> &allTensors() const { return tensors; }
+  const std::deque<Node> &allNodes() const { return nodes; }
 
 private:
   int nextVar = 0;
@@ -175,6 +177,11 @@ private:
   std::deque<Tensor> tensors;
   std::deque<Region> regions;
 };
+
+/// The product of two sizes; sizes.cpp refuses what is so large that it was cut (gpt::mostPoints).
+int64_t times(int64_t x, int64_t y);
+/// The product of the ranges.
+int64_t points(const std::vector<Var *> &vars);
 
 /// An affine form of indices: sum of coefficient * index, plus a constant.
 struct Linear {

@@ -31,6 +31,19 @@ int64_t TensorInfo::elements() const {
   return product;
 }
 
+std::optional<int64_t> TensorInfo::bytes() const {
+  constexpr int64_t most = int64_t(1) << 46;
+  int64_t product = int64_t(sizeOf(type));
+  bool empty = false;
+  for (int64_t size : shape) {
+    empty |= size == 0;
+    // A size of 0 hides no overflow of the others, which strides are made of.
+    if (size < 0 || __builtin_mul_overflow(product, std::max<int64_t>(size, 1), &product) || product > most)
+      return std::nullopt;
+  }
+  return empty ? 0 : product;
+}
+
 std::vector<int64_t> TensorInfo::strides(const std::function<int64_t(const std::string &)> &extent) const {
   auto isDynamic = [&](size_t d) { return d < extents.size() && !extents[d].empty(); };
   size_t dense = 0; // dimensions before the first with an extent

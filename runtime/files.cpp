@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
+#include <map>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -56,8 +57,7 @@ static ssize_t readAll(int descriptor, char *to, size_t bytes) {
   return ssize_t(done);
 }
 
-static Expected<std::unique_ptr<llvm::MemoryBuffer>> readToEnd(int descriptor, StringRef path) {
-  llvm::SmallVector<char, 0> bytes;
+static Error readToEnd(int descriptor, StringRef path, llvm::SmallVectorImpl<char> &bytes) {
   for (size_t size = 0;;) {
     bytes.resize_for_overwrite(std::max<size_t>(size * 2, 1 << 16));
     ssize_t got = readAll(descriptor, bytes.data() + size, bytes.size() - size);
@@ -67,24 +67,50 @@ static Expected<std::unique_ptr<llvm::MemoryBuffer>> readToEnd(int descriptor, S
     if (size > mostFromPipe)
       return failure("cannot read '{}': more than {} MiB come from it; put them into a file", path,
                      mostFromPipe >> 20);
-    if (size < bytes.size())
-      return llvm::MemoryBuffer::getMemBufferCopy(StringRef(bytes.data(), size), path);
+    if (size < bytes.size()) {
+      bytes.truncate(size);
+      return Error::success();
+    }
   }
 }
 
-Expected<std::unique_ptr<llvm::MemoryBuffer>> readFile(StringRef path) {
-  Descriptor file(open(path.str().c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+using Contents = Expected<std::unique_ptr<llvm::MemoryBuffer>>;
+
+// What came from a pipe is gone when it is opened again, so it is kept until the program ends.
+static Contents readPipe(int descriptor, const struct stat &info, StringRef path) {
+  static std::map<std::pair<dev_t, ino_t>, llvm::SmallVector<char, 0>> kept;
+  std::pair<dev_t, ino_t> key(info.st_dev, info.st_ino);
+  auto place = kept.find(key);
+  if (place == kept.end()) {
+    llvm::SmallVector<char, 0> bytes;
+    if (Error error = readToEnd(descriptor, path, bytes))
+      return error;
+    place = kept.emplace(key, std::move(bytes)).first;
+  }
+  return llvm::MemoryBuffer::getMemBuffer(StringRef(place->second.data(), place->second.size()), path,
+                                          /*RequiresNullTerminator=*/false);
+}
+
+Contents readFile(StringRef path) {
+  bool isInput = path == "-";
+  Descriptor file(isInput ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                          : open(path.str().c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   struct stat info;
   if (file.number < 0 || fstat(file.number, &info) != 0)
     return systemFailure(errno, "cannot read '{}'", path);
   // Opening a directory works and reading it fails with less to say.
   if (S_ISDIR(info.st_mode))
     return failure("cannot read '{}': it is a directory", path);
-  bool stream = S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode) || isatty(file.number);
-  // Files of the kernel say that they are empty and are not.
-  if (stream || (S_ISREG(info.st_mode) && info.st_size == 0))
-    return readToEnd(file.number, path);
-  if (!S_ISREG(info.st_mode)) {
+  bool isRegular = S_ISREG(info.st_mode);
+  if (isInput || S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode) || isatty(file.number))
+    return readPipe(file.number, info, path);
+  if (isRegular && info.st_size == 0) { // files of the kernel say that they are empty and are not
+    llvm::SmallVector<char, 0> bytes;
+    if (Error error = readToEnd(file.number, path, bytes))
+      return error;
+    return llvm::MemoryBuffer::getMemBufferCopy(StringRef(bytes.data(), bytes.size()), path);
+  }
+  if (!isRegular) {
     char first;
     ssize_t got = read(file.number, &first, 1);
     if (got == 0) // /dev/null
@@ -101,6 +127,11 @@ Expected<std::unique_ptr<llvm::MemoryBuffer>> readFile(StringRef path) {
     return failure("cannot read '{}': another process made it shorter meanwhile, {} bytes instead of {}", path,
                    got, info.st_size);
   return std::unique_ptr<llvm::MemoryBuffer>(std::move(buffer));
+}
+
+bool isLasting(StringRef path) {
+  struct stat info;
+  return path != "-" && (stat(path.str().c_str(), &info) != 0 || S_ISREG(info.st_mode));
 }
 
 static std::error_code codeOf(const Error &error) {
@@ -170,7 +201,7 @@ Expected<llvm::json::Object> parseJsonObject(StringRef bytes, StringRef source) 
       stringBegin = i + 1;
     } else if (c == ':' && depth == 1) {
       if (!names.insert(last).second)
-        return failure("{}: the name '{}' occurs twice", source, last);
+        return failure("{}: the name '{}' occurs twice", source, shown(last));
     } else if (c == '{' || c == '[') {
       if (++depth > deepestJson)
         return failure("{}: JSON nested deeper than {} levels", source, deepestJson);

@@ -13,9 +13,13 @@
 
 namespace gptc::runtime {
 
-/// The bytes of a file of known size, or of a pipe up to 1 GiB. They are read, not mapped: what another process does to
-/// the file later cannot reach us, and a file that becomes shorter meanwhile is an error.
+/// The bytes of a file of known size, or of a pipe up to 1 GiB; "-" is standard input. They are read, not mapped: what
+/// another process does to the file later cannot reach us, and a file that becomes shorter meanwhile is an error. What
+/// came from a pipe is kept, so that it can be read again. Devices, which have no end, are errors.
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> readFile(llvm::StringRef path);
+
+/// Whether another process can read the same there later: not from a pipe, a terminal or standard input.
+bool isLasting(llvm::StringRef path);
 
 /// Whether an error says that there is no such file; any other error of reading does not mean that.
 bool isMissing(const llvm::Error &error);

@@ -1,4 +1,5 @@
 #include "runtime/lines.h"
+#include "runtime/utf8.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -22,14 +23,6 @@ std::string nameLines(llvm::ArrayRef<int64_t> lines) {
   return text;
 }
 
-// Characters as a terminal counts them, near enough: bytes that begin one.
-static size_t widthOf(llvm::StringRef text) {
-  size_t count = 0;
-  for (unsigned char c : text)
-    count += (c & 0xC0) != 0x80;
-  return count;
-}
-
 std::string wrapLines(llvm::StringRef text, size_t columns) {
   std::string wrapped;
   while (!text.empty()) {
@@ -37,7 +30,7 @@ std::string wrapLines(llvm::StringRef text, size_t columns) {
     bool ended = line.size() < text.size();
     text = rest;
     size_t indent = line.size() - line.ltrim(' ').size(), used = indent;
-    if (widthOf(line) <= columns) {
+    if (characterCount(line) <= columns) {
       wrapped += line;
     } else {
       wrapped += line.take_front(indent);
@@ -45,7 +38,7 @@ std::string wrapLines(llvm::StringRef text, size_t columns) {
       for (bool first = true; !words.empty(); first = false) {
         auto [word, others] = words.split(' ');
         words = others;
-        if (!first && used + 1 + widthOf(word) > columns) {
+        if (!first && used + 1 + characterCount(word) > columns) {
           wrapped += "\n" + std::string(indent + 2, ' ');
           used = indent + 2;
         } else if (!first) {
@@ -53,7 +46,7 @@ std::string wrapLines(llvm::StringRef text, size_t columns) {
           ++used;
         }
         wrapped += word;
-        used += widthOf(word);
+        used += characterCount(word);
       }
     }
     if (ended)

@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <cstring>
 #include <sys/mman.h>
-#include <sys/sysinfo.h>
 #include <utility>
 
 namespace gptc::runtime {
@@ -13,13 +12,6 @@ static constexpr int64_t hugeFrom = 2 * hugePage;
 static constexpr int64_t guard = 64;
 static constexpr int64_t largest = int64_t(1) << 46;
 
-int64_t machineMemory() {
-  struct sysinfo info;
-  if (sysinfo(&info) != 0)
-    return largest;
-  return int64_t(info.totalram + info.totalswap) * int64_t(info.mem_unit);
-}
-
 llvm::Expected<Buffer> Buffer::allocate(int64_t bytes) {
   if (bytes < 0 || bytes > largest)
     return failure("cannot allocate {} bytes of memory", bytes);
@@ -27,7 +19,9 @@ llvm::Expected<Buffer> Buffer::allocate(int64_t bytes) {
   size_t wanted = size_t(bytes) + guard + (huge ? hugePage : 0);
   void *mapping = mmap(nullptr, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapping == MAP_FAILED)
-    return failure("cannot allocate {} MiB of memory: {}", bytes >> 20, std::strerror(errno));
+    return failure("cannot have {}: {}", bytes >> 20 ? fmt::format("{} MiB of memory", bytes >> 20)
+                                                     : fmt::format("{} bytes of memory", bytes),
+                   std::strerror(errno));
   Buffer buffer;
   buffer.mapping = mapping;
   buffer.mapped = wanted;
@@ -60,7 +54,7 @@ llvm::Error Arena::reserve(int64_t bytes) {
   buffer = Buffer(); // returned first, so that both never exist at once
   llvm::Expected<Buffer> grown = Buffer::allocate(bytes);
   if (!grown)
-    return grown.takeError();
+    return failure("no memory for the values of a step: {}", llvm::toString(grown.takeError()));
   buffer = std::move(*grown);
   return llvm::Error::success();
 }

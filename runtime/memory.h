@@ -7,8 +7,12 @@
 
 namespace gptc::runtime {
 
-/// Bytes of memory that this machine has, swap included.
+/// Bytes of memory that this process may have: the machine's, swap included, less where its control group or its limit
+/// of address space (ulimit -v) says so.
 int64_t machineMemory();
+
+/// Bytes that control groups (v1 or v2) grant, 0 where nothing limits them; as cgroupCores.
+double cgroupBytes(llvm::StringRef membership, llvm::StringRef root);
 
 /// Zeroed memory, 64-byte aligned, with at least 64 readable bytes behind its
 /// end. Large buffers are aligned to huge pages and ask for them: first touch

@@ -94,7 +94,7 @@ llvm::Expected<std::unique_ptr<Pool>> Pool::create(unsigned threads) {
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (error)
-    return failure("cannot start {} threads: {}", threads, std::strerror(error));
+    return failure("cannot start {} threads: {}; --threads 1 needs none", threads, std::strerror(error));
   return pool;
 }
 
@@ -123,7 +123,7 @@ llvm::Error Pool::reserveScratch(int64_t bytes) {
   for (Slot &slot : slots) {
     llvm::Expected<Buffer> buffer = Buffer::allocate(bytes);
     if (!buffer)
-      return buffer.takeError();
+      return failure("no scratch for {} threads: {}", slots.size(), llvm::toString(buffer.takeError()));
     slot.scratch = std::move(*buffer);
   }
   scratchBytes = bytes;

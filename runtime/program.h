@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct TensorInfo {
   std::vector<std::string> dims;    // their names, as the model's file has them; for people
   int64_t most = 0;                 // elements within any extents that the program runs on; 0: elements()
   int64_t elements() const;         // of the bounds
+  std::optional<int64_t> bytes() const; // of the bounds; nothing where a size is negative or they are more than 2^46
   /// Elements from one coordinate of each dimension to the next: dense from the
   /// first dimension with an extent on, with room for the most before that.
   std::vector<int64_t> strides(const std::function<int64_t(const std::string &)> &extent) const;

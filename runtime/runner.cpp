@@ -26,7 +26,10 @@ Error ProgramRun::bind(VariableStore &store, Weights weights) {
   for (const VariableInfo &info : code.variables)
     variables.push_back(store.find(info.name, weights)->memory.data());
   for (const TensorInfo &info : code.inputs) {
-    Expected<Buffer> buffer = Buffer::allocate(info.elements() * int64_t(sizeOf(info.type)));
+    std::optional<int64_t> bytes = info.bytes();
+    if (!bytes)
+      return failure("input '{}' is too large", info.name);
+    Expected<Buffer> buffer = Buffer::allocate(*bytes);
     if (!buffer)
       return buffer.takeError();
     buffers.push_back({&info, buffer->data()});

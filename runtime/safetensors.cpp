@@ -1,4 +1,6 @@
 #include "runtime/safetensors.h"
+#include "runtime/doing.h"
+#include "runtime/utf8.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Endian.h"
@@ -94,7 +96,7 @@ static Expected<StoredTensor> parseEntry(const llvm::json::Value &value, StringR
   const auto *type = llvm::find_if(types, [&](const TypeEntry &known) { return known.name == *typeName; });
   bool known = type != std::end(types) && type->type != StoredType::Other;
   tensor.type = known ? type->type : StoredType::Other;
-  tensor.typeName = typeName->take_front(40).str();
+  tensor.typeName = shown(*typeName);
 
   if (shape->size() > mostDimensions)
     return failure("{}: {} dimensions, at most {} are allowed", where, shape->size(), mostDimensions);
@@ -158,17 +160,17 @@ Expected<SafeTensors> SafeTensors::parse(StringRef bytes, StringRef source) {
       for (auto &[name, text] : *strings) {
         std::optional<StringRef> string = text.getAsString();
         if (!string)
-          return failure("{}: __metadata__ entry '{}' is not a string", source, StringRef(name));
+          return failure("{}: __metadata__ entry '{}' is not a string", source, shown(name));
         file.strings[StringRef(name).str()] = string->str();
       }
       continue;
     }
     Range range;
-    Expected<StoredTensor> tensor = parseEntry(value, fmt::format("{}: tensor '{}'", source, name), range);
+    Expected<StoredTensor> tensor = parseEntry(value, fmt::format("{}: tensor '{}'", source, shown(name)), range);
     if (!tensor)
       return tensor.takeError();
     if (range.end > file.data.size())
-      return failure("{}: truncated: tensor '{}' ends at byte {} of the data, which has {}", source, name,
+      return failure("{}: truncated: tensor '{}' ends at byte {} of the data, which has {}", source, shown(name),
                      range.end, file.data.size());
     tensor->bytes = file.data.slice(range.begin, range.end);
     auto inserted = file.entries.emplace(name.str(), std::move(*tensor)).first;
@@ -183,10 +185,10 @@ Expected<SafeTensors> SafeTensors::parse(StringRef bytes, StringRef source) {
   const std::string *before = nullptr;
   for (const Range &range : ranges) {
     if (range.begin < at)
-      return failure("{}: tensors '{}' and '{}' overlap", source, *before, *range.name);
+      return failure("{}: tensors '{}' and '{}' overlap", source, shown(*before), shown(*range.name));
     if (range.begin > at)
       return failure("{}: {} bytes before tensor '{}' belong to no tensor", source, range.begin - at,
-                     *range.name);
+                     shown(*range.name));
     at = range.end;
     before = range.name;
   }
@@ -196,6 +198,7 @@ Expected<SafeTensors> SafeTensors::parse(StringRef bytes, StringRef source) {
 }
 
 Expected<SafeTensors> SafeTensors::open(StringRef path) {
+  Doing doing(fmt::format("reading {}", path));
   auto buffer = readFile(path);
   if (!buffer)
     return buffer.takeError();

@@ -1,4 +1,5 @@
-// How many threads to start: affinity and control groups.
+// What control groups allow; how many threads to start.
+#include "runtime/memory.h"
 #include "runtime/pool.h"
 
 #include "llvm/ADT/SmallVector.h"
@@ -8,6 +9,8 @@
 
 #include <algorithm>
 #include <sched.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 namespace gptc::runtime {
@@ -33,27 +36,35 @@ static double coresAt(llvm::StringRef directory, bool second) {
   return quota > 0 && period > 0 ? quota / period : 0;
 }
 
-// The tightest quota from `path` up to the mount. Inside a container the path
+static double bytesAt(llvm::StringRef directory, bool second) {
+  double bytes = 0;
+  std::string text = readControl(directory + (second ? "/memory.max" : "/memory.limit_in_bytes"));
+  return llvm::to_float(llvm::StringRef(text), bytes) ? bytes : 0; // "max", or no such file
+}
+
+// Reads a limit at a directory; 0: there is none. `second`: of control groups v2.
+using Limit = double (*)(llvm::StringRef directory, bool second);
+
+static double tighter(double a, double b) {
+  return a > 0 && b > 0 ? std::min(a, b) : std::max(a, b);
+}
+
+// The tightest limit from `path` up to the mount. Inside a container the path
 // is often the host's and missing here; then only the mount itself counts.
-static double coresUp(llvm::StringRef mount, llvm::StringRef path, bool second) {
+static double limitUp(Limit limit, llvm::StringRef mount, llvm::StringRef path, bool second) {
   double least = 0;
   std::string directory = (mount + path).str();
   for (;;) {
-    double cores = coresAt(directory, second);
-    if (cores > 0 && (least == 0 || cores < least))
-      least = cores;
+    least = tighter(least, limit(directory, second));
     if (directory.size() <= mount.size())
       return least;
     directory = llvm::sys::path::parent_path(directory).str();
   }
 }
 
-double cgroupCores(llvm::StringRef membership, llvm::StringRef root) {
+static double cgroupLimit(Limit limit, llvm::StringRef controller, llvm::ArrayRef<llvm::StringRef> mounts,
+                          llvm::StringRef membership, llvm::StringRef root) {
   double least = 0;
-  auto take = [&](double cores) {
-    if (cores > 0 && (least == 0 || cores < least))
-      least = cores;
-  };
   llvm::SmallVector<llvm::StringRef> lines;
   membership.split(lines, '\n', -1, false);
   for (llvm::StringRef line : lines) {
@@ -64,16 +75,36 @@ double cgroupCores(llvm::StringRef membership, llvm::StringRef root) {
     if (path == "/")
       path = "";
     if (hierarchy == "0" && controllers.empty()) {
-      take(coresUp(root, path, true));
+      least = tighter(least, limitUp(limit, root, path, true));
       continue;
     }
     llvm::SmallVector<llvm::StringRef> names;
     controllers.split(names, ',');
-    if (llvm::is_contained(names, "cpu"))
-      for (llvm::StringRef mount : {"/cpu", "/cpu,cpuacct"})
-        take(coresUp((root + mount).str(), path, false));
+    if (llvm::is_contained(names, controller))
+      for (llvm::StringRef mount : mounts)
+        least = tighter(least, limitUp(limit, (root + mount).str(), path, false));
   }
   return least;
+}
+
+double cgroupCores(llvm::StringRef membership, llvm::StringRef root) {
+  return cgroupLimit(coresAt, "cpu", {"/cpu", "/cpu,cpuacct"}, membership, root);
+}
+
+double cgroupBytes(llvm::StringRef membership, llvm::StringRef root) {
+  return cgroupLimit(bytesAt, "memory", {"/memory"}, membership, root);
+}
+
+int64_t machineMemory() {
+  double bytes = double(int64_t(1) << 46);
+  struct sysinfo info;
+  if (sysinfo(&info) == 0)
+    bytes = (double(info.totalram) + double(info.totalswap)) * double(info.mem_unit);
+  bytes = tighter(bytes, cgroupBytes(readControl("/proc/self/cgroup"), "/sys/fs/cgroup"));
+  rlimit space;
+  if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY)
+    bytes = tighter(bytes, double(space.rlim_cur));
+  return int64_t(bytes);
 }
 
 unsigned defaultThreads() {

@@ -89,8 +89,9 @@ public:
 
   Error encodePart(StringRef part, StringRef whole, std::vector<int32_t> &out,
                    StringRef source) const override {
-    if (part.size() == whole.size()) // lines are many
-      out.reserve(out.size() + part.size());
+    // One token for each character. Where parts of a text come one by one, memory grows as it does by itself.
+    if (part.size() == whole.size())
+      out.reserve(out.size() + characterCount(part));
     for (size_t at = 0; at < part.size();) {
       unsigned char byte = part[at];
       if (byte < 128 && ascii[byte] >= 0) {
@@ -170,7 +171,7 @@ public:
       auto column = [&] { return before.size() - (before.rfind('\n') + 1) + 1; };
       int64_t id;
       if (word.getAsInteger(10, id))
-        return failure("{}:{}:{}: '{}' is not a number", source, line(), column(), word.take_front(40));
+        return failure("{}:{}:{}: '{}' is not a number", source, line(), column(), shown(word));
       if (id < 0 || id >= size)
         return failure("{}:{}:{}: {} is not between 0 and {}", source, line(), column(), id, size - 1);
       out.push_back(int32_t(id));
@@ -283,7 +284,7 @@ static Made withSpecials(Made inner, llvm::ArrayRef<std::string> specials) {
   llvm::StringSet<> seen;
   for (const std::string &name : specials)
     if (name.empty() || !seen.insert(name).second)
-      return failure("the special token '{}' is {}", name, name.empty() ? "without a name" : "named twice");
+      return failure("the special token '{}' is {}", shown(name), name.empty() ? "without a name" : "named twice");
   return std::make_unique<WithSpecials>(specials.vec(), std::move(*inner));
 }
 
@@ -310,7 +311,7 @@ Made makeTokenizer(StringRef kind, llvm::ArrayRef<std::string> arguments, llvm::
   }
   int64_t size;
   if (StringRef(arguments[0]).getAsInteger(10, size))
-    return failure("tokenizer {} takes a number, not '{}'", kind, arguments[0]);
+    return failure("tokenizer {} takes a number, not '{}'", kind, shown(arguments[0]));
   if (kind == "bpe")
     return makeBytePairs(trainBytePairs(texts, size, specials));
   if (!specials.empty())

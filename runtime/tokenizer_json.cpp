@@ -120,11 +120,6 @@ private:
 
 } // namespace
 
-// The beginning of a file's text, for messages.
-static std::string shown(StringRef text) {
-  return repairUtf8(text.take_front(60));
-}
-
 // What a part is, for messages: its type, or what is there.
 static std::string describe(const Value &part) {
   const Object *object = part.getAsObject();

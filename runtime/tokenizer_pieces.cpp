@@ -121,7 +121,7 @@ Expected<std::unique_ptr<Tokenizer>> makePieces(ArrayRef<std::string> pieces) {
     if (Error error = checkUtf8(piece, "a piece"))
       return error;
     if (!seen.insert(piece).second)
-      return failure("the piece '{}' is given twice", piece);
+      return failure("the piece '{}' is given twice", shown(piece));
   }
   return std::make_unique<PieceTokenizer>(pieces.vec());
 }

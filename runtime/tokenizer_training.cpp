@@ -4,9 +4,11 @@
 #include "runtime/utf8.h"
 
 #include "llvm/ADT/StringSet.h"
+#include "llvm/Support/xxhash.h"
 
 #include <algorithm>
 #include <queue>
+#include <unordered_map>
 
 using llvm::ArrayRef;
 using llvm::Error;
@@ -17,20 +19,15 @@ namespace gptc::runtime {
 
 namespace {
 
-struct Word {
-  std::vector<int32_t> tokens;
-  int64_t count = 0;
-};
-
 using Pair = std::pair<int32_t, int32_t>;
 
-// How often two tokens are neighbours, and in which words they (once) were.
+// How often two tokens are neighbours, and the places of the left one: all where they are, and some where they were.
 struct Neighbours {
   int64_t count = 0;
-  std::vector<uint32_t> words;
+  std::vector<uint32_t> places;
 };
 
-// A pair with a count that it has, or had: counts that changed are noted anew.
+// A pair with a count that it has, or had when it was larger.
 struct Candidate {
   int64_t count;
   Pair pair;
@@ -39,93 +36,142 @@ struct Candidate {
   }
 };
 
+// All different words one behind the other, as tokens in a list: a merge costs as much as the places that it changes,
+// however long their words are. A place is that of a token's first byte. In the whole of the training less than two
+// places are noted for each byte besides the first ones, so memory is linear in the size of all different words.
 class Training {
 public:
-  Training(BytePairs &result, std::vector<Word> words) : result(result), words(std::move(words)) {
+  explicit Training(BytePairs &result) : result(result) {
     for (size_t id = result.specials.size(); id < result.tokens.size(); ++id)
-      ids[result.tokens[id]] = int32_t(id);
+      ids.emplace(llvm::xxh3_64bits(result.tokens[id]), int32_t(id));
     for (int32_t id : result.specials)
       reserved.insert(result.tokens[size_t(id)]);
   }
+  static constexpr uint32_t none = UINT32_MAX; // also one more than the last place that there may be
+  void reserve(size_t bytes, size_t words) {
+    links.reserve(bytes);
+    counts.reserve(words);
+  }
+  void addWord(StringRef bytes, const std::array<int32_t, 256> &idOfByte, int64_t count);
   void run(int64_t vocabulary);
 
 private:
-  void count(uint32_t word, int64_t sign, std::vector<Pair> *changed);
-  void merge(uint32_t word, const Merge &merge);
+  struct Link {
+    int32_t token; // -1: it has become a part of the token before
+    uint32_t previous, next, word;
+  };
+  int64_t countAt(uint32_t at) const { return counts[links[at].word]; }
+  Pair pairAt(uint32_t at) const { return {links[at].token, links[links[at].next].token}; }
+  void appear(uint32_t at);
+  void vanish(uint32_t at);
+  void merge(uint32_t at, const Merge &merge);
+  int32_t idOf(std::string bytes);
 
   BytePairs &result;
-  std::vector<Word> words;
-  llvm::StringMap<int32_t> ids; // by bytes: two ways may lead to one token
-  llvm::StringSet<> reserved;   // names of special tokens, which no merge may make
+  std::vector<Link> links;
+  std::vector<int64_t> counts; // of words
+  std::unordered_multimap<uint64_t, int32_t> ids; // by the hash of bytes: two ways may lead to one token
+  llvm::StringSet<> reserved;                     // names of special tokens, which no merge may make
   llvm::DenseMap<Pair, Neighbours> neighbours;
   std::priority_queue<Candidate> queue;
+  std::vector<Pair> grown; // pairs that the merge that is under way has made
 };
 
 } // namespace
 
-// Adds a word's pairs to the counts, or takes them away.
-void Training::count(uint32_t index, int64_t sign, std::vector<Pair> *changed) {
-  const Word &word = words[index];
-  for (size_t i = 0; i + 1 < word.tokens.size(); ++i) {
-    Pair pair(word.tokens[i], word.tokens[i + 1]);
-    Neighbours &entry = neighbours[pair];
-    entry.count += sign * word.count;
-    if (sign > 0 && (entry.words.empty() || entry.words.back() != index))
-      entry.words.push_back(index);
-    if (changed)
-      changed->push_back(pair);
-  }
+void Training::addWord(StringRef bytes, const std::array<int32_t, 256> &idOfByte, int64_t count) {
+  uint32_t first = uint32_t(links.size()), size = uint32_t(bytes.size()), word = uint32_t(counts.size());
+  for (uint32_t i = 0; i < size; ++i)
+    links.push_back({idOfByte[uint8_t(bytes[i])], i ? first + i - 1 : none, i + 1 < size ? first + i + 1 : none, word});
+  counts.push_back(count);
 }
 
-void Training::merge(uint32_t index, const Merge &merge) {
-  std::vector<int32_t> &tokens = words[index].tokens;
-  size_t to = 0;
-  for (size_t from = 0; from < tokens.size(); ++from) {
-    bool both = tokens[from] == merge.left && from + 1 < tokens.size() && tokens[from + 1] == merge.right;
-    tokens[to++] = both ? merge.merged : tokens[from];
-    from += both;
-  }
-  tokens.resize(to);
+// The token at a place and its next one have become neighbours, or are none any more.
+void Training::appear(uint32_t at) {
+  Neighbours &entry = neighbours[pairAt(at)];
+  entry.count += countAt(at);
+  entry.places.push_back(at);
+}
+
+void Training::vanish(uint32_t at) {
+  auto entry = neighbours.find(pairAt(at));
+  entry->second.count -= countAt(at);
+  if (entry->second.count == 0) // no place of it is left
+    neighbours.erase(entry);
+}
+
+void Training::merge(uint32_t at, const Merge &merge) {
+  Link &link = links[at];
+  if (link.token != merge.left || link.next == none || links[link.next].token != merge.right)
+    return; // one of the two has merged otherwise
+  Link &gone = links[link.next];
+  if (link.previous != none)
+    vanish(link.previous);
+  vanish(at);
+  if (gone.next != none)
+    vanish(link.next);
+  link.token = merge.merged;
+  gone.token = -1;
+  link.next = gone.next;
+  if (link.next != none)
+    links[link.next].previous = at;
+  for (uint32_t place : {link.previous, link.next == none ? none : at})
+    if (place != none) {
+      appear(place);
+      grown.push_back(pairAt(place));
+    }
+}
+
+// The token of these bytes, a new one where there is none.
+int32_t Training::idOf(std::string bytes) {
+  uint64_t hash = llvm::xxh3_64bits(bytes);
+  auto [begin, end] = ids.equal_range(hash);
+  for (auto known = begin; known != end; ++known)
+    if (result.tokens[size_t(known->second)] == bytes)
+      return known->second;
+  int32_t id = int32_t(result.tokens.size());
+  ids.emplace(hash, id);
+  result.tokens.push_back(std::move(bytes));
+  return id;
 }
 
 void Training::run(int64_t vocabulary) {
-  for (uint32_t word = 0; word < words.size(); ++word)
-    count(word, 1, nullptr);
+  for (uint32_t at = 0; at < links.size(); ++at)
+    if (links[at].next != none)
+      appear(at);
   for (const auto &[pair, entry] : neighbours)
     queue.push({entry.count, pair});
-  std::vector<Pair> changed;
   while (int64_t(result.tokens.size()) < vocabulary && !queue.empty()) {
     Candidate best = queue.top();
     queue.pop();
-    Neighbours &entry = neighbours[best.pair];
-    if (entry.count != best.count)
-      continue; // noted anew when it changed
+    auto entry = neighbours.find(best.pair);
+    if (entry == neighbours.end())
+      continue;
+    if (entry->second.count != best.count) {
+      // It has lost some since it was noted. Where it has gained, that was noted then.
+      if (entry->second.count < best.count)
+        queue.push({entry->second.count, best.pair});
+      continue;
+    }
     if (best.count < 2)
       break;
     std::string bytes = result.tokens[size_t(best.pair.first)] + result.tokens[size_t(best.pair.second)];
     if (reserved.contains(BytePairs::symbols(bytes)))
       continue;
-    auto [id, isNew] = ids.try_emplace(bytes, int32_t(result.tokens.size()));
-    if (isNew)
-      result.tokens.push_back(bytes);
-    Merge merge{best.pair.first, best.pair.second, id->second};
+    Merge merge{best.pair.first, best.pair.second, idOf(std::move(bytes))};
     result.merges.push_back(merge);
 
-    std::vector<uint32_t> affected = std::move(entry.words);
-    entry.words.clear();
-    std::sort(affected.begin(), affected.end());
-    affected.erase(std::unique(affected.begin(), affected.end()), affected.end());
-    changed.clear();
-    for (uint32_t word : affected) {
-      count(word, -1, &changed);
-      this->merge(word, merge);
-      count(word, 1, &changed);
-    }
-    std::sort(changed.begin(), changed.end());
-    changed.erase(std::unique(changed.begin(), changed.end()), changed.end());
-    for (Pair pair : changed)
-      if (int64_t now = neighbours[pair].count; now > 0)
-        queue.push({now, pair});
+    // From the left: of "aaa" the first two merge.
+    std::vector<uint32_t> places = std::move(entry->second.places);
+    std::sort(places.begin(), places.end());
+    grown.clear();
+    for (uint32_t at : places)
+      this->merge(at, merge);
+    std::sort(grown.begin(), grown.end());
+    grown.erase(std::unique(grown.begin(), grown.end()), grown.end());
+    for (Pair pair : grown)
+      if (auto now = neighbours.find(pair); now != neighbours.end())
+        queue.push({now->second.count, pair});
   }
 }
 
@@ -137,7 +183,7 @@ static Error addSpecials(BytePairs &pairs, ArrayRef<std::string> specials) {
     if (Error error = checkUtf8(name, "the name of a special token"))
       return error;
     if (!seen.insert(name).second)
-      return failure("the special token '{}' is named twice", name);
+      return failure("the special token '{}' is named twice", shown(name));
     pairs.specials.push_back(int32_t(pairs.tokens.size()));
     pairs.tokens.push_back(name);
   }
@@ -156,10 +202,8 @@ static Error checkNames(const BytePairs &pairs) {
     names[pairs.tokens[size_t(id)]] = id;
   for (size_t id = pairs.specials.size(); id < pairs.tokens.size(); ++id)
     if (names.count(BytePairs::symbols(pairs.tokens[id])))
-      return failure(
-          "the special token '{0}' cannot be told from the ordinary token '{0}'; give it a name as "
-          "<{0}>",
-          BytePairs::symbols(pairs.tokens[id]));
+      return failure("the special token '{0}' cannot be told from the ordinary token '{0}'; give it a name as <{0}>",
+                     shown(BytePairs::symbols(pairs.tokens[id])));
   return Error::success();
 }
 
@@ -189,15 +233,18 @@ Expected<BytePairs> trainBytePairs(ArrayRef<TokenizerText> texts, int64_t vocabu
     idOfByte[byte] = int32_t(pairs.tokens.size());
     pairs.tokens.push_back(std::string(1, char(byte)));
   }
-  std::vector<Word> words;
-  for (const auto &entry : counts) {
-    Word word;
-    word.count = entry.second;
-    for (char c : entry.first())
-      word.tokens.push_back(idOfByte[uint8_t(c)]);
-    words.push_back(std::move(word));
-  }
-  Training(pairs, std::move(words)).run(vocabulary);
+  size_t total = 0;
+  for (const auto &entry : counts)
+    total += entry.first().size();
+  if (total >= Training::none)
+    return failure("{} bytes of different words, more than the {} that bpe can learn from; a part of the text says as "
+                   "much", total, Training::none - 1);
+  Training training(pairs);
+  training.reserve(total, counts.size());
+  for (const auto &entry : counts)
+    training.addWord(entry.first(), idOfByte, entry.second);
+  counts.clear();
+  training.run(vocabulary);
   if (Error error = checkNames(pairs))
     return error;
   return pairs;

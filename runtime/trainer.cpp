@@ -1,5 +1,6 @@
 #include "runtime/trainer.h"
 
+#include "runtime/doing.h"
 #include "runtime/gradients.h"
 #include "runtime/interrupt.h"
 #include "runtime/log.h"
@@ -409,6 +410,7 @@ Expected<int> Training::run() {
 }
 
 Expected<int> train(TrainJob &job) {
+  Doing doing("training");
   return Training(job).run();
 }
 

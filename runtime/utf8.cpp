@@ -106,6 +106,13 @@ llvm::Expected<llvm::StringRef> plainText(llvm::StringRef bytes, llvm::StringRef
   return bytes;
 }
 
+size_t characterCount(llvm::StringRef text) {
+  size_t count = 0;
+  for (unsigned char c : text)
+    count += (c & 0xC0) != 0x80;
+  return count;
+}
+
 std::string describeCharacter(int32_t codePoint) {
   std::string text;
   if (codePoint == '\n')
@@ -117,6 +124,29 @@ std::string describeCharacter(int32_t codePoint) {
   else if (codePoint >= 0x20 && (codePoint < 0x7F || codePoint > 0xA0))
     appendCodePoint(text, codePoint);
   return fmt::format("'{}' (U+{:04X})", text, codePoint);
+}
+
+std::string shown(llvm::StringRef text) {
+  constexpr size_t longest = 60;
+  std::string result;
+  for (size_t at = 0, count = 0; at < text.size(); ++count) {
+    if (count == longest)
+      return fmt::format("{}... ({} bytes)", result, text.size());
+    size_t first = at;
+    int32_t codePoint = nextCodePoint(text, at);
+    if (codePoint == '\n')
+      result += "\\n";
+    else if (codePoint == '\t')
+      result += "\\t";
+    else if (codePoint == '\r')
+      result += "\\r";
+    else if (codePoint >= 0x20 && (codePoint < 0x7F || codePoint > 0xA0))
+      result += text.slice(first, at);
+    else
+      for (at = std::max(at, first + 1); first < at; ++first)
+        result += fmt::format("\\x{:02x}", unsigned(static_cast<unsigned char>(text[first])));
+  }
+  return result;
 }
 
 size_t wholeCharacters(llvm::StringRef bytes) {

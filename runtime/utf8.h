@@ -20,8 +20,13 @@ llvm::Error checkUtf8(llvm::StringRef part, llvm::StringRef whole, llvm::StringR
 /// The bytes of a text file without the byte order mark (U+FEFF) that UTF-8 may begin with.
 /// An error for UTF-16 and UTF-32, which their marks or their zero bytes tell.
 llvm::Expected<llvm::StringRef> plainText(llvm::StringRef bytes, llvm::StringRef source);
+/// How many characters a text has: bytes that begin one.
+size_t characterCount(llvm::StringRef text);
 /// "'é' (U+00E9)", for messages.
 std::string describeCharacter(int32_t codePoint);
+/// A text as messages quote it: on one line, its first characters and how many bytes it has where it is long, other bytes
+/// than those of characters that can be seen as \xNN.
+std::string shown(llvm::StringRef text);
 /// How many leading bytes form whole characters; what follows is the start of
 /// one that may still be completed.
 size_t wholeCharacters(llvm::StringRef bytes);

@@ -1,4 +1,5 @@
 #include "runtime/variables.h"
+#include "runtime/utf8.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSet.h"
@@ -35,10 +36,8 @@ static Error checkInfo(const VariableInfo &info) {
   if (info.copies < 0 || size_t(info.copies) > info.shape.size())
     return failure("variable '{}' has rank {} and {} dimensions of copies", info.name, info.shape.size(),
                    info.copies);
-  uint64_t bytes = sizeOf(info.type);
-  for (int64_t size : info.shape)
-    if (size < 0 || __builtin_mul_overflow(bytes, uint64_t(size), &bytes) || bytes > uint64_t(1) << 46)
-      return failure("variable '{}' of shape {} is too large", info.name, shapeText(info.shape));
+  if (!info.bytes())
+    return failure("variable '{}' of shape {} is too large", info.name, shapeText(info.shape));
   return Error::success();
 }
 
@@ -53,9 +52,9 @@ Error VariableStore::add(llvm::ArrayRef<VariableInfo> infos) {
     }
     if (Error error = checkInfo(info))
       return error;
-    Expected<Buffer> memory = Buffer::allocate(info.elements() * int64_t(sizeOf(info.type)));
+    Expected<Buffer> memory = Buffer::allocate(*info.bytes());
     if (!memory)
-      return memory.takeError();
+      return failure("no memory for '{}': {}", info.name, llvm::toString(memory.takeError()));
     variables.push_back(std::make_unique<Variable>());
     variables.back()->info = info;
     variables.back()->memory = std::move(*memory);
@@ -142,7 +141,7 @@ static Error checkTensors(const SafeTensors &file, llvm::ArrayRef<TensorView> vi
     const StoredTensor *stored = file.find(view.name);
     if (!stored) {
       if (missed++ < 3)
-        missing += (missed > 1 ? ", '" : "'") + view.name + "'";
+        missing += (missed > 1 ? ", '" : "'") + shown(view.name) + "'";
       continue;
     }
     if (stored->shape != view.shape)
@@ -162,7 +161,7 @@ static Error checkTensors(const SafeTensors &file, llvm::ArrayRef<TensorView> vi
   if (exact)
     for (auto &[name, stored] : file.tensors())
       if (!names.contains(name) && extra++ < 3)
-        unknown += (extra > 1 ? ", '" : "'") + name + "'";
+        unknown += (extra > 1 ? ", '" : "'") + shown(name) + "'";
   if (extra)
     return failure("{}: it has {} tensors that the model does not: {}{}", file.source(), extra, unknown,
                    extra > 3 ? ", ..." : "");

@@ -7,7 +7,7 @@ import lit.formats
 config.name = "gptc"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".gpt", ".test"]
-config.excludes = ["unit", "inputs", "differential"]
+config.excludes = ["unit", "inputs", "differential", "corpus"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.binary_dir, "tests", "lit")
 

@@ -5,6 +5,7 @@
 #include "compiler/session.h"
 
 #include "ir/gpt/gpt.h"
+#include "runtime/doing.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -27,6 +28,7 @@ static std::string grouped(int64_t value) {
 
 /// Lowers `module` as far as memory is settled.
 static llvm::Error lower(Session &session, mlir::ModuleOp module, const PipelineOptions &pipeline) {
+  runtime::Doing doing("compiling " + session.sources.name(session.file));
   RunOptions run;
   run.pipeline = pipeline;
   run.until = findStage("loops");
@@ -59,7 +61,7 @@ static void printMemory(const StepMemory &memory, bool trains, int64_t batch) {
   if (!trains)
     return;
   llvm::outs() << "kept        " << printSize(memory.kept) << " of it for the backward pass\n"
-               << "memory      " << printSize(memory.total()) << ": arena, parameters "
+               << "memory      " << printSize(memory.total(), /*up=*/true) << ": arena, parameters "
                << printSize(memory.parameters) << ", optimizer " << printSize(memory.states) << ", batch "
                << printSize(memory.inputs) << ", threads " << printSize(memory.scratch) << "\n";
 }

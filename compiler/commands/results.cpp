@@ -119,7 +119,7 @@ public:
       const ResultInfo &info = run.program().results[r];
       Elements elements(run, info);
       const ClassResult *over = classResultOf(classes, r);
-      for (int64_t i = 0; i < elements.count; ++i) {
+      for (int64_t i = 0; i < elements.count && !llvm::outs().has_error(); ++i) {
         std::string place = over ? over->column.classes[size_t(i)] : joined(elements.place(i));
         llvm::outs() << "," << csvField(info.name + (elements.rank() ? "[" + place + "]" : ""));
       }
@@ -129,13 +129,15 @@ public:
     llvm::outs() << "\n";
   }
 
-  void rows(const runtime::Batch &batch) override {
+  bool rows(const runtime::Batch &batch) override {
     for (int64_t row = 0; row < batch.rows; ++row) {
       llvm::outs() << (batch.examples.empty() ? example++ : batch.examples[size_t(row)]);
       for (size_t r = 0; r < run.program().results.size(); ++r) {
         ResultView view = run.resultAt(r);
         Elements elements(run, *view.info);
         for (int64_t i = 0; i < elements.count; ++i) {
+          if (llvm::outs().has_error())
+            return false;
           llvm::outs() << ",";
           std::vector<int64_t> place = elements.place(i);
           if (elements.inside(place))
@@ -146,6 +148,7 @@ public:
       }
       llvm::outs() << "\n";
     }
+    return true;
   }
 
 private:
@@ -162,7 +165,7 @@ public:
       : run(run), tokenizer(tokenizer), streams(std::move(streams)), only(std::move(only)),
         classes(std::move(classes)) {}
 
-  void rows(const runtime::Batch &batch) override {
+  bool rows(const runtime::Batch &batch) override {
     for (int64_t row = 0; row < batch.rows; ++row, ++example) {
       if (!batch.examples.empty())
         example = batch.examples[size_t(row)];
@@ -170,8 +173,11 @@ public:
         ResultView view = run.resultAt(r);
         if (only.empty() || only.count(view.info->name))
           print(view, row, classResultOf(classes, r));
+        if (llvm::outs().has_error())
+          return false;
       }
     }
+    return true;
   }
 
 private:
@@ -212,7 +218,7 @@ private:
       if (over)
         llvm::outs() << over->title << ": " << className(*over, run, row) << "\n";
       llvm::outs() << "\n";
-    } while (advance(elements, place));
+    } while (advance(elements, place) && !llvm::outs().has_error());
   }
 
   /// The next place of the dimensions in front of the matrix.

@@ -19,8 +19,8 @@ public:
   virtual ~ResultPrinter() = default;
   /// Once, before the first batch.
   virtual void header() {}
-  /// The results of a run of the program on a batch.
-  virtual void rows(const runtime::Batch &batch) = 0;
+  /// The results of a run of the program on a batch; false where nobody reads any more (a closed pipe).
+  virtual bool rows(const runtime::Batch &batch) = 0;
 };
 
 /// One line an example, one column an element. Elements outside of an extent

@@ -3,11 +3,12 @@
 #include "compiler/commands/results.h"
 #include "compiler/trained.h"
 
-#include "runtime/interrupt.h"
-
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
+
+#include <csignal>
+#include <unistd.h>
 
 using namespace gptc;
 
@@ -60,6 +61,18 @@ static bool setPrompt(const Session &session, runtime::ProgramRun &run, const st
   return true;
 }
 
+/// Nothing is kept that an interrupt could lose, so the first one ends the process, wherever it is.
+static void endWhenInterrupted() {
+  static std::string said = programName() + ": interrupted\n";
+  auto end = [](int) {
+    (void)!write(STDERR_FILENO, said.data(), said.size());
+    _exit(Interrupted);
+  };
+  for (int number : {SIGINT, SIGTERM, SIGHUP})
+    if (std::signal(number, end) == SIG_IGN)
+      std::signal(number, SIG_IGN);
+}
+
 int gptc::runCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
   std::string path, prompt, which = "latest", format = "csv";
@@ -87,6 +100,7 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
   if (std::optional<int> code = arguments.parse(words))
     return *code;
 
+  endWhenInterrupted();
   Session session(options);
   bool isRun = llvm::sys::fs::is_directory(path);
   std::optional<llvm::json::Object> config;
@@ -175,7 +189,6 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
     (*first)->run();
   }
 
-  runtime::InterruptGuard guard(programName() + ": interrupted: stops behind this batch");
   runtime::ProgramRun &run = **bound;
   std::vector<ClassResult> classes = classResults(*session.model, run.program());
   std::unique_ptr<ResultPrinter> printer =
@@ -191,7 +204,7 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
     run.run();
     printer->header();
     printer->rows(one);
-    return Success;
+    return Success; // what could not be written is said at the end
   }
   if (!load(needed))
     return Failure;
@@ -205,14 +218,13 @@ int gptc::runCommand(llvm::ArrayRef<const char *> words) {
   using Part = runtime::Loader::Part;
   int64_t example = 0, items = 0;
   for (int64_t i = 0, n = session.loader->evaluationBatches(Part::All, shape); i < n; ++i) {
-    if (runtime::interrupted())
-      return Interrupted;
     runtime::Batch batch = session.loader->evaluation(Part::All, shape, i, run.inputs());
     if (llvm::Error error = run.setBatch(batch))
       return reportError(std::move(error));
     run.setLoopInputs(uint64_t(seed), 0, example);
     run.run();
-    printer->rows(batch);
+    if (!printer->rows(batch))
+      return Failure;
     example += batch.rows;
     items += batch.items;
   }

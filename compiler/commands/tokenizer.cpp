@@ -70,23 +70,16 @@ struct Input {
 } // namespace
 
 static llvm::Expected<Input> readInput(const std::string &path) {
+  auto buffer = runtime::readFile(path);
+  if (!buffer)
+    return buffer.takeError();
   Input input;
-  if (path != "-") {
-    auto buffer = runtime::readFile(path);
-    if (!buffer)
-      return buffer.takeError();
-    input.buffer = std::move(*buffer);
-  } else {
-    auto buffer = llvm::MemoryBuffer::getSTDIN();
-    if (!buffer)
-      return runtime::failure("cannot read standard input: {}", buffer.getError().message());
-    input.buffer = std::move(*buffer);
-  }
+  input.buffer = std::move(*buffer);
   auto text = runtime::plainText(input.buffer->getBuffer(), path == "-" ? "standard input" : path);
   if (!text)
     return text.takeError();
   input.text = *text;
-  return std::move(input);
+  return input;
 }
 
 /// Bytes in quotes on one line; what is no valid UTF-8 as \xNN.

@@ -50,7 +50,7 @@ llvm::Error Training::checkAll(int64_t batch, int64_t bytes) const {
   constexpr int64_t most = 1 << 24; // what `batch: N` may be
   std::string what = batch > most ? fmt::format("more than the {} that a batch may have", most)
                      : bytes > runtime::machineMemory()
-                         ? fmt::format("a step of which takes {}, more than the machine's {}",
+                         ? fmt::format("a step of which takes {}, more than the {} that this process may have",
                                        printSize(bytes), printSize(runtime::machineMemory()))
                          : "";
   if (what.empty())
@@ -60,9 +60,12 @@ llvm::Error Training::checkAll(int64_t batch, int64_t bytes) const {
       session.spec.kind == DataSpec::Text ? "windows, one from each place of the text," : "examples,", what);
 }
 
-/// Paths that hold wherever the run is resumed.
+/// Paths that hold wherever the run is resumed; none where one is a pipe.
 llvm::json::Array Training::absolute(const std::vector<std::string> &files) const {
   llvm::json::Array paths;
+  // What a pipe held is gone then.
+  if (!llvm::all_of(files, runtime::isLasting))
+    return paths;
   for (const std::string &file : files) {
     llvm::SmallString<256> path(file);
     paths.push_back(llvm::sys::fs::make_absolute(path) ? file : path.str().str());

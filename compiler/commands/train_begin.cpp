@@ -114,7 +114,8 @@ bool Training::openResumed() {
     request.showGradients = config->getInteger("show_gradients").value_or(0);
   if (!request.data.empty())
     return true;
-  reportError(llvm::Twine(request.resume) + " does not say what it was trained on; give --data");
+  reportError(llvm::Twine(request.resume) +
+              " does not say what it was trained on (a pipe cannot be read again); give --data FILE");
   return false;
 }
 

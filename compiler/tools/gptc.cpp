@@ -3,6 +3,7 @@
 #include "compiler/commands/commands.h"
 #include "compiler/jit.h"
 #include "compiler/payload.h"
+#include "compiler/tools/out_of_memory.h"
 
 #include "llvm/Config/llvm-config.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -99,6 +100,7 @@ static int finish(int code) {
 
 int main(int argc, char **argv) {
   setProgramName(argv[0]);
+  catchExhaustion();
   // A file of ours must not become "standard output" because that was closed.
   (void)llvm::sys::Process::FixupStandardFileDescriptors();
   // Errors of write() then say what is wrong, and training outlives its reader.

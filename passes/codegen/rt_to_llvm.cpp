@@ -50,6 +50,10 @@ public:
         kernels[function.getSymNameAttr()] = {pieces.getValue(), first ? first.getValue() : AffineMap(),
                                               scratch ? scratch.getInt() : 0};
       }
+    int64_t scratch = 0;
+    for (const auto &[name, kernel] : kernels)
+      scratch = std::max(scratch, kernel.scratch);
+    module->setAttr("rt.scratch_bytes", Builder(context).getI64IntegerAttr(scratch));
     placeWorkspace(functions);
     for (func::FuncOp function : functions) {
       if (function.isExternal())

@@ -10,91 +10,79 @@ using llvm::StringRef;
 
 namespace gptc::runtime {
 
-std::string placeOf(const CsvTable &table, const CsvField &field) {
-  return fmt::format("{}:{}:{}", table.source, field.line, field.column);
+std::string CsvReader::placeOf(const CsvField &field) const {
+  return fmt::format("{}:{}:{}", file, field.line, field.column);
 }
 
-namespace {
-class Reader {
-public:
-  Reader(StringRef text, StringRef source) : text(text), source(source) {}
-
-  bool atEnd() const { return at == text.size(); }
-  int64_t lineNumber() const { return line; }
-
-  /// The next row; empty for a blank line.
-  Expected<std::vector<CsvField>> row() {
-    std::vector<CsvField> fields;
-    size_t end = text.find_first_of("\r\n", at);
-    if (text.slice(at, end).trim(" \t").empty()) {
-      at = std::min(end, text.size());
-      endLine();
-      return fields;
-    }
-    for (;;) {
-      Expected<CsvField> field = next();
-      if (!field)
-        return field.takeError();
-      fields.push_back(std::move(*field));
-      if (!atEnd() && text[at] == ',') {
-        ++at;
-        continue;
-      }
-      endLine();
-      return fields;
-    }
-  }
-
-private:
-  Expected<CsvField> next() {
-    CsvField field;
-    while (!atEnd() && (text[at] == ' ' || text[at] == '\t'))
-      ++at;
-    field.line = line;
-    field.column = int64_t(at - lineStart) + 1;
-    if (atEnd() || text[at] != '"') {
-      size_t end = std::min(text.find_first_of(",\r\n", at), text.size());
-      field.text = text.slice(at, end).rtrim(" \t").str();
-      at = end;
-      return field;
-    }
-    for (++at;; ++at) {
-      if (atEnd())
-        return failure("{}:{}:{}: the quote is never closed", source, field.line, field.column);
-      if (text[at] == '"') {
-        if (at + 1 == text.size() || text[at + 1] != '"')
-          break;
-        ++at; // a doubled quote stands for one
-      } else if (text[at] == '\n') {
-        ++line;
-        lineStart = at + 1;
-      }
-      field.text += text[at];
-    }
+void CsvReader::endLine() {
+  if (!atEnd() && text[at] == '\r')
     ++at;
-    while (!atEnd() && (text[at] == ' ' || text[at] == '\t'))
-      ++at;
-    if (!atEnd() && text[at] != ',' && text[at] != '\n' && text[at] != '\r')
-      return failure("{}:{}:{}: text after a closing quote", source, line, at - lineStart + 1);
-    return field;
+  if (!atEnd() && text[at] == '\n')
+    ++at;
+  ++line;
+  lineStart = at;
+}
+
+Error CsvReader::readField(CsvField &field) {
+  field.text.clear();
+  while (!atEnd() && (text[at] == ' ' || text[at] == '\t'))
+    ++at;
+  field.line = line;
+  field.column = int64_t(at - lineStart) + 1;
+  if (atEnd() || text[at] != '"') {
+    size_t end = std::min(text.find_first_of(",\r\n", at), text.size());
+    StringRef bare = text.slice(at, end).rtrim(" \t");
+    field.text.assign(bare.begin(), bare.end());
+    at = end;
+    return Error::success();
   }
-
-  void endLine() {
-    if (!atEnd() && text[at] == '\r')
-      ++at;
-    if (!atEnd() && text[at] == '\n')
-      ++at;
-    ++line;
-    lineStart = at;
+  for (++at;; ++at) {
+    if (atEnd())
+      return failure("{}: the quote is never closed", placeOf(field));
+    if (text[at] == '"') {
+      if (at + 1 == text.size() || text[at + 1] != '"')
+        break;
+      ++at; // a doubled quote stands for one
+    } else if (text[at] == '\n') {
+      ++line;
+      lineStart = at + 1;
+    }
+    field.text += text[at];
   }
+  ++at;
+  while (!atEnd() && (text[at] == ' ' || text[at] == '\t'))
+    ++at;
+  if (!atEnd() && text[at] != ',' && text[at] != '\n' && text[at] != '\r')
+    return failure("{}:{}:{}: text after a closing quote", file, line, at - lineStart + 1);
+  return Error::success();
+}
 
-  StringRef text, source;
-  size_t at = 0, lineStart = 0;
-  int64_t line = 1;
-};
-} // namespace
+/// The next row; no fields for a blank line that is none.
+Error CsvReader::readRow(std::vector<CsvField> &row) {
+  size_t end = text.find_first_of("\r\n", at), count = 0;
+  if (text.slice(at, end).trim(" \t").empty()) {
+    row.clear();
+    if (names.size() == 1 && at < behindRows)
+      row.push_back(CsvField{"", line, 1});
+    at = std::min(end, text.size());
+    endLine();
+    return Error::success();
+  }
+  for (;;) {
+    if (count == row.size()) // else the memory of the last row's field is used again
+      row.emplace_back();
+    if (Error error = readField(row[count++]))
+      return error;
+    if (atEnd() || text[at] != ',')
+      break;
+    ++at;
+  }
+  row.resize(count);
+  endLine();
+  return Error::success();
+}
 
-Expected<CsvTable> parseCsv(StringRef bytes, StringRef source) {
+Expected<CsvReader> CsvReader::open(StringRef bytes, StringRef source) {
   Expected<StringRef> plain = plainText(bytes, source);
   if (!plain)
     return plain.takeError();
@@ -107,39 +95,33 @@ Expected<CsvTable> parseCsv(StringRef bytes, StringRef source) {
     return failure("{}:{}:{}: a zero byte, so this is no text", source, before.count('\n') + 1,
                    zero - (before.rfind('\n') + 1) + 1);
   }
-  CsvTable table;
-  table.source = source.str();
-  Reader reader(text, source);
-  std::vector<int64_t> blank; // lines, of which a table with one column is not to lose any
-  while (!reader.atEnd()) {
-    int64_t line = reader.lineNumber();
-    Expected<std::vector<CsvField>> row = reader.row();
-    if (!row)
-      return row.takeError();
-    if (row->empty()) {
-      if (table.header.size() == 1)
-        blank.push_back(line);
-      continue;
-    }
-    if (table.header.empty()) {
-      table.header = std::move(*row);
-      llvm::StringSet<> names;
-      for (const CsvField &field : table.header)
-        if (!names.insert(field.text).second)
-          return failure("{}: two columns are called '{}'", placeOf(table, field), field.text);
-      continue;
-    }
-    if (row->size() != table.header.size())
-      return failure("{}: the row has {} fields, the header {}", placeOf(table, row->front()), row->size(),
-                     table.header.size());
-    for (int64_t number : blank)
-      table.rows.push_back({CsvField{"", number, 1}});
-    blank.clear();
-    table.rows.push_back(std::move(*row));
-  }
-  if (table.header.empty())
+  CsvReader reader;
+  reader.text = text;
+  reader.file = source.str();
+  reader.behindRows = text.rtrim(" \t\r\n").size();
+  while (!reader.atEnd() && reader.names.empty())
+    if (Error error = reader.readRow(reader.names))
+      return error;
+  if (reader.names.empty())
     return failure("{}: the file is empty; the first line must name the columns", source);
-  return table;
+  llvm::StringSet<> seen;
+  for (const CsvField &field : reader.names)
+    if (!seen.insert(field.text).second)
+      return failure("{}: two columns are called '{}'", reader.placeOf(field), shown(field.text));
+  return reader;
+}
+
+Expected<bool> CsvReader::next(std::vector<CsvField> &row) {
+  while (!atEnd()) {
+    if (Error error = readRow(row))
+      return error;
+    if (row.empty())
+      continue;
+    if (row.size() != names.size())
+      return failure("{}: the row has {} fields, the header {}", placeOf(row.front()), row.size(), names.size());
+    return true;
+  }
+  return false;
 }
 
 } // namespace gptc::runtime

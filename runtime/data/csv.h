@@ -12,20 +12,34 @@ struct CsvField {
   int64_t line = 0, column = 0; // from 1, in bytes
 };
 
-struct CsvTable {
-  std::string source;
-  std::vector<CsvField> header;
-  std::vector<std::vector<CsvField>> rows; // each as wide as the header
+/// A table with a header, read row by row: of a file only one row at a time is held as fields. Fields may be quoted and
+/// then hold commas, line ends and doubled quotes; blank lines are skipped, but where the table has one column and a row
+/// follows, they are empty fields.
+class CsvReader {
+public:
+  /// Reads the header. Fails on invalid UTF-8, UTF-16, zero bytes, an empty file and a header with two equal names. The
+  /// text must outlive the reader.
+  static llvm::Expected<CsvReader> open(llvm::StringRef bytes, llvm::StringRef source);
+  const std::vector<CsvField> &header() const { return names; }
+  const std::string &source() const { return file; }
+  /// Makes `row` the next row; false where there is none. Fails on a row that is not as wide as the header and on
+  /// unclosed quotes.
+  llvm::Expected<bool> next(std::vector<CsvField> &row);
+  /// "file:line:column", for messages.
+  std::string placeOf(const CsvField &field) const;
+
+private:
+  bool atEnd() const { return at == text.size(); }
+  llvm::Error readRow(std::vector<CsvField> &row);
+  llvm::Error readField(CsvField &field);
+  void endLine();
+
+  llvm::StringRef text;
+  std::string file;
+  std::vector<CsvField> names;
+  size_t at = 0, lineStart = 0;
+  size_t behindRows = 0; // from here on there are blank lines only
+  int64_t line = 1;
 };
-
-/// "file:line:column", for messages.
-std::string placeOf(const CsvTable &table, const CsvField &field);
-
-/// Parses a table with a header. Fields may be quoted and then hold commas,
-/// line ends and doubled quotes; blank lines are skipped, but where the table
-/// has one column and a row follows, they are empty fields. Fails on rows that
-/// are not as wide as the header, unclosed quotes, invalid UTF-8, UTF-16, zero
-/// bytes, an empty file and a header with two equal names.
-llvm::Expected<CsvTable> parseCsv(llvm::StringRef text, llvm::StringRef source);
 
 } // namespace gptc::runtime

@@ -1,5 +1,7 @@
 #include "runtime/data/identity.h"
 
+#include "runtime/files.h"
+
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/xxhash.h"
 
@@ -27,11 +29,11 @@ static Error changed(StringRef file) {
 Expected<DataIdentity> DataIdentity::of(StringRef file) {
   DataIdentity identity;
   identity.file = file.str();
+  if (!isLasting(file))
+    return identity; // a pipe is read once, by whoever wants its text
   struct stat info;
   if (stat(identity.file.c_str(), &info) != 0)
     return systemFailure(errno, "cannot read '{}'", file);
-  if (!S_ISREG(info.st_mode))
-    return identity; // a pipe is read once, by whoever wants its text
   int descriptor = open(identity.file.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0)
     return systemFailure(errno, "cannot read '{}'", file);

@@ -1,15 +1,14 @@
 #include "runtime/data/rows_loader.h"
 
-#include "runtime/data/csv.h"
 #include "runtime/files.h"
 #include "runtime/random.h"
+#include "runtime/utf8.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 using llvm::ArrayRef;
 using llvm::Error;
@@ -18,15 +17,24 @@ using llvm::StringRef;
 
 namespace gptc::runtime {
 
-static Expected<size_t> columnOf(const CsvTable &table, StringRef name) {
-  for (size_t i = 0; i < table.header.size(); ++i)
-    if (table.header[i].text == name)
+// Messages name so many columns or classes.
+static std::string listed(ArrayRef<std::string> names) {
+  constexpr size_t most = 40;
+  std::string text;
+  for (const std::string &name : names.take_front(most))
+    text += (text.empty() ? "" : ", ") + shown(name);
+  return text + (names.size() > most ? ", ..." : "");
+}
+
+static Expected<size_t> columnOf(const CsvReader &table, StringRef name) {
+  std::vector<std::string> known;
+  for (size_t i = 0; i < table.header().size(); ++i) {
+    if (table.header()[i].text == name)
       return i;
-  std::string known;
-  for (const CsvField &field : table.header)
-    known += (known.empty() ? "" : ", ") + field.text;
-  return failure("{}:{}:1: there is no column '{}'; there are {}", table.source, table.header.front().line,
-                 name, known);
+    known.push_back(table.header()[i].text);
+  }
+  return failure("{}:{}:1: there is no column '{}'; there are {}", table.source(), table.header().front().line,
+                 shown(name), listed(known));
 }
 
 /// Whether a text without exponent stands for exactly this integer.
@@ -56,80 +64,87 @@ static std::optional<double> becomes(StringRef text, double value, bool single) 
   return std::nullopt;
 }
 
-/// `single`: the numbers become f32 as they are. `warning` gets what the type does not hold.
-static Error readNumbers(const CsvTable &table, ArrayRef<std::string> sources, bool single,
-                         std::vector<double> &values, std::string &warning) {
-  size_t width = sources.size(), more = 0;
-  values.resize(table.rows.size() * width);
-  for (size_t s = 0; s < width; ++s) {
-    Expected<size_t> column = columnOf(table, sources[s]);
-    if (!column)
-      return column.takeError();
-    for (size_t row = 0; row < table.rows.size(); ++row) {
-      const CsvField &field = table.rows[row][*column];
-      double &value = values[row * width + s];
-      bool read = !field.text.empty() && llvm::to_float(field.text, value) && !std::isnan(value);
-      bool digits = StringRef(field.text).find_first_of("0123456789") != StringRef::npos;
-      if (!read || (std::isinf(value) && !digits))
-        return failure("{}: '{}' is not a number (column '{}')", placeOf(table, field),
-                       StringRef(field.text).take_front(40), sources[s]);
-      if (std::isinf(single ? float(value) : value))
-        return failure("{}: '{}' is more than {} can hold (column '{}'){}", placeOf(table, field),
-                       StringRef(field.text).take_front(40), single ? "f32" : "f64", sources[s],
-                       single && std::isfinite(value) ? "; --dtype f64 holds it" : "");
-      std::optional<double> stored = becomes(field.text, value, single);
-      if (stored && warning.empty())
-        warning = fmt::format("{}: '{}' becomes {:.0f} in {} (column '{}')", placeOf(table, field),
-                              StringRef(field.text).take_front(40), *stored, single ? "f32" : "f64",
-                              sources[s]);
-      else
-        more += stored.has_value();
-    }
+Error RowsLoader::findSources(Column &column, const CsvReader &table) {
+  for (const std::string &name : column.spec.sources) {
+    Expected<size_t> place = columnOf(table, name);
+    if (!place)
+      return place.takeError();
+    column.places.push_back(*place);
   }
-  if (more)
-    warning += fmt::format(", and {} more numbers change", more);
-  if (!warning.empty() && single)
+  for (auto [i, label] : llvm::enumerate(column.spec.classes))
+    column.labelOf.try_emplace(label, int32_t(i));
+  column.open = column.spec.isClass && column.spec.classes.empty();
+  return Error::success();
+}
+
+Error RowsLoader::readLabel(Column &column, const CsvReader &table, const CsvField &field) {
+  auto known = column.labelOf.find(field.text);
+  if (known == column.labelOf.end()) {
+    if (!column.open)
+      return failure("{}: '{}' is no class of column '{}'; there are {}", table.placeOf(field), shown(field.text),
+                     column.spec.sources.front(), listed(column.spec.classes));
+    known = column.labelOf.try_emplace(field.text, int32_t(column.labelOf.size())).first;
+  }
+  column.labels.push_back(known->second);
+  return Error::success();
+}
+
+Error RowsLoader::readNumbers(Column &column, const CsvReader &table, ArrayRef<CsvField> row) {
+  bool single = column.single;
+  double total = 0;
+  for (auto [s, place] : llvm::enumerate(column.places)) {
+    const CsvField &field = row[place];
+    const std::string &name = column.spec.sources[s];
+    double value;
+    bool read = !field.text.empty() && llvm::to_float(field.text, value) && !std::isnan(value);
+    bool digits = StringRef(field.text).find_first_of("0123456789") != StringRef::npos;
+    if (!read || (std::isinf(value) && !digits))
+      return failure("{}: '{}' is not a number (column '{}')", table.placeOf(field), shown(field.text), name);
+    if (std::isinf(single ? float(value) : value))
+      return failure("{}: '{}' is more than {} can hold (column '{}'){}", table.placeOf(field), shown(field.text),
+                     single ? "f32" : "f64", name,
+                     single && std::isfinite(value) ? "; --dtype f64 holds it" : "");
+    std::optional<double> stored = becomes(field.text, value, single);
+    if (stored && column.inexact.empty())
+      column.inexact = fmt::format("{}: '{}' becomes {:.0f} in {} (column '{}')", table.placeOf(field),
+                                   shown(field.text), *stored, single ? "f32" : "f64", name);
+    else
+      column.moreInexact += stored.has_value();
+    column.values.push_back(value);
+    total += value;
+    if (column.spec.isDistribution && value < 0)
+      return failure("{}: '{}' is {} in this row; a share of a distribution is not below 0",
+                     table.placeOf(row.front()), name, value);
+  }
+  if (column.spec.isDistribution && std::fabs(total - 1) > 1e-4)
+    return failure("{}: {} add up to {} in this row; the shares of a distribution add up to 1",
+                   table.placeOf(row.front()), fmt::join(column.spec.sources, " + "), total);
+  return Error::success();
+}
+
+/// Classes that only the table says are numbered in the order of their names, not of their rows.
+void RowsLoader::sortClasses(Column &column) {
+  if (!column.open)
+    return;
+  for (const auto &entry : column.labelOf)
+    column.spec.classes.push_back(entry.first().str());
+  llvm::sort(column.spec.classes);
+  std::vector<int32_t> sorted(column.spec.classes.size());
+  for (auto [i, name] : llvm::enumerate(column.spec.classes))
+    sorted[size_t(column.labelOf.lookup(name))] = int32_t(i);
+  for (int32_t &label : column.labels)
+    label = sorted[size_t(label)];
+}
+
+void RowsLoader::warnOfInexact(const Column &column) {
+  if (column.inexact.empty())
+    return;
+  std::string warning = column.inexact;
+  if (column.moreInexact)
+    warning += fmt::format(", and {} more numbers change", column.moreInexact);
+  if (column.single)
     warning += "; --dtype f64 keeps more digits, and standardise(...) takes the mean off before";
-  return Error::success();
-}
-
-static Error readClasses(const CsvTable &table, RowsColumn &spec, std::vector<int32_t> &labels) {
-  Expected<size_t> column = columnOf(table, spec.sources.front());
-  if (!column)
-    return column.takeError();
-  if (spec.classes.empty()) {
-    std::set<std::string> found;
-    for (const auto &row : table.rows)
-      found.insert(row[*column].text);
-    spec.classes.assign(found.begin(), found.end());
-  }
-  for (const auto &row : table.rows) {
-    const CsvField &field = row[*column];
-    auto found = llvm::find(spec.classes, field.text);
-    if (found == spec.classes.end())
-      return failure("{}: '{}' is no class of column '{}'; there are {}", placeOf(table, field), field.text,
-                     spec.sources.front(), fmt::join(spec.classes, ", "));
-    labels.push_back(int32_t(found - spec.classes.begin()));
-  }
-  return Error::success();
-}
-
-static Error checkDistribution(const CsvTable &table, const RowsColumn &spec, ArrayRef<double> values) {
-  size_t width = spec.sources.size();
-  for (size_t row = 0; row < table.rows.size(); ++row) {
-    double total = 0;
-    for (size_t s = 0; s < width; ++s) {
-      double value = values[row * width + s];
-      total += value;
-      if (value < 0)
-        return failure("{}: '{}' is {} in this row; a share of a distribution is not below 0",
-                       placeOf(table, table.rows[row].front()), spec.sources[s], value);
-    }
-    if (std::fabs(total - 1) > 1e-4)
-      return failure("{}: {} add up to {} in this row; the shares of a distribution add up to 1",
-                     placeOf(table, table.rows[row].front()), fmt::join(spec.sources, " + "), total);
-  }
-  return Error::success();
+  inexact.push_back(std::move(warning));
 }
 
 Expected<std::unique_ptr<RowsLoader>> RowsLoader::open(StringRef path, const RowsOptions &options) {
@@ -141,30 +156,22 @@ Expected<std::unique_ptr<RowsLoader>> RowsLoader::open(StringRef path, const Row
 
 Expected<std::unique_ptr<RowsLoader>> RowsLoader::create(StringRef text, StringRef source,
                                                          const RowsOptions &options) {
-  Expected<CsvTable> table = parseCsv(text, source);
+  Expected<CsvReader> table = CsvReader::open(text, source);
   if (!table)
     return table.takeError();
-  if (table->rows.empty())
-    return failure("{}: there is a header and no row", source);
-  if (table->rows.size() > INT32_MAX)
-    return failure("{}: {} rows are too many", source, table->rows.size());
   auto loader = std::make_unique<RowsLoader>();
   loader->source = source.str();
-  loader->count = int64_t(table->rows.size());
-  for (const auto &row : table->rows)
-    loader->lines.push_back(uint32_t(row.front().line));
-  loader->split(options.seed, options.holdOut ? options.validation : 0);
-  if (options.holdOut && options.validation > 0 && options.facts)
-    if (Error error = loader->holdOut(*options.facts, options.keepHeldOut))
-      return error;
+  // Lines within quotes are no rows, so this may be more than is needed.
+  size_t mostRows = text.count('\n') + 1;
+  loader->lines.reserve(mostRows);
   for (const RowsColumn &spec : options.columns) {
     if (!options.needed.empty() && !llvm::is_contained(options.needed, spec.name))
       continue;
     if (spec.sources.empty() || (spec.isClass && spec.sources.size() != 1))
       return failure("'{}' is made of {} columns", spec.name, spec.sources.size());
-    Column column;
+    Column &column = loader->columns.emplace_back();
     column.spec = spec;
-    std::string warning;
+    column.single = !options.f64 && !spec.standardise;
     const llvm::json::Object *facts = options.facts ? options.facts->getObject(spec.name) : nullptr;
     if (spec.isClass && facts)
       if (const llvm::json::Array *saved = facts->getArray("classes")) {
@@ -172,19 +179,39 @@ Expected<std::unique_ptr<RowsLoader>> RowsLoader::create(StringRef text, StringR
         for (const llvm::json::Value &label : *saved)
           column.spec.classes.push_back(label.getAsString().value_or("").str());
       }
-    if (Error error = spec.isClass ? readClasses(*table, column.spec, column.labels)
-                                   : readNumbers(*table, spec.sources, !options.f64 && !spec.standardise,
-                                                 column.values, warning))
+    if (Error error = findSources(column, *table))
       return error;
-    if (!warning.empty())
-      loader->inexact.push_back(std::move(warning));
-    if (spec.isDistribution)
-      if (Error error = checkDistribution(*table, spec, column.values))
+    spec.isClass ? column.labels.reserve(mostRows) : column.values.reserve(mostRows * spec.sources.size());
+  }
+
+  std::vector<CsvField> row;
+  for (;;) {
+    Expected<bool> more = table->next(row);
+    if (!more)
+      return more.takeError();
+    if (!*more)
+      break;
+    if (++loader->count > INT32_MAX)
+      return failure("{}: more than {} rows are too many", source, INT32_MAX);
+    loader->lines.push_back(uint32_t(row.front().line));
+    for (Column &column : loader->columns)
+      if (Error error = column.spec.isClass ? readLabel(column, *table, row[column.places.front()])
+                                            : readNumbers(column, *table, row))
         return error;
-    if (spec.standardise && !spec.isClass)
+  }
+  if (loader->count == 0)
+    return failure("{}: there is a header and no row", source);
+  loader->split(options.seed, options.holdOut ? options.validation : 0);
+  if (options.holdOut && options.validation > 0 && options.facts)
+    if (Error error = loader->holdOut(*options.facts, options.keepHeldOut))
+      return error;
+  for (Column &column : loader->columns) {
+    sortClasses(column);
+    loader->warnOfInexact(column);
+    const llvm::json::Object *facts = options.facts ? options.facts->getObject(column.spec.name) : nullptr;
+    if (column.spec.standardise && !column.spec.isClass)
       if (Error error = loader->standardise(column, facts))
         return error;
-    loader->columns.push_back(std::move(column));
   }
   return loader;
 }

@@ -1,7 +1,10 @@
 // Rows of a table as examples.
 #pragma once
 
+#include "runtime/data/csv.h"
 #include "runtime/data/loader.h"
+
+#include "llvm/ADT/StringMap.h"
 
 #include <memory>
 
@@ -69,7 +72,19 @@ private:
     std::vector<double> values; // [row, source]
     std::vector<int32_t> labels;
     std::vector<double> mean, deviation;
+    std::vector<size_t> places; // of the sources in a row
+    llvm::StringMap<int32_t> labelOf;
+    bool open = false;      // the table says which classes there are
+    bool single = true;     // numbers become f32 as they are
+    std::string inexact;    // the first number that the type does not hold
+    size_t moreInexact = 0; // how many others
   };
+
+  static llvm::Error findSources(Column &column, const CsvReader &table);
+  static llvm::Error readLabel(Column &column, const CsvReader &table, const CsvField &field);
+  static llvm::Error readNumbers(Column &column, const CsvReader &table, llvm::ArrayRef<CsvField> row);
+  static void sortClasses(Column &column);
+  void warnOfInexact(const Column &column);
 
   void split(uint64_t seed, double validation);
   /// Holds out the rows that facts() of a run names.

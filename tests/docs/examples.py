@@ -2,7 +2,8 @@
 
     examples.py [--update] FILE.md...
 
-```gpt [NAME]        gptc check accepts it (the file is called NAME, else model.gpt)
+```gpt [NAME]        gptc check accepts it (the file is called NAME, else model.gpt); its outputs are computed for
+                     made-up data, and where it trains it takes two steps
 ```gpt-part          a piece that cannot stand alone: not checked
 ```gpt-error [NAME]  gptc check refuses it; the next block, ```text, is what it prints
 ```data NAME         a file for the others
@@ -46,6 +47,37 @@ def blocks(lines):
 
 def gptc(arguments, directory):
     return subprocess.run(["gptc", *arguments], cwd=directory, capture_output=True, text=True, timeout=300)
+
+
+def made_up_data(text, directory):
+    """Files that fit the model's data declaration, as words of a command line."""
+    text = "\n".join(line.split("#")[0] for line in text.splitlines())
+    if re.search(r"^text\b", text, re.M):
+        alphabet = re.search(r'alphabet\("([^"]*)"\)', text)
+        letters = alphabet.group(1) if alphabet else "0123456789"
+        separate = "" if alphabet else " "
+        (directory / "made-up.txt").write_text(separate.join(letters[i * 7 % len(letters)] for i in range(600)))
+        return ["--data", "made-up.txt"]
+    if re.search(r"^pairs\b", text, re.M):
+        for side in "ab":
+            (directory / f"made-up.{side}").write_text("".join(f"b a {i % 3} {side}\n" for i in range(40)))
+        return ["--data", "made-up.a", "--data", "made-up.b"]
+    columns, words = {}, re.search(r"^rows\b(.*)$", text, re.M)
+    for kind, listed in re.findall(r"(columns|standardise|distribution|class)\(([^)]*)\)", words.group(1) if words else ""):
+        if kind == "class":
+            column, _, labels = listed.partition(":")
+            labels = [label.strip() for label in labels.split(",")] if labels else ["p", "q"]
+            columns[column.strip()] = lambda row, labels=labels: labels[row % len(labels)]
+            continue
+        names = [name.strip() for name in listed.split(",")]
+        for place, name in enumerate(names):
+            share = 1 / len(names) if kind == "distribution" else None
+            columns.setdefault(name, lambda row, place=place, share=share: share or f"{(row * 37 + place * 11) % 100 / 25 - 2}")
+    if not columns:
+        return []
+    lines = [",".join(columns)] + [",".join(str(value(row)) for value in columns.values()) for row in range(40)]
+    (directory / "made-up.csv").write_text("\n".join(lines) + "\n")
+    return ["--data", "made-up.csv"]
 
 
 def matches(expected, actual):
@@ -95,6 +127,8 @@ class Document:
             run = gptc(["check", name], directory)
             if run.returncode:
                 self.problem(block, "gptc check refuses this example:\n" + run.stderr)
+            else:
+                self.use(block, name, directory)
             self.checked += 1
         elif block.kind == "gpt-error":
             (directory / name).write_text(block.text(), encoding="utf-8")
@@ -111,6 +145,22 @@ class Document:
             self.console(block, directory)
         elif block.kind not in {"gpt-part", "text", "sh", "mlir", "json", ""}:
             self.problem(block, f"a block of unknown kind: {block.kind}")
+
+    def use(self, block, name, directory):
+        """Computes what the example's text says there is to compute."""
+        data = made_up_data(block.text(), directory)
+        commands = []
+        if re.search(r"^output\b", block.text(), re.M):
+            commands.append(["run", name, *data])
+        if re.search(r"^train\b", block.text(), re.M):
+            run_directory = tempfile.mkdtemp(dir=directory)
+            os.rmdir(run_directory)
+            steps = ["--set", "steps=2"] if "epochs" not in block.text() else []
+            commands.append(["train", name, *data, "-o", run_directory, *steps])
+        for command in commands:
+            run = gptc(command, directory)
+            if run.returncode:
+                self.problem(block, f"gptc {' '.join(command)} ends with {run.returncode}:\n{run.stderr}")
 
     def console(self, block, directory):
         shown, at, changed = [], 0, False

@@ -84,6 +84,13 @@ INSTANTIATE_TEST_SUITE_P(
               "m.gpt:2:9: note: the 5 of 'w' is declared here"}},
         Case{ROWS "let h[j] = x[j, j]\n", {"'x' has 1 dimension, [i=4], but 2 indices are written here"}},
         Case{ROWS "let h[j] = x\n", {"still has dimensions of its own, [i=4]"}},
+        Case{ROWS "let z[j: 2] = x[..] * 2\n", {"m.gpt:2:17: error: '..' brings dimensions that 'z' does not declare: i",
+                                                "`let z[.., j: 2] = ...`"}},
+        Case{ROWS "let h[j: 4] = x[0] * float(j)\nrepeat deep[2] {\n  let g[j: 4] = h[..] * 2\n  h = g\n}\noutput h\n",
+             {"'..' brings dimensions that 'g' does not declare: j"}},
+        Case{ROWS "block B (h[i, k]) -> [j] {\n  let g[j: 4] = sum(k: h[.., k])\n  g\n}\nb = B()\n"
+                  "let h[i: 4, k: 4] = x[i] * x[k]\nlet y = b(h)\noutput y\n",
+             {"'..' brings dimensions that 'g' does not declare: i"}},
         Case{ROWS "let h[j] = x[j - 1]\n", {"the range of index 'j' cannot be inferred", "`j: 3`"}},
         Case{ROWS "let h[i] = x[j]\n", {"unknown index 'j'"}},
         Case{ROWS "let a = x + (x > 0)\n", {"'+' needs numbers, this is a truth value"}},

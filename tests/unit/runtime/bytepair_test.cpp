@@ -3,10 +3,12 @@
 
 #include "runtime/tokenizer_bytepair.h"
 #include "runtime/tokenizer_json.h"
+#include "runtime/tokenizer_words.h"
 #include "runtime/utf8.h"
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 
 using namespace gptc::runtime;
 
@@ -219,6 +221,70 @@ TEST(BytePairs, OneWordOfAMillionBytes) {
   std::vector<int32_t> tokens = encoded(*tokenizer, text);
   EXPECT_EQ(tokens.size(), 2u); // runs of 2, 4, 8, ... 2^19 are tokens; two of those are a pair met once
   EXPECT_EQ(tokenizer->decode(tokens), text);
+}
+
+/// The definition, pair by pair: after each merge everything is counted again.
+std::vector<std::string> slowMerges(const std::string &text, size_t size) {
+  std::vector<std::vector<std::string>> words;
+  std::map<std::string, int> idOf;
+  BytePairs none = learned(text, 256);
+  for (size_t id = 0; id < none.tokens.size(); ++id)
+    idOf[none.tokens[id]] = int(id);
+  for (size_t at = 0; at < text.size();) {
+    words.emplace_back();
+    for (char c : nextWord(text, at))
+      words.back().push_back(std::string(1, c));
+  }
+  std::vector<std::string> result;
+  while (idOf.size() < size) {
+    std::map<std::pair<int, int>, int> counts;
+    for (const auto &word : words)
+      for (size_t i = 0; i + 1 < word.size(); ++i)
+        ++counts[{idOf[word[i]], idOf[word[i + 1]]}];
+    std::pair<int, int> best;
+    int most = 1;
+    for (const auto &[pair, count] : counts) // in the order of ids: the first of equal ones
+      if (count > most)
+        std::tie(best, most) = std::pair(pair, count);
+    if (most < 2)
+      break;
+    std::string left, right;
+    for (const auto &[bytes, id] : idOf) {
+      left = id == best.first ? bytes : left;
+      right = id == best.second ? bytes : right;
+    }
+    for (auto &word : words)
+      for (size_t i = 0; i + 1 < word.size(); ++i)
+        if (word[i] == left && word[i + 1] == right) {
+          word[i] += right;
+          word.erase(word.begin() + long(i) + 1);
+        }
+    idOf.try_emplace(left + right, int(idOf.size()));
+    result.push_back(left + "+" + right);
+  }
+  return result;
+}
+
+TEST(BytePairs, LearningDoesWhatItsDefinitionSays) {
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    Numbers numbers{seed};
+    std::string text;
+    uint32_t letters = 1 + uint32_t(seed) % 4, blanks = seed % 3 == 0 ? 0 : 6;
+    for (int i = 0; i < 400; ++i)
+      text += blanks && numbers.below(blanks) == 0 ? ' ' : char('a' + numbers.below(letters));
+    EXPECT_EQ(merges(learned(text, 300)), slowMerges(text, 300)) << text;
+  }
+}
+
+TEST(BytePairs, ATextWithoutBlanksTakesNoLongerThanOthers) {
+  // The letters of a genome, as one word: each merge changes places all over it.
+  Numbers numbers{7};
+  std::string text;
+  for (int i = 0; i < 1 << 20; ++i)
+    text += "acgt"[numbers.below(4)];
+  BytePairs pairs = learned(text, 2000);
+  EXPECT_EQ(pairs.tokens.size(), 2000u);
+  EXPECT_EQ(pairs.merges.size(), 2000u - 256u);
 }
 
 void roundTrips(const std::vector<std::string> &files, int size, size_t most) {

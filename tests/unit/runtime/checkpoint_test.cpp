@@ -3,8 +3,10 @@
 #include "runtime/checkpoint.h"
 #include "runtime/log.h"
 #include "runtime/tokenizer.h"
+#include "runtime/utf8.h"
 
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
 using namespace gptc::runtime;
@@ -442,6 +444,31 @@ TEST(Log, TruncatesToTheCheckpoint) {
   EXPECT_EQ(readAll(path), text.substr(0, text.find("{\"step\":4")));
   { RunLog log = valueOf(RunLog::open(path, 0)); }
   EXPECT_EQ(readAll(path), "");
+}
+
+TEST(Files, APipeIsReadOnceAndWhole) {
+  TemporaryDirectory directory;
+  std::string path = directory.file("pipe"), text;
+  for (int i = 0; i < 100000; ++i)
+    text += "line " + std::to_string(i) + "\n";
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  std::thread writer([&] { writeAll(path, text); });
+  auto first = valueOf(readFile(path));
+  writer.join();
+  EXPECT_EQ(first->getBuffer(), text);
+  EXPECT_EQ(valueOf(readFile(path))->getBuffer(), text); // nobody writes any more
+  EXPECT_FALSE(isLasting(path));
+  EXPECT_FALSE(isLasting("-"));
+  writeAll(directory.file("file"), "abc");
+  EXPECT_TRUE(isLasting(directory.file("file")));
+}
+
+TEST(Messages, QuotesAreCut) {
+  EXPECT_EQ(shown("abc\n"), "abc\\n");
+  EXPECT_EQ(shown(std::string("a\x01\xff")), "a\\x01\\xff");
+  EXPECT_EQ(shown("\u00e9"), "\u00e9");
+  EXPECT_CONTAINS(shown(std::string(100000, 'x')), "x... (100000 bytes)");
+  EXPECT_LT(shown(std::string(100000, '\xff')).size(), 400u);
 }
 
 } // namespace

@@ -248,4 +248,18 @@ TEST(Threads, ControlGroupQuotas) {
   EXPECT_EQ(cgroupCores("4:cpu,cpuacct:/job\n", root.path), 0);
 }
 
+TEST(Memory, ControlGroupsLimitIt) {
+  TemporaryDirectory root;
+  EXPECT_EQ(cgroupBytes("0::/a/b\n", root.path), 0);
+  llvm::sys::fs::create_directories(root.file("a/b"));
+  writeAll(root.file("a/b/memory.max"), "max\n");
+  EXPECT_EQ(cgroupBytes("0::/a/b\n", root.path), 0);
+  writeAll(root.file("a/memory.max"), "536870912\n");
+  EXPECT_EQ(cgroupBytes("0::/a/b\n", root.path), 536870912);
+  llvm::sys::fs::create_directories(root.file("memory/job"));
+  writeAll(root.file("memory/job/memory.limit_in_bytes"), "1000000\n");
+  EXPECT_EQ(cgroupBytes("4:cpu,cpuacct:/job\n3:memory:/job\n", root.path), 1000000);
+  EXPECT_GT(machineMemory(), 0);
+}
+
 } // namespace
