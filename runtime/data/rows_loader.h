@@ -12,12 +12,12 @@ namespace gptc::runtime {
 
 /// One input made from columns of the table.
 struct RowsColumn {
-  std::string name;                 // the input's: "x", "y"
-  std::vector<std::string> sources; // columns of the table; one for a class
-  bool standardise = false;         // (value - mean) / deviation of the training part
-  bool isClass = false;             // labels as i32
-  std::vector<std::string> classes; // the labels in order; empty: those of the table, sorted
-  bool isDistribution = false;      // a row's numbers are none below 0 and add up to 1
+  std::string name;                      // the input's: "x", "y"
+  std::vector<std::string> sources;      // columns of the table; one for a class
+  bool standardise = false;              // (value - mean) / deviation of the training part
+  bool isClass = false;                  // labels as i32
+  std::vector<std::string> classes = {}; // the labels in order; empty: those of the table, sorted
+  bool isDistribution = false;           // a row's numbers are none below 0 and add up to 1
 };
 
 struct RowsOptions {
@@ -29,7 +29,7 @@ struct RowsOptions {
   /// What facts() gave when the model was trained: its statistics and classes
   /// then count, not this table's.
   const llvm::json::Object *facts = nullptr;
-  bool f64 = false; // numbers become f64, not f32
+  bool f64 = false;         // numbers become f64, not f32
   bool keepHeldOut = false; // HeldOut::keep, of these facts
 };
 
@@ -97,7 +97,7 @@ private:
   std::string source;
   std::vector<Column> columns;
   std::vector<std::string> inexact; // warnings
-  std::vector<uint32_t> lines; // of the rows, for messages
+  std::vector<uint32_t> lines;      // of the rows, for messages
   int64_t count = 0, trainingCount = 0;
   std::vector<int32_t> order; // training rows, then validation rows
   std::vector<int32_t> epochOrder;

@@ -241,8 +241,9 @@ void ModelRunner::compareWithInterpreter() const {
                                             (*module)->getAttrOfType<mlir::ArrayAttr>("gpt.bounds")))
           begin.extents[llvm::cast<mlir::StringAttr>(name).str()] =
               std::max<int64_t>(1, llvm::cast<mlir::IntegerAttr>(bound).getInt() - 1);
-      if (gradients)
+      if (gradients) {
         ASSERT_TRUE(differentiate(*module));
+      }
       RunState reference = begin;
       std::vector<Tensor> expected = interpret(*module, reference);
       ASSERT_FALSE(testing::Test::HasFailure());
