@@ -83,7 +83,11 @@ namespace {
 
 class Reader {
 public:
-  explicit Reader(JsonPart root) : root(std::move(root)), model(this->root.part("model")) {}
+  explicit Reader(JsonPart given) : root(std::move(given)), model(root) {
+    if (!root.has("model"))
+      root.wrong("", "it has no model, so it is no tokenizer.json");
+    model = root.part("model");
+  }
   Expected<TokenizerParts> read();
 
 private:
