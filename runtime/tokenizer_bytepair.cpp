@@ -22,25 +22,13 @@ static TokenizerParts partsOf(const BytePairs &pairs) {
   for (int32_t id : pairs.specials) {
     parts.tokens[size_t(id)] = pairs.tokens[size_t(id)];
     parts.added.emplace_back();
-    parts.added.back().name = pairs.tokens[size_t(id)];
+    parts.added.back().name = parts.added.back().normalName = pairs.tokens[size_t(id)];
     parts.added.back().id = id;
     parts.added.back().special = true;
   }
   parts.merges = pairs.merges;
   parts.preTokenizer = PreTokenizer::words();
   parts.decoder = Decoder::byteLevel();
-  return parts;
-}
-
-static TokenizerParts withNormalNames(TokenizerParts parts) {
-  for (AddedToken &token : parts.added) {
-    std::string buffer;
-    Expected<StringRef> name = token.normalized ? parts.normalizer.run(token.name, buffer) : StringRef(token.name);
-    if (name)
-      token.normalName = name->str();
-    else
-      llvm::consumeError(name.takeError()); // of a search without end: it is not found
-  }
   return parts;
 }
 
@@ -69,7 +57,7 @@ BytePairTokenizer::BytePairTokenizer(const BytePairs &pairs)
     : BytePairTokenizer(partsOf(pairs), tokenizerJson(pairs)) {}
 
 BytePairTokenizer::BytePairTokenizer(TokenizerParts parts, std::string text)
-    : data(withNormalNames(std::move(parts))), file(std::move(text)), plainFinder(finderTokens(data, false)),
+    : data(std::move(parts)), file(std::move(text)), plainFinder(finderTokens(data, false)),
       normalizedFinder(finderTokens(data, true)), merger(data.merges), madeBy(data.tokens.size(), -1) {
   byteTokens.fill(-1);
   fallbackTokens.fill(-1);

@@ -103,6 +103,7 @@ private:
   void readTemplate(JsonPart &part);
   void readPair(JsonPart &part);
   void place(int64_t id, StringRef name);
+  void normalizeAdded();
   void checkBytes();
 
   JsonPart root, model;
@@ -277,6 +278,24 @@ void Reader::readUnknown() {
   parts.unknown = int32_t(*id);
 }
 
+// What added tokens are looked for as. Of two equal ones the library takes any.
+void Reader::normalizeAdded() {
+  llvm::StringMap<std::string> names;
+  for (AddedToken &token : parts.added) {
+    std::string buffer;
+    Expected<StringRef> name = token.normalized ? parts.normalizer.run(token.name, buffer) : StringRef(token.name);
+    if (!name)
+      return root.wrong("added_tokens", "'{}': {}", shown(token.name), llvm::toString(name.takeError()));
+    token.normalName = name->str();
+    if (name->empty())
+      root.wrong("added_tokens", "the normalizer leaves nothing of the token '{}'", shown(token.name));
+    auto [other, isNew] = names.try_emplace((token.normalized ? "n" : "p") + token.normalName, token.name);
+    if (!isNew)
+      root.wrong("added_tokens", "the tokens '{}' and '{}' are both '{}' after the normalizer",
+                 shown(other->second), shown(token.name), shown(token.normalName));
+  }
+}
+
 // What ByteLevel writes is characters of its own, not those of the text.
 void Reader::checkBytes() {
   if (!parts.preTokenizer.bytes() || !parts.byteFallback)
@@ -393,6 +412,8 @@ Expected<TokenizerParts> Reader::read() {
     root.wrong("normalizer", "one that cuts the text's start is not supported with a Metaspace that looks for it "
                              "(prepend_scheme first)");
   checkBytes();
+  if (!root.failed())
+    normalizeAdded();
   root.done();
   if (root.failed())
     return root.takeError();

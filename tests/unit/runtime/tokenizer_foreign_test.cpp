@@ -320,6 +320,20 @@ TEST(ForeignTokenizer, NormalizedAddedTokens) {
   EXPECT_EQ(tokenizer->decode(tokens), "xyQR");
 }
 
+// The library takes any of the two.
+TEST(ForeignTokenizer, AddedTokensThatAreTheSameNormalized) {
+  File file;
+  file.normalizer = R"({"type": "Lowercase"})";
+  file.added = {{"XY", R"("normalized": true)"}, {"xY", R"("normalized": true)"}};
+  EXPECT_CONTAINS(messageOf(parseTokenizerJson(file.json(), "t.json")),
+                  "t.json: added_tokens: the tokens 'XY' and 'xY' are both 'xy' after the normalizer");
+  file.added[1].second = "";
+  EXPECT_EQ(cut(file, "xYxy"), (Names{"xY", "XY"}));
+  file.normalizer = R"({"type": "Replace", "pattern": {"String": "XY"}, "content": ""})";
+  EXPECT_CONTAINS(messageOf(parseTokenizerJson(file.json(), "t.json")),
+                  "added_tokens: the normalizer leaves nothing of the token 'XY'");
+}
+
 //===-- Begin, end, decoders ------------------------------------------------------===//
 
 TEST(ForeignTokenizer, Frames) {
