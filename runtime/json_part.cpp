@@ -26,7 +26,8 @@ std::string JsonPart::place(StringRef name) const {
 
 void JsonPart::note(StringRef name, const std::string &message) {
   if (!failed())
-    file->problem = fmt::format("{}: {}{}{}", file->source, place(name), place(name).empty() ? "" : ": ", message);
+    file->problem =
+        fmt::format("{}: {}{}{}", file->source, place(name), place(name).empty() ? "" : ": ", message);
 }
 
 bool JsonPart::failed() const {
@@ -44,7 +45,8 @@ static std::string shownValue(const Value &value) {
   llvm::raw_string_ostream(text) << value;
   if (text.size() <= longestShown)
     return text;
-  return repairUtf8(StringRef(text).take_front(wholeCharacters(StringRef(text).take_front(longestShown)))) + "...";
+  return repairUtf8(StringRef(text).take_front(wholeCharacters(StringRef(text).take_front(longestShown)))) +
+         "...";
 }
 
 std::string JsonPart::shown(StringRef name) const {

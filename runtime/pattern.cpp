@@ -81,10 +81,10 @@ std::optional<Pattern::Match> Pattern::Matches::next() {
     pcre2_set_match_limit(
         code.context, uint32_t(std::min<uint64_t>(matchSteps + matchStepsPerByte * text.size(), UINT32_MAX)));
   while (from <= text.size() && problem == 0) {
-    int found = code.compiled
-                    ? pcre2_jit_match(code.code, subject, text.size(), from, 0, code.data, code.context)
-                    : pcre2_match(code.code, subject, text.size(), from, PCRE2_NO_UTF_CHECK, code.data,
-                                  code.context);
+    int found =
+        code.compiled
+            ? pcre2_jit_match(code.code, subject, text.size(), from, 0, code.data, code.context)
+            : pcre2_match(code.code, subject, text.size(), from, PCRE2_NO_UTF_CHECK, code.data, code.context);
     if (found == PCRE2_ERROR_NOMATCH)
       return std::nullopt;
     if (found < 0) {

@@ -46,7 +46,8 @@ public:
 private:
   void wrong(size_t place, const std::string &what) {
     if (problem.empty())
-      problem = fmt::format("the regular expression '{}' is not understood at character {}: {}", text, place + 1, what);
+      problem = fmt::format("the regular expression '{}' is not understood at character {}: {}", text,
+                            place + 1, what);
     at = text.size();
   }
   bool ends() const { return at >= text.size(); }
@@ -92,7 +93,8 @@ static std::string range(int32_t first, int32_t last) {
 static std::string withAdditions(StringRef name, bool script) {
   std::string set = script ? fmt::format("\\p{{sc:{}}}", name) : fmt::format("\\p{{{}}}", name);
   for (const UnicodeAddition &addition : unicodeAdditions())
-    if (script ? name == addition.of : StringRef(addition.of).size() == 2 && StringRef(addition.of).starts_with(name))
+    if (script ? name == addition.of
+               : StringRef(addition.of).size() == 2 && StringRef(addition.of).starts_with(name))
       set += range(addition.first, addition.last);
   return set;
 }
@@ -103,8 +105,13 @@ static const std::string &wordSet() {
     std::string set;
     for (const char *category : {"L", "M", "Nd", "Nl", "Pc"})
       set += withAdditions(category, false);
-    for (auto [first, last] : {std::pair(0xB2, 0xB3), {0xB9, 0xB9}, {0xBC, 0xBE}, {0x24B6, 0x24E9},
-                               {0x1F130, 0x1F149}, {0x1F150, 0x1F169}, {0x1F170, 0x1F189}})
+    for (auto [first, last] : {std::pair(0xB2, 0xB3),
+                               {0xB9, 0xB9},
+                               {0xBC, 0xBE},
+                               {0x24B6, 0x24E9},
+                               {0x1F130, 0x1F149},
+                               {0x1F150, 0x1F169},
+                               {0x1F170, 0x1F189}})
       set += range(first, last);
     return set;
   }();
@@ -304,8 +311,8 @@ std::optional<std::pair<unsigned, unsigned>> Translator::interval() {
   auto [first, second] = inside.split(',');
   bool comma = inside.contains(',');
   if (inside.empty() || inside == "," || (!first.empty() && first.getAsInteger(10, least)) ||
-      (!second.empty() && second.getAsInteger(10, most)) || least > 65535 || (most > 65535 && most != UINT_MAX) ||
-      most < least) {
+      (!second.empty() && second.getAsInteger(10, most)) || least > 65535 ||
+      (most > 65535 && most != UINT_MAX) || most < least) {
     wrong(begin, "'{' that begins no {n,m} (\\{ is the character)");
     return std::nullopt;
   }
@@ -373,7 +380,8 @@ void Translator::alternatives(int depth) {
       if (peek() == 'b' || peek() == 'B') {
         bool same = text[at++] == 'B';
         const std::string &word = wordSet();
-        out += fmt::format("(?:(?<=[{0}])(?{1}[{0}])|(?<![{0}])(?{2}[{0}]))", word, same ? "=" : "!", same ? "!" : "=");
+        out += fmt::format("(?:(?<=[{0}])(?{1}[{0}])|(?<![{0}])(?{2}[{0}]))", word, same ? "=" : "!",
+                           same ? "!" : "=");
         before = 0;
         continue;
       }

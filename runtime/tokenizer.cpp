@@ -52,8 +52,8 @@ Error Tokenizer::encode(StringRef text, llvm::ArrayRef<std::string> names, std::
   return encodeSpecial(text, wanted, tokens, source);
 }
 
-Error Tokenizer::encodeSpecial(StringRef text, llvm::ArrayRef<SpecialToken> wanted, std::vector<int32_t> &tokens,
-                               StringRef source) const {
+Error Tokenizer::encodeSpecial(StringRef text, llvm::ArrayRef<SpecialToken> wanted,
+                               std::vector<int32_t> &tokens, StringRef source) const {
   std::vector<AddedToken> added;
   for (const SpecialToken &token : wanted) {
     added.emplace_back();

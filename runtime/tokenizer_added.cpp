@@ -86,8 +86,8 @@ Error AddedFinder::cut(StringRef text, llvm::function_ref<bool(const AddedToken 
     i = end;
     if (!wanted(*found))
       continue;
-    if (found->singleWord &&
-        (startsWithWord(text.substr(end)) || (begin > 0 && isWordCharacter(lastCodePoint(text.take_front(begin))))))
+    if (found->singleWord && (startsWithWord(text.substr(end)) ||
+                              (begin > 0 && isWordCharacter(lastCodePoint(text.take_front(begin))))))
       continue;
     if (found->takesBefore)
       begin = std::max(done, begin - spacesAtEnd(text.take_front(begin)));

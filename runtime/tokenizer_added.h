@@ -15,10 +15,10 @@ struct AddedToken {
   std::string name;
   std::string normalName; // as the normalizer changes it, where it is `normalized`; else the name
   int32_t id = 0;
-  bool special = false;    // only who asks for it gets it
-  bool normalized = false; // it is looked for in text that the normalizer has changed
-  bool singleWord = false; // not with a letter, a digit or '_' beside it
-  bool learned = true;     // the vocabulary has it, too, so that words may hold it
+  bool special = false;                          // only who asks for it gets it
+  bool normalized = false;                       // it is looked for in text that the normalizer has changed
+  bool singleWord = false;                       // not with a letter, a digit or '_' beside it
+  bool learned = true;                           // the vocabulary has it, too, so that words may hold it
   bool takesBefore = false, takesBehind = false; // the white space there (lstrip, rstrip)
 };
 

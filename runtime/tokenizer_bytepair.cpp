@@ -262,7 +262,8 @@ Error BytePairTokenizer::encodeWord(StringRef word, Encoding &encoding) const {
   return cutsWords ? encodePieces(word, encoding) : encodeCached(word, encoding);
 }
 
-Error BytePairTokenizer::encodeNormalized(StringRef part, bool first, Wanted wanted, Encoding &encoding) const {
+Error BytePairTokenizer::encodeNormalized(StringRef part, bool first, Wanted wanted,
+                                          Encoding &encoding) const {
   std::string buffer;
   Expected<StringRef> text = data.normalizer.run(part, buffer);
   if (!text)
@@ -276,8 +277,8 @@ Error BytePairTokenizer::encodeNormalized(StringRef part, bool first, Wanted wan
       });
 }
 
-Error BytePairTokenizer::encodeText(StringRef part, StringRef whole, Wanted wanted, std::vector<int32_t> &tokens,
-                                    StringRef source) const {
+Error BytePairTokenizer::encodeText(StringRef part, StringRef whole, Wanted wanted,
+                                    std::vector<int32_t> &tokens, StringRef source) const {
   if (Error error = checkUtf8(part, whole, source))
     return error;
   std::lock_guard<std::mutex> lock(mutex);
@@ -292,7 +293,8 @@ Error BytePairTokenizer::encodeText(StringRef part, StringRef whole, Wanted want
 
 Error BytePairTokenizer::encodePart(StringRef part, StringRef whole, std::vector<int32_t> &tokens,
                                     StringRef source) const {
-  return encodeText(part, whole, [](const AddedToken &token) { return !token.special; }, tokens, source);
+  return encodeText(
+      part, whole, [](const AddedToken &token) { return !token.special; }, tokens, source);
 }
 
 Error BytePairTokenizer::encodeSpecial(StringRef text, llvm::ArrayRef<SpecialToken> names,
@@ -301,8 +303,8 @@ Error BytePairTokenizer::encodeSpecial(StringRef text, llvm::ArrayRef<SpecialTok
   for (const SpecialToken &token : names)
     wanted.insert(token.id);
   return encodeText(
-      text, text, [&](const AddedToken &token) { return !token.special || wanted.contains(token.id); }, tokens,
-      source);
+      text, text, [&](const AddedToken &token) { return !token.special || wanted.contains(token.id); },
+      tokens, source);
 }
 
 //===-- Decoding -----------------------------------------------------------------===//

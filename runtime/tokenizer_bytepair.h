@@ -65,8 +65,8 @@ protected:
 private:
   struct Encoding; // one text on its way
   using Wanted = llvm::function_ref<bool(const AddedToken &)>;
-  llvm::Error encodeText(llvm::StringRef part, llvm::StringRef whole, Wanted wanted, std::vector<int32_t> &tokens,
-                         llvm::StringRef source) const;
+  llvm::Error encodeText(llvm::StringRef part, llvm::StringRef whole, Wanted wanted,
+                         std::vector<int32_t> &tokens, llvm::StringRef source) const;
   llvm::Error encodeNormalized(llvm::StringRef part, bool first, Wanted wanted, Encoding &encoding) const;
   llvm::Error encodeWord(llvm::StringRef word, Encoding &encoding) const;
   llvm::Error encodePieces(llvm::StringRef word, Encoding &encoding) const;
@@ -78,7 +78,8 @@ private:
   void addJoints();
 
   TokenizerParts data;
-  std::vector<std::string> shown; // what is decoded, by id: tokens as written, added ones as they are looked for
+  std::vector<std::string>
+      shown; // what is decoded, by id: tokens as written, added ones as they are looked for
   std::string file;
   AddedFinder plainFinder, normalizedFinder;
   Merger merger;

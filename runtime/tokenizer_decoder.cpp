@@ -24,7 +24,8 @@ void Decoder::readMetaspace(JsonPart &part) {
   bool prefix = part.flag("add_prefix_space", true); // of old files
   StringRef scheme = part.text("prepend_scheme", false);
   if (!scheme.empty() && scheme != "always" && scheme != "first" && scheme != "never")
-    part.wrong("prepend_scheme", "{} is not supported; always, first and never are", part.shown("prepend_scheme"));
+    part.wrong("prepend_scheme", "{} is not supported; always, first and never are",
+               part.shown("prepend_scheme"));
   (void)part.value("str_rep");
   (void)part.flag("split", true); // for encoders
   if (sign.empty())
@@ -60,9 +61,10 @@ void Decoder::read(JsonPart part) {
       part.wrong("content", "{} is not one character", part.shown("content"));
     steps.push_back(std::move(step));
   } else {
-    part.wrong("type",
-               "{} is not supported; ByteFallback, ByteLevel, Fuse, Metaspace, Replace, Sequence and Strip are",
-               part.shown("type"));
+    part.wrong(
+        "type",
+        "{} is not supported; ByteFallback, ByteLevel, Fuse, Metaspace, Replace, Sequence and Strip are",
+        part.shown("type"));
   }
   part.done();
 }
@@ -72,8 +74,9 @@ void Decoder::finish(JsonPart part) {
   for (const Step &step : steps) {
     fused |= step.kind == Kind::Fuse || step.kind == Kind::Bytes;
     if (fused && step.kind == Kind::Strip && step.stop > 0)
-      part.wrong("decoder", "a Strip with 'stop' behind Fuse is not supported: where a text ends is not known while "
-                            "its tokens come");
+      part.wrong("decoder",
+                 "a Strip with 'stop' behind Fuse is not supported: where a text ends is not known while "
+                 "its tokens come");
   }
 }
 
@@ -82,8 +85,8 @@ void Decoder::finish(JsonPart part) {
 // The byte that a token of byte fallback stands for: <0x0A>.
 static std::optional<char> fallbackByte(StringRef token) {
   unsigned byte;
-  if (token.size() != 6 || !token.starts_with("<0x") || !token.ends_with(">") || !llvm::isHexDigit(token[3]) ||
-      !llvm::isHexDigit(token[4]) || token.slice(3, 5).getAsInteger(16, byte))
+  if (token.size() != 6 || !token.starts_with("<0x") || !token.ends_with(">") ||
+      !llvm::isHexDigit(token[3]) || !llvm::isHexDigit(token[4]) || token.slice(3, 5).getAsInteger(16, byte))
     return std::nullopt;
   return char(byte);
 }
@@ -98,10 +101,8 @@ static std::string replaced(StringRef text, const Pattern &pattern, StringRef by
 }
 
 static StringRef stripped(StringRef text, StringRef content, int64_t start, int64_t stop) {
-  while (start-- > 0 && text.consume_front(content)) {
-  }
-  while (stop-- > 0 && text.consume_back(content)) {
-  }
+  while (start-- > 0 && text.consume_front(content)) {}
+  while (stop-- > 0 && text.consume_back(content)) {}
   return text;
 }
 

@@ -119,9 +119,11 @@ void Reader::readHead() {
   if (root.has("version") && root.text("version") != "1.0")
     root.wrong("version", "{} is not supported; \"1.0\" is", root.shown("version"));
   if (root.has("truncation"))
-    root.wrong("truncation", "{} is not supported; texts are cut by the model's bounds", root.shown("truncation"));
+    root.wrong("truncation", "{} is not supported; texts are cut by the model's bounds",
+               root.shown("truncation"));
   if (root.has("padding"))
-    root.wrong("padding", "{} is not supported; sequences are padded by the model's bounds", root.shown("padding"));
+    root.wrong("padding", "{} is not supported; sequences are padded by the model's bounds",
+               root.shown("padding"));
 }
 
 void Reader::readModel() {
@@ -169,9 +171,10 @@ void Reader::checkAddedNumbers(const Object &vocab) {
   int64_t next = int64_t(vocab.size());
   for (const AddedToken &token : parts.added) {
     if (!token.learned && token.id != next)
-      root.wrong("added_tokens",
-                 "the token '{}' has the number {}, but behind the vocabulary, in the order of the file, it is {}",
-                 shown(token.name), token.id, next);
+      root.wrong(
+          "added_tokens",
+          "the token '{}' has the number {}, but behind the vocabulary, in the order of the file, it is {}",
+          shown(token.name), token.id, next);
     next = std::max<int64_t>(next, int64_t(token.id) + 1);
   }
   llvm::sort(parts.added, [](const AddedToken &a, const AddedToken &b) { return a.id < b.id; });
@@ -213,8 +216,8 @@ void Reader::readVocabulary(const Object &vocab) {
   if (count == 0)
     model.wrong("vocab", "the vocabulary is empty");
   if (largest >= count + mostHoles || largest >= largestVocabulary)
-    model.wrong("vocab", "token '{}' has the number {}, far beyond the {} tokens that there are", shown(largestName),
-                largest, count);
+    model.wrong("vocab", "token '{}' has the number {}, far beyond the {} tokens that there are",
+                shown(largestName), largest, count);
   if (root.failed())
     return;
   parts.tokens.resize(size_t(largest + 1));
@@ -238,7 +241,8 @@ void Reader::readMerge(StringRef left, StringRef right, size_t rank) {
   for (StringRef name : {left, right, StringRef(merged)}) {
     auto id = vocab->getInteger(name);
     if (!id || *id < 0 || size_t(*id) >= parts.tokens.size())
-      return model.wrong("merges", "merge {} ('{}' and '{}') needs the token '{}', which the vocabulary does not have",
+      return model.wrong("merges",
+                         "merge {} ('{}' and '{}') needs the token '{}', which the vocabulary does not have",
                          rank, shown(left), shown(right), shown(name));
     ids[i++] = int32_t(*id);
   }
@@ -283,7 +287,8 @@ void Reader::normalizeAdded() {
   llvm::StringMap<std::string> names;
   for (AddedToken &token : parts.added) {
     std::string buffer;
-    Expected<StringRef> name = token.normalized ? parts.normalizer.run(token.name, buffer) : StringRef(token.name);
+    Expected<StringRef> name =
+        token.normalized ? parts.normalizer.run(token.name, buffer) : StringRef(token.name);
     if (!name)
       return root.wrong("added_tokens", "'{}': {}", shown(token.name), llvm::toString(name.takeError()));
     token.normalName = name->str();
@@ -302,9 +307,10 @@ void Reader::checkBytes() {
     return;
   for (uint8_t byte : byteOrder())
     if (!vocab->get(byteSymbols(std::string(1, char(byte)))))
-      return model.wrong("byte_fallback",
-                         "true is not supported with ByteLevel where the vocabulary lacks bytes, such as 0x{:02x}",
-                         unsigned(byte));
+      return model.wrong(
+          "byte_fallback",
+          "true is not supported with ByteLevel where the vocabulary lacks bytes, such as 0x{:02x}",
+          unsigned(byte));
 }
 
 //===-- Begin and end ------------------------------------------------------------===//
@@ -330,7 +336,8 @@ void Reader::readTemplate(JsonPart &part) {
       JsonPart sequence = piece.part("Sequence");
       (void)sequence.value("type_id");
       if (sequence.text("id") != "A")
-        sequence.wrong("id", "{} is not supported in a template for one text; \"A\" is", sequence.shown("id"));
+        sequence.wrong("id", "{} is not supported in a template for one text; \"A\" is",
+                       sequence.shown("id"));
       sequence.done();
       ++texts;
     } else {
@@ -375,7 +382,8 @@ void Reader::readFrame(JsonPart part) {
       (void)part.flag(choice, true);
   } else {
     part.wrong("type",
-               "{} is not supported; BertProcessing, ByteLevel, RobertaProcessing, Sequence and TemplateProcessing are",
+               "{} is not supported; BertProcessing, ByteLevel, RobertaProcessing, Sequence and "
+               "TemplateProcessing are",
                part.shown("type"));
   }
   part.done();
@@ -409,8 +417,9 @@ Expected<TokenizerParts> Reader::read() {
   if (root.has("post_processor"))
     readFrame(root.part("post_processor"));
   if (parts.preTokenizer.looksAtStart() && parts.normalizer.cutsStart())
-    root.wrong("normalizer", "one that cuts the text's start is not supported with a Metaspace that looks for it "
-                             "(prepend_scheme first)");
+    root.wrong("normalizer",
+               "one that cuts the text's start is not supported with a Metaspace that looks for it "
+               "(prepend_scheme first)");
   checkBytes();
   if (!root.failed())
     normalizeAdded();

@@ -42,7 +42,8 @@ void Merger::runShort(std::vector<int32_t> &word) const {
     if (next[best].rank == never)
       break;
     word[best] = next[best].merged;
-    std::copy(word.begin() + int64_t(best) + 2, word.begin() + int64_t(size), word.begin() + int64_t(best) + 1);
+    std::copy(word.begin() + int64_t(best) + 2, word.begin() + int64_t(size),
+              word.begin() + int64_t(best) + 1);
     std::copy(next + best + 1, next + size - 1, next + best);
     if (--size < 2)
       break;

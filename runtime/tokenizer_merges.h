@@ -26,7 +26,9 @@ private:
   struct Found {
     int32_t rank, merged;
   };
-  static uint64_t key(int32_t left, int32_t right) { return uint64_t(uint32_t(left)) << 32 | uint32_t(right); }
+  static uint64_t key(int32_t left, int32_t right) {
+    return uint64_t(uint32_t(left)) << 32 | uint32_t(right);
+  }
   /// Rank and result; the rank INT32_MAX where the two do not merge.
   Found find(int32_t left, int32_t right) const;
   void runShort(std::vector<int32_t> &word) const;

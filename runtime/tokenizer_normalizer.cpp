@@ -82,10 +82,11 @@ void Normalizer::read(JsonPart part) {
   } else if (type == "ByteLevel") {
     steps.push_back({Kind::Bytes, 0, {}, {}});
   } else {
-    part.wrong("type",
-               "{} is not supported; ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Prepend, Replace, Sequence, Strip "
-               "and StripAccents are",
-               part.shown("type"));
+    part.wrong(
+        "type",
+        "{} is not supported; ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Prepend, Replace, Sequence, Strip "
+        "and StripAccents are",
+        part.shown("type"));
   }
   part.done();
 }
@@ -101,9 +102,9 @@ bool Normalizer::cutsStart() const {
 // Whether the composed form keeps a character whatever stands beside it: it is composed already and takes
 // nothing from before. Not all such characters, but most of those that texts have.
 static bool isComposed(int32_t c) {
-  return c < 0x300 || (c >= 0x400 && c <= 0x482) || (c >= 0x2010 && c <= 0x2027) || (c >= 0x3041 && c <= 0x3096) ||
-         (c >= 0x30A1 && c <= 0x30FA) || (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0xAC00 && c <= 0xD7A3) ||
-         (c >= 0x1F300 && c <= 0x1F9FF);
+  return c < 0x300 || (c >= 0x400 && c <= 0x482) || (c >= 0x2010 && c <= 0x2027) ||
+         (c >= 0x3041 && c <= 0x3096) || (c >= 0x30A1 && c <= 0x30FA) || (c >= 0x4E00 && c <= 0x9FFF) ||
+         (c >= 0xAC00 && c <= 0xD7A3) || (c >= 0x1F300 && c <= 0x1F9FF);
 }
 
 static bool isAscii(int32_t c) {
@@ -179,10 +180,11 @@ static bool normalForm(StringRef text, int options, std::string &result) {
 // Capitals of Unicode 15 to 17, and how far their small letters are.
 static constexpr struct {
   int32_t first, last, distance;
-} laterCapitals[] = {{0x1C89, 0x1C89, 1},       {0xA7CB, 0xA7CB, 0x264 - 0xA7CB}, {0xA7CC, 0xA7CC, 1},
-                     {0xA7CE, 0xA7CE, 1},       {0xA7D2, 0xA7D2, 1},              {0xA7D4, 0xA7D4, 1},
-                     {0xA7DA, 0xA7DA, 1},       {0xA7DC, 0xA7DC, 0x19B - 0xA7DC}, {0x10D50, 0x10D65, 0x20},
-                     {0x16EA0, 0x16EB8, 0x1B}};
+} laterCapitals[] = {{0x1C89, 0x1C89, 1},      {0xA7CB, 0xA7CB, 0x264 - 0xA7CB},
+                     {0xA7CC, 0xA7CC, 1},      {0xA7CE, 0xA7CE, 1},
+                     {0xA7D2, 0xA7D2, 1},      {0xA7D4, 0xA7D4, 1},
+                     {0xA7DA, 0xA7DA, 1},      {0xA7DC, 0xA7DC, 0x19B - 0xA7DC},
+                     {0x10D50, 0x10D65, 0x20}, {0x16EA0, 0x16EB8, 0x1B}};
 
 static int32_t smallLetter(int32_t codePoint) {
   for (const auto &capitals : laterCapitals)

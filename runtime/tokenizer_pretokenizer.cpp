@@ -63,7 +63,8 @@ void PreTokenizer::readMetaspace(JsonPart &part) {
     steps.push_back(
         {scheme == "first" ? Kind::PrependFirst : Kind::Prepend, Behavior::Isolated, false, sign, {}});
   else if (scheme != "never")
-    part.wrong("prepend_scheme", "{} is not supported; always, first and never are", part.shown("prepend_scheme"));
+    part.wrong("prepend_scheme", "{} is not supported; always, first and never are",
+               part.shown("prepend_scheme"));
   if (part.flag("split", true))
     split(Pattern::string(sign), Behavior::MergedWithNext);
 }
@@ -100,7 +101,8 @@ void PreTokenizer::read(JsonPart part) {
     split(regex("\\s"), Behavior::Removed);
   } else {
     part.wrong("type",
-               "{} is not supported; ByteLevel, CharDelimiterSplit, Digits, Metaspace, Punctuation, Sequence, Split, "
+               "{} is not supported; ByteLevel, CharDelimiterSplit, Digits, Metaspace, Punctuation, "
+               "Sequence, Split, "
                "Whitespace and WhitespaceSplit are",
                part.shown("type"));
   }

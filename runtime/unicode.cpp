@@ -218,7 +218,8 @@ bool isWordCharacter(int32_t c) {
   default: break;
   }
   for (const UnicodeAddition &addition : unicodeAdditions())
-    if (addition.first <= c && c <= addition.last && (addition.of[0] == 'M' || llvm::StringRef(addition.of) == "Nd"))
+    if (addition.first <= c && c <= addition.last &&
+        (addition.of[0] == 'M' || llvm::StringRef(addition.of) == "Nd"))
       return true;
   return false;
 }

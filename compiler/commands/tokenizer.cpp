@@ -218,8 +218,10 @@ static int encodeText(llvm::ArrayRef<const char *> words) {
   arguments.option("--special", "NAME",
                    "where NAME stands in the text, it is that special token; may be given several times",
                    specials);
-  arguments.flag("--all-specials", "the same for the names of all special tokens that the tokenizer has", allSpecials);
-  arguments.flag("--frame", "with the begin and end tokens that the file puts around a text (post_processor)", framed);
+  arguments.flag("--all-specials", "the same for the names of all special tokens that the tokenizer has",
+                 allSpecials);
+  arguments.flag("--frame", "with the begin and end tokens that the file puts around a text (post_processor)",
+                 framed);
   arguments.flag("--lines", "each line of the data is a text of its own, written as a JSON string", lines);
   arguments.flag("--pieces", "the tokens as text in quotes instead", pieces);
   arguments.example("tokenizer encode tokenizer.json --text \"unforgettable cats\" --pieces");
@@ -275,7 +277,8 @@ static int decodeTokens(llvm::ArrayRef<const char *> words) {
   arguments.positional("TOKENIZER", tokenizerHelp, path);
   arguments.option("--tokens", "NUMBERS", "the tokens: \"301 12 7\"", list);
   arguments.option("--data", "FILE", "the file that holds the tokens; - is standard input", data);
-  arguments.flag("--lines", "each line of the data is a text of its own; prints each as a JSON string", lines);
+  arguments.flag("--lines", "each line of the data is a text of its own; prints each as a JSON string",
+                 lines);
   arguments.example("tokenizer decode run --tokens \"301 12 7\"");
   if (std::optional<int> code = arguments.parse(words))
     return *code;

@@ -94,7 +94,8 @@ TEST(Pattern, RunsOfAMillion) {
   std::string blanks(1000000, ' '), letters(1000000, 'A');
   EXPECT_EQ(found("\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+", blanks).size(), 1u);
   EXPECT_EQ(found("\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+", blanks + "x").size(), 2u);
-  EXPECT_EQ(found("[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{M}]*[\\p{Ll}\\p{M}]+|[\\p{Lu}\\p{M}]+", letters).size(), 1u);
+  EXPECT_EQ(found("[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{M}]*[\\p{Ll}\\p{M}]+|[\\p{Lu}\\p{M}]+", letters).size(),
+            1u);
   // Without end it is an error, not a hang.
   Pattern pattern = valueOf(Pattern::regex("(a|aa|aaa)+[bc]"));
   std::string text(100, 'a');
@@ -104,7 +105,8 @@ TEST(Pattern, RunsOfAMillion) {
 }
 
 TEST(Pattern, NamesWhatItDoesNotUnderstand) {
-  EXPECT_CONTAINS(refused("a[[:alpha:]]"), "'a[[:alpha:]]' is not understood at character 3: a class within a class");
+  EXPECT_CONTAINS(refused("a[[:alpha:]]"),
+                  "'a[[:alpha:]]' is not understood at character 3: a class within a class");
   EXPECT_CONTAINS(refused("[a&&b]"), "'&&' within a class");
   EXPECT_CONTAINS(refused("(?<n>a)"), "'(?<'");
   EXPECT_CONTAINS(refused("(?m:a)"), "'(?m'");
@@ -135,7 +137,8 @@ TEST(Pattern, NamesWhatItDoesNotUnderstand) {
   EXPECT_CONTAINS(refused(std::string(1000, '(') + std::string(1000, ')')), "more than 200 groups");
   EXPECT_CONTAINS(refused("(?<=a+)b"), "is not understood: "); // no fixed length
   // Cut anywhere it is understood or refused, and never a crash.
-  std::string whole = "(?i:'s|'t)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}| ?[^\\s\\x{3b1}-\\u03c9]+[\\r\\n/]*|\\s+(?!\\S)";
+  std::string whole = "(?i:'s|'t)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}| "
+                      "?[^\\s\\x{3b1}-\\u03c9]+[\\r\\n/]*|\\s+(?!\\S)";
   for (size_t length = 0; length < whole.size(); ++length)
     (void)refused(whole.substr(0, length));
 }

@@ -55,16 +55,16 @@ struct File {
       for (const char *flag : {"special", "normalized", "lstrip", "rstrip", "single_word"})
         if (token->second.find(fmt::format("\"{}\"", flag)) == std::string::npos)
           fields += fmt::format(R"(, "{}": false)", flag);
-      tokens += fmt::format("{}{{{}{}{}}}", tokens.empty() ? "" : ", ", fields, token->second.empty() ? "" : ", ",
-                            token->second);
+      tokens += fmt::format("{}{{{}{}{}}}", tokens.empty() ? "" : ", ", fields,
+                            token->second.empty() ? "" : ", ", token->second);
     }
     for (auto &[left, right] : merges)
       pairs += fmt::format("{}[{}, {}]", pairs.empty() ? "" : ", ", quote(left), quote(right));
     return fmt::format(R"({{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [{}],
                           "normalizer": {}, "pre_tokenizer": {}, "post_processor": {}, "decoder": {},
                           "model": {{"type": "BPE", {}{}"vocab": {{{}}}, "merges": [{}]}}}})",
-                       tokens, normalizer, preTokenizer, postProcessor, decoder, model, model.empty() ? "" : ", ",
-                       vocab, pairs);
+                       tokens, normalizer, preTokenizer, postProcessor, decoder, model,
+                       model.empty() ? "" : ", ", vocab, pairs);
   }
 
   std::unique_ptr<BytePairTokenizer> open() const { return valueOf(parseTokenizerJson(json(), "t.json")); }
@@ -87,7 +87,8 @@ Names cut(const File &file, const std::string &text, bool special = true) {
 /// The words that a pre-tokenizer makes: letters that stand together merge completely.
 Names words(const std::string &preTokenizer, const std::string &text) {
   PreTokenizer made;
-  llvm::json::Object root = std::move(*valueOf(llvm::json::parse("{\"p\": " + preTokenizer + "}")).getAsObject());
+  llvm::json::Object root =
+      std::move(*valueOf(llvm::json::parse("{\"p\": " + preTokenizer + "}")).getAsObject());
   JsonPart part = JsonPart::root(root, "t.json");
   made.read(part.part("p"));
   EXPECT_EQ(messageOf(part.takeError()), "");
@@ -104,7 +105,8 @@ Names words(const std::string &preTokenizer, const std::string &text) {
 
 std::string normalized(const std::string &normalizer, const std::string &text) {
   Normalizer made;
-  llvm::json::Object root = std::move(*valueOf(llvm::json::parse("{\"n\": " + normalizer + "}")).getAsObject());
+  llvm::json::Object root =
+      std::move(*valueOf(llvm::json::parse("{\"n\": " + normalizer + "}")).getAsObject());
   JsonPart part = JsonPart::root(root, "t.json");
   made.read(part.part("n"));
   EXPECT_EQ(messageOf(part.takeError()), "");
@@ -113,8 +115,8 @@ std::string normalized(const std::string &normalizer, const std::string &text) {
 }
 
 std::string split(const char *pattern, const char *behavior, bool invert) {
-  return fmt::format(R"({{"type": "Split", "pattern": {}, "behavior": "{}", "invert": {}}})", pattern, behavior,
-                     invert);
+  return fmt::format(R"({{"type": "Split", "pattern": {}, "behavior": "{}", "invert": {}}})", pattern,
+                     behavior, invert);
 }
 
 //===-- Normalizers ---------------------------------------------------------------===//
@@ -138,10 +140,14 @@ TEST(ForeignTokenizer, NormalizersOfText) {
   EXPECT_EQ(normalized(R"({"type": "StripAccents"})", "e\u0301é"), "eé");
   EXPECT_EQ(normalized(R"({"type": "Prepend", "prepend": "▁"})", "a"), "▁a");
   EXPECT_EQ(normalized(R"({"type": "Prepend", "prepend": "▁"})", ""), "");
-  EXPECT_EQ(normalized(R"({"type": "Replace", "pattern": {"String": "."}, "content": "$0"})", "a.b."), "a$0b$0");
-  EXPECT_EQ(normalized(R"({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "})", "a   b c"), "a b c");
+  EXPECT_EQ(normalized(R"({"type": "Replace", "pattern": {"String": "."}, "content": "$0"})", "a.b."),
+            "a$0b$0");
+  EXPECT_EQ(normalized(R"({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "})", "a   b c"),
+            "a b c");
   EXPECT_EQ(normalized(R"({"type": "Sequence", "normalizers": []})", " É"), " É");
-  EXPECT_EQ(normalized(R"({"type": "Sequence", "normalizers": [{"type": "Lowercase"}, {"type": "NFD"}]})", "É"), "e\u0301");
+  EXPECT_EQ(
+      normalized(R"({"type": "Sequence", "normalizers": [{"type": "Lowercase"}, {"type": "NFD"}]})", "É"),
+      "e\u0301");
   EXPECT_EQ(normalized(R"({"type": "ByteLevel"})", " é"), "ĠÃ©");
 }
 
@@ -161,13 +167,15 @@ TEST(ForeignTokenizer, BehaviorsOfSplit) {
     EXPECT_EQ(words(split(pattern, behavior, false), "ab,.c"), plain) << behavior;
     EXPECT_EQ(words(split(pattern, behavior, true), "ab,.c"), inverted) << behavior;
   }
-  EXPECT_EQ(words(split(R"({"String": "."})", "MergedWithPrevious", false), "a.b.."), (Names{"a.", "b.", "."}));
+  EXPECT_EQ(words(split(R"({"String": "."})", "MergedWithPrevious", false), "a.b.."),
+            (Names{"a.", "b.", "."}));
 }
 
 TEST(ForeignTokenizer, SmallPreTokenizers) {
   EXPECT_EQ(words(R"({"type": "Digits", "individual_digits": true})", "a12½"), (Names{"a", "1", "2", "½"}));
   EXPECT_EQ(words(R"({"type": "Digits", "individual_digits": false})", "a12b"), (Names{"a", "12", "b"}));
-  EXPECT_EQ(words(R"({"type": "Punctuation", "behavior": "Isolated"})", "a+b，c"), (Names{"a", "+", "b", "，", "c"}));
+  EXPECT_EQ(words(R"({"type": "Punctuation", "behavior": "Isolated"})", "a+b，c"),
+            (Names{"a", "+", "b", "，", "c"}));
   EXPECT_EQ(words(R"({"type": "Whitespace"})", "don't  a_b ①"), (Names{"don", "'", "t", "a_b", "①"}));
   EXPECT_EQ(words(R"({"type": "WhitespaceSplit"})", " a, b\u3000c"), (Names{"a,", "b", "c"}));
   EXPECT_EQ(words(R"({"type": "CharDelimiterSplit", "delimiter": "-"})", "a--b"), (Names{"a", "b"}));
@@ -175,7 +183,8 @@ TEST(ForeignTokenizer, SmallPreTokenizers) {
 
 TEST(ForeignTokenizer, MetaspaceAndWhereATextBegins) {
   auto metaspace = [](const char *scheme, bool cuts) {
-    return fmt::format(R"({{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "{}", "split": {}}})", scheme, cuts);
+    return fmt::format(R"({{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "{}", "split": {}}})",
+                       scheme, cuts);
   };
   EXPECT_EQ(words(metaspace("always", true), "a  b"), (Names{"▁a", "▁", "▁b"}));
   EXPECT_EQ(words(metaspace("never", true), "a b"), (Names{"a", "▁b"}));
@@ -191,20 +200,24 @@ TEST(ForeignTokenizer, MetaspaceAndWhereATextBegins) {
 }
 
 TEST(ForeignTokenizer, ByteLevelAndPatterns) {
-  std::string bytes = R"({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false})";
-  EXPECT_EQ(words(R"({"type": "ByteLevel", "add_prefix_space": true, "use_regex": true})", "a 12"), (Names{" a", " 12"}));
+  std::string bytes =
+      R"({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false})";
+  EXPECT_EQ(words(R"({"type": "ByteLevel", "add_prefix_space": true, "use_regex": true})", "a 12"),
+            (Names{" a", " 12"}));
   EXPECT_EQ(words(bytes, "a b"), (Names{"a b"}));
   auto sequence = [&](const char *pattern) {
     return fmt::format(R"({{"type": "Sequence", "pretokenizers": [{}, {}]}})",
                        split(fmt::format(R"({{"Regex": {}}})", pattern).c_str(), "Isolated", false), bytes);
   };
   // Numbers of up to three digits, contractions in both cases, one sign before a word.
-  std::string threes = sequence(R"("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+")");
+  std::string threes = sequence(
+      R"("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+")");
   EXPECT_EQ(words(threes, "It'S 12345\r\n  $x -- y\n\n"),
             (Names{"It", "'S", " ", "123", "45", "\r\n", " ", " $", "x", " --", " y", "\n\n"}));
   EXPECT_EQ(words(threes, "x'ſ"), (Names{"x", "'ſ"}));
   // Capitals end where small letters have begun.
-  std::string cases = sequence(R"("[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+(?i:'s|'t)?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+|\\p{N}{1,3}|\\s+")");
+  std::string cases = sequence(
+      R"("[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+(?i:'s|'t)?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+|\\p{N}{1,3}|\\s+")");
   EXPECT_EQ(words(cases, "HTTPServer's aB日本"), (Names{"HTTPServer's", " a", "B日本"}));
 }
 
@@ -221,12 +234,14 @@ TEST(ForeignTokenizer, ByteFallbackAndUnknown) {
   for (const char *byte : {"<0xC3>", "<0xBC>"})
     file.vocabulary.push_back(byte);
   EXPECT_EQ(cut(file, "aüb"), (Names{"a", "<0xC3>", "<0xBC>", "b"}));
-  // A character falls back as a whole or not at all; what is unknown waits for the next token of the vocabulary.
+  // A character falls back as a whole or not at all; what is unknown waits for the next token of the
+  // vocabulary.
   EXPECT_EQ(cut(file, "aöb"), (Names{"a", "<unk>", "b"}));
   EXPECT_EQ(cut(file, "öüb"), (Names{"<0xC3>", "<0xBC>", "<unk>", "b"}));
   file.model = R"("byte_fallback": true)";
   std::vector<int32_t> tokens;
-  EXPECT_CONTAINS(messageOf(file.open()->encode("a\n日ö", tokens, "text")), "text:1: the tokenizer has no token for '\\n'");
+  EXPECT_CONTAINS(messageOf(file.open()->encode("a\n日ö", tokens, "text")),
+                  "text:1: the tokenizer has no token for '\\n'");
   EXPECT_CONTAINS(messageOf(file.open()->encode("a\xff", tokens, "text")), "text:1: not valid UTF-8");
 }
 
@@ -282,7 +297,8 @@ TEST(ForeignTokenizer, HolesInTheNumbering) {
   size_t list = text.find("[]");
   text.replace(list, 2, R"([{"id": 12, "content": "<x>", "special": true}])");
   EXPECT_CONTAINS(messageOf(parseTokenizerJson(text, "t.json")),
-                  "added_tokens: the token '<x>' has the number 12, but behind the vocabulary, in the order of the file, it is 3");
+                  "added_tokens: the token '<x>' has the number 12, but behind the vocabulary, in the order "
+                  "of the file, it is 3");
 }
 
 //===-- Added tokens --------------------------------------------------------------===//
@@ -346,14 +362,20 @@ TEST(ForeignTokenizer, Frames) {
   file.postProcessor = byTemplate;
   EXPECT_EQ(file.open()->frame().begin, (std::vector<int32_t>{26, 27}));
   EXPECT_EQ(file.open()->frame().end, (std::vector<int32_t>{28}));
-  std::string roberta = R"({"type": "RobertaProcessing", "cls": ["a", 0], "sep": ["b", 1], "trim_offsets": true})";
-  file.postProcessor = fmt::format(R"({{"type": "Sequence", "processors": [{{"type": "ByteLevel"}}, {}, {}]}})", roberta, byTemplate);
+  std::string roberta =
+      R"({"type": "RobertaProcessing", "cls": ["a", 0], "sep": ["b", 1], "trim_offsets": true})";
+  file.postProcessor = fmt::format(
+      R"({{"type": "Sequence", "processors": [{{"type": "ByteLevel"}}, {}, {}]}})", roberta, byTemplate);
   EXPECT_EQ(file.open()->frame().begin, (std::vector<int32_t>{26, 27, 0}));
   EXPECT_EQ(file.open()->frame().end, (std::vector<int32_t>{1, 28}));
-  file.postProcessor = R"({"type": "TemplateProcessing", "single": [{"Sequence": {"id": "B"}}], "special_tokens": {}})";
-  EXPECT_CONTAINS(messageOf(parseTokenizerJson(file.json(), "t.json")), "post_processor.single[0].Sequence.id: \"B\"");
-  file.postProcessor = R"({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "X"}}], "special_tokens": {}})";
-  EXPECT_CONTAINS(messageOf(parseTokenizerJson(file.json(), "t.json")), "post_processor.special_tokens.X: nothing");
+  file.postProcessor =
+      R"({"type": "TemplateProcessing", "single": [{"Sequence": {"id": "B"}}], "special_tokens": {}})";
+  EXPECT_CONTAINS(messageOf(parseTokenizerJson(file.json(), "t.json")),
+                  "post_processor.single[0].Sequence.id: \"B\"");
+  file.postProcessor =
+      R"({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "X"}}], "special_tokens": {}})";
+  EXPECT_CONTAINS(messageOf(parseTokenizerJson(file.json(), "t.json")),
+                  "post_processor.special_tokens.X: nothing");
 }
 
 /// The text of tokens given by name, and the same token by token.
@@ -384,7 +406,8 @@ TEST(ForeignTokenizer, Decoders) {
   EXPECT_EQ(decoded(file, {"a", "<0xE2>", "<0x82>", "<0xAC>"}), "a€");
   // Bytes in a row that are no text are one sign each.
   EXPECT_EQ(decoded(file, {"<0xE2>", "a"}), "\uFFFDa");
-  EXPECT_EQ(file.open()->decode({int32_t(file.vocabulary.size()) - 8, int32_t(file.vocabulary.size()) - 7}), "\uFFFD\uFFFD");
+  EXPECT_EQ(file.open()->decode({int32_t(file.vocabulary.size()) - 8, int32_t(file.vocabulary.size()) - 7}),
+            "\uFFFD\uFFFD");
   file.decoder = R"({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true})";
   EXPECT_EQ(decoded(file, {"▁▁", "b", "▁a"}), "b a"); // all signs of the first token
   file.decoder = R"({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never"})";
@@ -393,8 +416,10 @@ TEST(ForeignTokenizer, Decoders) {
   EXPECT_EQ(decoded(file, {"Ġ", "Ã", "©"}), " é");
   EXPECT_EQ(decoded(file, {"日"}), "日"); // no symbol: as it is
   EXPECT_EQ(file.open()->decode({int32_t(file.vocabulary.size()) - 2}), "\uFFFD");
-  file.decoder = R"({"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 0, "stop": 1}]})";
-  EXPECT_CONTAINS(messageOf(parseTokenizerJson(file.json(), "t.json")), "decoder: a Strip with 'stop' behind Fuse");
+  file.decoder =
+      R"({"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 0, "stop": 1}]})";
+  EXPECT_CONTAINS(messageOf(parseTokenizerJson(file.json(), "t.json")),
+                  "decoder: a Strip with 'stop' behind Fuse");
 }
 
 // A run keeps the file byte for byte.

@@ -102,7 +102,8 @@ TEST(TokenizerJson, BytesThatAreMissing) {
   EXPECT_CONTAINS(messageOf(tokenizer->encode("ab\xC3\xA9", tokens, "prompt")),
                   "prompt:1: the tokenizer has no token for byte 0xa9 of 'é' (U+00E9)");
   // With a token for what is not known it is that one.
-  EXPECT_EQ(encodedOnly(changed(R"("unk_token": null)", R"("unk_token": "a")"), "xbx"), (std::vector<int32_t>{3, 0})); // it merges, too
+  EXPECT_EQ(encodedOnly(changed(R"("unk_token": null)", R"("unk_token": "a")"), "xbx"),
+            (std::vector<int32_t>{3, 0})); // it merges, too
   EXPECT_CONTAINS(errorOf(changed(R"("unk_token": null)", R"("unk_token": "q")")),
                   "model.unk_token: 'q' is not in the vocabulary");
 }
@@ -111,24 +112,30 @@ TEST(TokenizerJson, BytesThatAreMissing) {
 TEST(TokenizerJson, NamesWhatItDoesNotSupport) {
   EXPECT_CONTAINS(errorOf(changed(R"("normalizer": null)", R"("normalizer": {"type": "BertNormalizer"})")),
                   "t.json: normalizer.type: \"BertNormalizer\" is not supported; ByteLevel, Lowercase, NFC");
-  EXPECT_CONTAINS(errorOf(changed(R"("normalizer": null)",
-                                  R"("normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Nmt"}]})")),
-                  "t.json: normalizer.normalizers[1].type: \"Nmt\" is not supported");
+  EXPECT_CONTAINS(
+      errorOf(changed(
+          R"("normalizer": null)",
+          R"("normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Nmt"}]})")),
+      "t.json: normalizer.normalizers[1].type: \"Nmt\" is not supported");
   EXPECT_CONTAINS(errorOf(changed(R"("normalizer": null)", R"("normalizer": {"type": "NFC", "version": 9})")),
                   "normalizer.version: 9 is not supported: the field is not known");
-  EXPECT_CONTAINS(
-      errorOf(changed(R"("pre_tokenizer": {"type": "ByteLevel")", R"("pre_tokenizer": {"type": "UnicodeScripts")")),
-      "t.json: pre_tokenizer.type: \"UnicodeScripts\" is not supported; ByteLevel");
+  EXPECT_CONTAINS(errorOf(changed(R"("pre_tokenizer": {"type": "ByteLevel")",
+                                  R"("pre_tokenizer": {"type": "UnicodeScripts")")),
+                  "t.json: pre_tokenizer.type: \"UnicodeScripts\" is not supported; ByteLevel");
   EXPECT_CONTAINS(errorOf(changed(R"("add_prefix_space": false)", R"("add_prefix_space": 1)")),
                   "pre_tokenizer.add_prefix_space: 1 is neither true nor false");
   EXPECT_CONTAINS(errorOf(changed(R"("decoder": {"type": "ByteLevel")", R"("decoder": {"type": "CTC")")),
                   "decoder.type: \"CTC\" is not supported");
-  EXPECT_CONTAINS(errorOf(changed(R"("post_processor": {"type": "ByteLevel")", R"("post_processor": {"type": "X")")),
-                  "post_processor.type: \"X\" is not supported");
-  EXPECT_CONTAINS(errorOf(changed(R"("truncation": null)", R"("truncation": {"max_length": 5})")), "truncation: {");
+  EXPECT_CONTAINS(
+      errorOf(changed(R"("post_processor": {"type": "ByteLevel")", R"("post_processor": {"type": "X")")),
+      "post_processor.type: \"X\" is not supported");
+  EXPECT_CONTAINS(errorOf(changed(R"("truncation": null)", R"("truncation": {"max_length": 5})")),
+                  "truncation: {");
   EXPECT_CONTAINS(errorOf(changed(R"("padding": null)", R"("padding": {"strategy": "x"})")), "padding: {");
-  EXPECT_CONTAINS(errorOf(changed(R"("version": "1.0")", R"("version": "2.0")")), "version: \"2.0\" is not supported");
-  EXPECT_CONTAINS(errorOf(changed(R"("version": "1.0")", R"("extra": [1])")), "t.json: extra: [1] is not supported");
+  EXPECT_CONTAINS(errorOf(changed(R"("version": "1.0")", R"("version": "2.0")")),
+                  "version: \"2.0\" is not supported");
+  EXPECT_CONTAINS(errorOf(changed(R"("version": "1.0")", R"("extra": [1])")),
+                  "t.json: extra: [1] is not supported");
   EXPECT_CONTAINS(errorOf(changed(R"("dropout": null)", R"("dropout": 0.1)")), "model.dropout: 0.1");
   EXPECT_CONTAINS(errorOf(changed(R"("dropout": null)", R"("type": "WordPiece")")),
                   "model.type: \"WordPiece\" is not supported; BPE is");
@@ -136,11 +143,13 @@ TEST(TokenizerJson, NamesWhatItDoesNotSupport) {
   EXPECT_CONTAINS(errorOf(changed(R"("dropout": null)", R"("shape": 5)")), "model.shape: 5 is not supported");
   EXPECT_CONTAINS(errorOf(changed(R"("end_of_word_suffix": "")", R"("end_of_word_suffix": "</w>")")),
                   "model.end_of_word_suffix: \"</w>\" is not supported");
-  EXPECT_CONTAINS(errorOf(changed(R"("fuse_unk": false)", R"("byte_fallback": true)")),
-                  "model.byte_fallback: true is not supported with ByteLevel where the vocabulary lacks bytes");
+  EXPECT_CONTAINS(
+      errorOf(changed(R"("fuse_unk": false)", R"("byte_fallback": true)")),
+      "model.byte_fallback: true is not supported with ByteLevel where the vocabulary lacks bytes");
   EXPECT_CONTAINS(errorOf(changed(R"("lstrip": false)", R"("lstrip": "yes")")),
                   "added_tokens[0].lstrip: \"yes\" is neither");
-  EXPECT_CONTAINS(errorOf(changed(R"("lstrip": false)", R"("sticky": true)")), "added_tokens[0].sticky: true");
+  EXPECT_CONTAINS(errorOf(changed(R"("lstrip": false)", R"("sticky": true)")),
+                  "added_tokens[0].sticky: true");
 }
 
 TEST(TokenizerJson, HostileFiles) {
@@ -166,7 +175,8 @@ TEST(TokenizerJson, HostileFiles) {
   EXPECT_CONTAINS(errorOf(changed(R"("a b")", R"(["a", 5])")), "merge 0 is neither");
   EXPECT_CONTAINS(errorOf(changed(R"("a b")", "null")), "merge 0 is neither");
   EXPECT_CONTAINS(errorOf(changed(R"("a b")", R"("a b", "a b")")), "merge 1 ('a' and 'b') is there twice");
-  EXPECT_CONTAINS(errorOf(changed(R"(["a b", "\u0120 ab"])", "7")), "model.merges: 7 where a list is expected");
+  EXPECT_CONTAINS(errorOf(changed(R"(["a b", "\u0120 ab"])", "7")),
+                  "model.merges: 7 where a list is expected");
   EXPECT_CONTAINS(errorOf(changed(R"("id": 6,)", "")), "no id or no content");
   EXPECT_CONTAINS(errorOf(changed(R"("id": 6)", R"("id": 5)")), "another one in the vocabulary");
   EXPECT_CONTAINS(errorOf(changed("<|endoftext|>", "")), "no id or no content");
