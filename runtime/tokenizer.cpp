@@ -1,6 +1,7 @@
 #include "runtime/tokenizer.h"
 
 #include "runtime/files.h"
+#include "runtime/tokenizer_added.h"
 #include "runtime/tokenizer_json.h"
 #include "runtime/tokenizer_pieces.h"
 #include "runtime/utf8.h"
@@ -48,16 +49,30 @@ Error Tokenizer::encode(StringRef text, llvm::ArrayRef<std::string> names, std::
     }
     wanted.push_back({name, *id});
   }
-  return SpecialFinder(std::move(wanted)).cut(text, tokens, [&](StringRef part) {
-    return encodePart(part, text, tokens, source);
-  });
+  return encodeSpecial(text, wanted, tokens, source);
+}
+
+Error Tokenizer::encodeSpecial(StringRef text, llvm::ArrayRef<SpecialToken> wanted,
+                               std::vector<int32_t> &tokens, StringRef source) const {
+  std::vector<AddedToken> added;
+  for (const SpecialToken &token : wanted) {
+    added.emplace_back();
+    added.back().name = added.back().normalName = token.name;
+    added.back().id = token.id;
+  }
+  return AddedFinder(std::move(added))
+      .cut(
+          text, [](const AddedToken &) { return true; },
+          [&](const AddedToken &token) { tokens.push_back(token.id); },
+          [&](StringRef part) { return encodePart(part, text, tokens, source); });
 }
 
 std::string StreamDecoder::push(int32_t token) {
-  if (!begins)
-    pending += tokenizer.separator();
+  if (begins)
+    tokenizer.appendFirst(pending, token);
+  else
+    tokenizer.append(pending += tokenizer.separator(), token);
   begins = false;
-  tokenizer.append(pending, token);
   size_t whole = wholeCharacters(pending);
   std::string text = repairUtf8(StringRef(pending).take_front(whole));
   pending.erase(0, whole);
@@ -264,17 +279,18 @@ static Made makeIds(int64_t size, StringRef source) {
   return std::make_unique<IdTokenizer>(size);
 }
 
-static Made makeBytePairs(Expected<BytePairs> pairs) {
-  if (!pairs)
-    return pairs.takeError();
-  return std::make_unique<BytePairTokenizer>(std::move(*pairs));
+// A tokenizer of whatever kind, or the error.
+template <typename T> static Made made(Expected<T> tokenizer) {
+  if (!tokenizer)
+    return tokenizer.takeError();
+  return std::move(*tokenizer);
 }
 
 Made readTokenizer(StringRef path) {
   auto buffer = readFile(path);
   if (!buffer)
     return buffer.takeError();
-  return makeBytePairs(parseTokenizerJson((*buffer)->getBuffer(), path));
+  return made(parseTokenizerJson((*buffer)->getBuffer(), path));
 }
 
 // Special tokens around a tokenizer that knows none itself.
@@ -312,8 +328,12 @@ Made makeTokenizer(StringRef kind, llvm::ArrayRef<std::string> arguments, llvm::
   int64_t size;
   if (StringRef(arguments[0]).getAsInteger(10, size))
     return failure("tokenizer {} takes a number, not '{}'", kind, shown(arguments[0]));
-  if (kind == "bpe")
-    return makeBytePairs(trainBytePairs(texts, size, specials));
+  if (kind == "bpe") {
+    Expected<BytePairs> pairs = trainBytePairs(texts, size, specials);
+    if (!pairs)
+      return pairs.takeError();
+    return std::make_unique<BytePairTokenizer>(*pairs);
+  }
   if (!specials.empty())
     return failure("ids are numbers as they are, so there can be no special token '{}'", specials.front());
   return makeIds(size, "tokenizer");
@@ -348,7 +368,7 @@ Made loadTokenizer(const llvm::json::Object &saved, StringRef source) {
   if (kind == "pieces")
     return withSpecials(loadPieces(saved, source), specials);
   if (kind == "bpe")
-    return makeBytePairs(
+    return made(
         parseTokenizerJson(saved.getString("text").value_or(""), saved.getString("file").value_or(source)));
   return failure("{}: unknown tokenizer '{}'", source, kind);
 }

@@ -19,6 +19,11 @@ struct SpecialToken {
   int32_t id;
 };
 
+/// The tokens that a tokenizer's file puts before a text and behind it: <s>, </s>.
+struct TextFrame {
+  std::vector<int32_t> begin, end;
+};
+
 class Tokenizer {
 public:
   virtual ~Tokenizer() = default;
@@ -40,6 +45,8 @@ public:
   /// Appends a token's bytes; a character may need several tokens. Tokens
   /// outside of the vocabulary give U+FFFD.
   virtual void append(std::string &bytes, int32_t token) const = 0;
+  /// The same for the token that begins a text: some files leave a blank out there.
+  virtual void appendFirst(std::string &bytes, int32_t token) const { append(bytes, token); }
   /// What stands between the texts of two tokens: a blank between ids.
   virtual llvm::StringRef separator() const { return ""; }
   /// The two tokens that make this one; nothing where it is made of none.
@@ -48,11 +55,18 @@ public:
   virtual std::vector<SpecialToken> specials() const { return {}; }
   /// The id of the special token of that name; nothing where there is none.
   std::optional<int32_t> special(llvm::StringRef name) const;
+  /// Nobody puts them there unless asked; none for most tokenizers.
+  virtual TextFrame frame() const { return {}; }
   /// What config.json keeps; loadTokenizer takes it back.
   virtual llvm::json::Object save() const = 0;
 
   /// The text of whole token sequences; always valid UTF-8.
-  std::string decode(llvm::ArrayRef<int32_t> tokens) const;
+  virtual std::string decode(llvm::ArrayRef<int32_t> tokens) const;
+
+protected:
+  /// Appends the text's tokens, where the names of these special tokens stand them.
+  virtual llvm::Error encodeSpecial(llvm::StringRef text, llvm::ArrayRef<SpecialToken> wanted,
+                                    std::vector<int32_t> &tokens, llvm::StringRef source) const;
 };
 
 /// Tokens to text as they come: holds back the bytes of an unfinished character.
@@ -99,7 +113,7 @@ llvm::Expected<std::unique_ptr<Tokenizer>> makeTokenizer(llvm::StringRef kind,
 llvm::Expected<std::unique_ptr<Tokenizer>> makeTokenizer(llvm::StringRef kind,
                                                          llvm::ArrayRef<std::string> arguments,
                                                          llvm::StringRef text, llvm::StringRef source);
-/// A tokenizer from a file: a tokenizer.json of byte pairs (tokenizer_json.h).
+/// A tokenizer from a file: a tokenizer.json (tokenizer_json.h).
 llvm::Expected<std::unique_ptr<Tokenizer>> readTokenizer(llvm::StringRef path);
 /// A tokenizer from what save() gave.
 llvm::Expected<std::unique_ptr<Tokenizer>> loadTokenizer(const llvm::json::Object &saved,

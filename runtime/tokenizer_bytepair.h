@@ -1,91 +1,97 @@
-// Byte pairs: text as bytes, the most frequent neighbours merged into tokens.
+// Byte pairs: words as bytes or characters, of which neighbours merge into tokens.
 #pragma once
 
-#include "runtime/tokenizer.h"
+#include "runtime/tokenizer_added.h"
+#include "runtime/tokenizer_decoder.h"
+#include "runtime/tokenizer_merges.h"
+#include "runtime/tokenizer_normalizer.h"
+#include "runtime/tokenizer_pretokenizer.h"
 
-#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringMap.h"
 
-#include <array>
+#include <bitset>
 #include <mutex>
 
 namespace gptc::runtime {
 
-/// Left and right become one: tokens' ids.
-struct Merge {
-  int32_t left, right, merged;
-};
-
-/// What a byte-pair tokenizer is.
+/// Byte pairs as they are learned.
 struct BytePairs {
   std::vector<std::string> tokens; // bytes by id; for a special token its name
   std::vector<int32_t> specials;   // ids, ascending
-  std::vector<int32_t> added;      // ids, ascending, of whole tokens that are none of these: text may hold them
   std::vector<Merge> merges;       // by rank: the first one merges first
-
-  /// The 256 bytes in the order in which a vocabulary has them: those whose
-  /// symbol is the character itself, then the others.
-  static const std::array<uint8_t, 256> &byteOrder();
-  /// Bytes as a tokenizer.json writes them, one character a byte: U+0021 to
-  /// U+007E, U+00A1 to U+00AC and U+00AE to U+00FF are bytes of that number, U+0100
-  /// to U+0143 the others in their order (a blank is U+0120).
-  static std::string symbols(llvm::StringRef bytes);
 };
 
-/// Finds the names of tokens in text.
-class SpecialFinder {
-public:
-  explicit SpecialFinder(std::vector<SpecialToken> specials);
-  struct Match {
-    size_t at;
-    const SpecialToken *special; // null where there is none; `at` is then the text's end
-  };
-  /// The first one from `from` on, of several there the longest.
-  Match next(llvm::StringRef text, size_t from) const;
-  /// Adds the tokens of a text: those that are found, and between them what `encode` adds for each part.
-  llvm::Error cut(llvm::StringRef text, std::vector<int32_t> &tokens,
-                  llvm::function_ref<llvm::Error(llvm::StringRef)> encode) const;
-
-private:
-  std::vector<SpecialToken> longestFirst;
-  std::array<bool, 256> starts{};
+/// What a tokenizer.json says.
+struct TokenizerParts {
+  std::vector<std::string> tokens; // as written, by id; empty where the numbering has a hole
+  std::vector<AddedToken> added;   // by id
+  std::vector<Merge> merges;       // by rank
+  Normalizer normalizer;
+  PreTokenizer preTokenizer;
+  Decoder decoder;
+  TextFrame frame;
+  std::optional<int32_t> unknown; // for characters that have no token
+  bool fuseUnknown = false;       // one for all such characters in a row
+  bool byteFallback = false;      // the tokens <0x00> to <0xFF> for them instead
+  bool ignoreMerges = false;      // a word that is a token is that token
 };
 
-/// Cuts text at added tokens (leftmost, then longest), the rest into
-/// words (tokenizer_words.h), each word into bytes, and merges neighbours: of all
-/// possible merges the one of lowest rank, of equal ones the leftmost, until none
-/// is left. What it makes of a text decodes to that text.
+/// Cuts text at added tokens, changes the rest by the normalizer, cuts it into words, each word into bytes or
+/// characters, and merges these. What gptc's own make of a text decodes to that text.
 class BytePairTokenizer : public Tokenizer {
 public:
-  explicit BytePairTokenizer(BytePairs pairs);
+  explicit BytePairTokenizer(const BytePairs &pairs);
+  /// `text` is the file.
+  BytePairTokenizer(TokenizerParts parts, std::string text);
 
   llvm::StringRef kind() const override { return "bpe"; }
-  int64_t vocabulary() const override { return int64_t(pairs.tokens.size()); }
+  int64_t vocabulary() const override { return int64_t(data.tokens.size()); }
   llvm::Error encodePart(llvm::StringRef part, llvm::StringRef whole, std::vector<int32_t> &tokens,
                          llvm::StringRef source) const override;
   void append(std::string &bytes, int32_t token) const override;
+  void appendFirst(std::string &bytes, int32_t token) const override;
+  llvm::StringRef separator() const override { return data.decoder.empty() ? " " : ""; }
   std::optional<std::pair<int32_t, int32_t>> parts(int32_t token) const override;
   std::vector<SpecialToken> specials() const override;
+  TextFrame frame() const override { return data.frame; }
   llvm::json::Object save() const override;
+  std::string decode(llvm::ArrayRef<int32_t> tokens) const override;
 
-  const BytePairs &data() const { return pairs; }
+protected:
+  llvm::Error encodeSpecial(llvm::StringRef text, llvm::ArrayRef<SpecialToken> wanted,
+                            std::vector<int32_t> &tokens, llvm::StringRef source) const override;
 
 private:
-  struct Found {
-    int32_t rank, merged;
-  };
-  const Found *mergeOf(int32_t left, int32_t right) const;
-  /// Appends a word's tokens; false where a byte has none.
-  bool encodeWord(llvm::StringRef word, std::vector<int32_t> &tokens) const;
-  bool mergeWord(llvm::StringRef word, std::vector<int32_t> &tokens) const;
-  llvm::Error encodeWords(llvm::StringRef part, llvm::StringRef whole, std::vector<int32_t> &tokens,
-                          llvm::StringRef source) const;
+  struct Encoding; // one text on its way
+  using Wanted = llvm::function_ref<bool(const AddedToken &)>;
+  llvm::Error encodeText(llvm::StringRef part, llvm::StringRef whole, Wanted wanted,
+                         std::vector<int32_t> &tokens, llvm::StringRef source) const;
+  llvm::Error encodeNormalized(llvm::StringRef part, bool first, Wanted wanted, Encoding &encoding) const;
+  llvm::Error encodeWord(llvm::StringRef word, Encoding &encoding) const;
+  llvm::Error encodePieces(llvm::StringRef word, Encoding &encoding) const;
+  llvm::Error encodeCached(llvm::StringRef word, Encoding &encoding) const;
+  llvm::Error firstTokens(llvm::StringRef word, Encoding &encoding) const;
+  llvm::Error noToken(llvm::StringRef word, size_t first, size_t end, const Encoding &encoding) const;
+  int32_t tokenOf(int32_t codePoint) const;
+  bool mayJoin(int32_t before, int32_t behind) const;
+  void addJoints();
 
-  BytePairs pairs;
-  SpecialFinder finder;
-  std::array<int32_t, 256> byteTokens;
+  TokenizerParts data;
+  std::vector<std::string>
+      shown; // what is decoded, by id: tokens as written, added ones as they are looked for
+  std::string file;
+  AddedFinder plainFinder, normalizedFinder;
+  Merger merger;
   std::vector<int32_t> madeBy; // the first merge that gives a token, by id; -1: none
-  llvm::DenseMap<uint64_t, Found> ranks;
+  std::array<int32_t, 256> byteTokens;
+  llvm::DenseMap<int32_t, int32_t> characterTokens;
+  std::array<int32_t, 256> fallbackTokens;
+  llvm::StringMap<int32_t> wholeWords; // with ignoreMerges
+  // Characters that stand on both sides of some merge: words of characters may be cut between all others.
+  bool cutsWords = false;
+  std::bitset<128 * 128> asciiJoints;
+  llvm::DenseSet<uint64_t> joints;
 
   // Words met before and where their tokens lie. One encode at a time.
   struct Cached {

@@ -1,10 +1,11 @@
 #include "runtime/tokenizer_json.h"
 
 #include "runtime/files.h"
+#include "runtime/json_part.h"
+#include "runtime/tokenizer_symbols.h"
 #include "runtime/utf8.h"
 
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <algorithm>
@@ -12,7 +13,6 @@
 using llvm::Error;
 using llvm::Expected;
 using llvm::StringRef;
-using llvm::json::Array;
 using llvm::json::Object;
 using llvm::json::Value;
 
@@ -32,25 +32,19 @@ std::string tokenizerJson(const BytePairs &pairs) {
       json.attribute("use_regex", true);
     });
   };
-  auto symbols = [&](int32_t id) { return BytePairs::symbols(pairs.tokens[size_t(id)]); };
+  auto symbols = [&](int32_t id) { return byteSymbols(pairs.tokens[size_t(id)]); };
   json.object([&] {
     json.attribute("version", "1.0");
     json.attribute("truncation", nullptr);
     json.attribute("padding", nullptr);
     json.attributeArray("added_tokens", [&] {
-      std::vector<std::pair<int32_t, bool>> whole;
       for (int32_t id : pairs.specials)
-        whole.push_back({id, true});
-      for (int32_t id : pairs.added)
-        whole.push_back({id, false});
-      std::sort(whole.begin(), whole.end());
-      for (auto [id, special] : whole)
-        json.object([&, id = id, special = special] {
+        json.object([&] {
           json.attribute("id", id);
           json.attribute("content", pairs.tokens[size_t(id)]);
           for (const char *choice : {"single_word", "lstrip", "rstrip", "normalized"})
             json.attribute(choice, false);
-          json.attribute("special", special);
+          json.attribute("special", true);
         });
     });
     json.attribute("normalizer", nullptr);
@@ -64,12 +58,11 @@ std::string tokenizerJson(const BytePairs &pairs) {
       for (const char *no : {"fuse_unk", "byte_fallback", "ignore_merges"})
         json.attribute(no, false);
       json.attributeObject("vocab", [&] {
-        std::vector<bool> whole(pairs.tokens.size());
-        for (const std::vector<int32_t> *ids : {&pairs.specials, &pairs.added})
-          for (int32_t id : *ids)
-            whole[size_t(id)] = true;
+        std::vector<bool> special(pairs.tokens.size());
+        for (int32_t id : pairs.specials)
+          special[size_t(id)] = true;
         for (size_t id = 0; id < pairs.tokens.size(); ++id)
-          json.attribute(whole[id] ? pairs.tokens[id] : symbols(int32_t(id)), int64_t(id));
+          json.attribute(special[id] ? pairs.tokens[id] : symbols(int32_t(id)), int64_t(id));
       });
       json.attributeArray("merges", [&] {
         for (const Merge &merge : pairs.merges)
@@ -83,286 +76,367 @@ std::string tokenizerJson(const BytePairs &pairs) {
 
 //===-- Reading ------------------------------------------------------------------===//
 
+// Numbers may have holes, but not so many that they are a mistake.
+static constexpr int64_t mostHoles = 1 << 16;
+
 namespace {
 
 class Reader {
 public:
-  Reader(const Object &root, StringRef source) : root(root), source(source) {}
-  Expected<BytePairs> read();
+  explicit Reader(JsonPart given) : root(std::move(given)), model(root) {
+    if (!root.has("model"))
+      root.wrong("", "it has no model, so it is no tokenizer.json");
+    model = root.part("model");
+  }
+  Expected<TokenizerParts> read();
 
 private:
-  template <typename... Args> Error wrong(fmt::format_string<Args...> format, Args &&...args) const {
-    return failure("{}: {}", source, fmt::format(format, std::forward<Args>(args)...));
-  }
-  Error absent(const char *part, const char *help) const;
-  Error byteLevel(const char *part, bool splits) const;
-  Error checkParts() const;
-  Error checkModel() const;
-  Error readAdded();
-  Error readVocabulary();
-  Error readMerges();
-  Error readMerge(StringRef left, StringRef right, size_t rank);
-  Error place(int64_t id, StringRef name, std::string bytes);
+  void readHead();
+  void readModel();
+  void readAdded();
+  void checkAddedNumbers(const Object &vocab);
+  void readVocabulary(const Object &vocab);
+  void readMerges();
+  void readMerge(StringRef left, StringRef right, size_t rank);
+  void readUnknown();
+  void readFrame(JsonPart part);
+  void readTemplate(JsonPart &part);
+  void readPair(JsonPart &part);
+  void place(int64_t id, StringRef name);
+  void normalizeAdded();
+  void checkBytes();
 
-  const Object &root;
-  StringRef source;
-  const Object *model = nullptr, *vocab = nullptr;
-  struct Added {
-    int64_t id;
-    std::string name;
-    bool special; // what text never becomes; the others are as good as letters
-  };
-  std::vector<Added> added; // by id
-  std::vector<bool> taken;
-  BytePairs pairs;
+  JsonPart root, model;
+  const Object *vocab = nullptr;
+  TokenizerParts parts;
+  std::vector<bool> special;
   llvm::DenseMap<std::pair<int32_t, int32_t>, size_t> seen; // rank of each merge
 };
 
 } // namespace
 
-// What a part is, for messages: its type, or what is there.
-static std::string describe(const Value &part) {
-  const Object *object = part.getAsObject();
-  if (auto name = object ? object->getString("type") : part.getAsString())
-    return shown(*name);
-  std::string text;
-  llvm::raw_string_ostream(text) << part;
-  return shown(text);
+void Reader::readHead() {
+  if (root.has("version") && root.text("version") != "1.0")
+    root.wrong("version", "{} is not supported; \"1.0\" is", root.shown("version"));
+  if (root.has("truncation"))
+    root.wrong("truncation", "{} is not supported; texts are cut by the model's bounds",
+               root.shown("truncation"));
+  if (root.has("padding"))
+    root.wrong("padding", "{} is not supported; sequences are padded by the model's bounds",
+               root.shown("padding"));
 }
 
-static bool isNull(const Value *value) {
-  return !value || value->kind() == Value::Null;
-}
-
-static bool isTrue(const Object &object, StringRef name) {
-  const Value *value = object.get(name);
-  return value && value->getAsBoolean().value_or(!isNull(value));
-}
-
-Error Reader::absent(const char *part, const char *help) const {
-  const Value *value = root.get(part);
-  if (isNull(value))
-    return Error::success();
-  return wrong("{} '{}' is not supported; {}", part, describe(*value), help);
-}
-
-Error Reader::byteLevel(const char *part, bool splits) const {
-  const Value *value = root.get(part);
-  if (isNull(value))
-    return wrong("it has no {}; ByteLevel is supported", part);
-  const Object *object = value->getAsObject();
-  if (!object || object->getString("type").value_or("") != "ByteLevel")
-    return wrong("{} '{}' is not supported; ByteLevel is", part, describe(*value));
-  if (!splits)
-    return Error::success();
-  if (object->getBoolean("add_prefix_space").value_or(true))
-    return wrong("{} ByteLevel with add_prefix_space is not supported: text would not decode to itself",
-                 part);
-  if (!object->getBoolean("use_regex").value_or(true))
-    return wrong("{} ByteLevel without use_regex is not supported", part);
-  return Error::success();
-}
-
-Error Reader::checkParts() const {
-  if (Error error = absent("normalizer", "text is taken as it is"))
-    return error;
-  if (Error error = absent("truncation", "texts are cut by the model's bounds"))
-    return error;
-  if (Error error = absent("padding", "sequences are padded by the model's bounds"))
-    return error;
-  const Value *post = root.get("post_processor");
-  const Object *object = isNull(post) ? nullptr : post->getAsObject();
-  if (!isNull(post) && (!object || object->getString("type").value_or("") != "ByteLevel"))
-    return wrong("post_processor '{}' is not supported; a model's data declaration adds begin and end itself",
-                 describe(*post));
-  if (Error error = byteLevel("pre_tokenizer", true))
-    return error;
-  return byteLevel("decoder", false);
-}
-
-Error Reader::checkModel() const {
+void Reader::readModel() {
   // Old files do not say it.
-  if (const Value *type = model->get("type"); type && type->getAsString().value_or("") != "BPE")
-    return wrong("the model '{}' is not supported; BPE is", describe(*type));
-  const Value *dropout = model->get("dropout");
-  if (!isNull(dropout) && dropout->getAsNumber().value_or(1) != 0)
-    return wrong("the model's dropout is not supported");
-  for (const char *part : {"continuing_subword_prefix", "end_of_word_suffix"})
-    if (const Value *value = model->get(part); !isNull(value) && value->getAsString().value_or("?") != "")
-      return wrong("the model's {} '{}' is not supported", part, describe(*value));
-  for (const char *part : {"byte_fallback", "ignore_merges"})
-    if (isTrue(*model, part))
-      return wrong("the model's {} is not supported", part);
-  return Error::success();
+  if (model.has("type") && model.text("type") != "BPE")
+    model.wrong("type", "{} is not supported; BPE is", model.shown("type"));
+  if (const Value *dropout = model.value("dropout"); dropout && dropout->getAsNumber().value_or(1) != 0)
+    model.wrong("dropout", "{} is not supported: ids would be random", model.shown("dropout"));
+  for (const char *affix : {"continuing_subword_prefix", "end_of_word_suffix"})
+    if (!model.text(affix, false).empty())
+      model.wrong(affix, "{} is not supported", model.shown(affix));
+  parts.fuseUnknown = model.flag("fuse_unk", false);
+  parts.byteFallback = model.flag("byte_fallback", false);
+  parts.ignoreMerges = model.flag("ignore_merges", false);
 }
 
-Error Reader::readAdded() {
-  const Value *value = root.get("added_tokens");
-  if (isNull(value))
-    return Error::success();
-  const Array *list = value->getAsArray();
-  if (!list)
-    return wrong("added_tokens is not a list");
+void Reader::readAdded() {
+  if (!root.has("added_tokens"))
+    return;
   llvm::StringMap<int64_t> names;
-  for (const Value &entry : *list) {
-    const Object *object = entry.getAsObject();
-    std::optional<int64_t> id = object ? object->getInteger("id") : std::nullopt;
-    std::optional<StringRef> content = object ? object->getString("content") : std::nullopt;
-    if (!id || !content || content->empty())
-      return wrong("an entry of added_tokens has no id or no content");
-    for (const char *choice : {"single_word", "lstrip", "rstrip"})
-      if (isTrue(*object, choice))
-        return wrong("{} of the added token '{}' is not supported", choice, shown(*content));
-    if (!names.try_emplace(*content, *id).second)
-      return wrong("the added token '{}' is there twice", shown(*content));
-    added.push_back({*id, content->str(), !object->get("special") || isTrue(*object, "special")});
+  for (JsonPart &entry : root.parts("added_tokens")) {
+    AddedToken token;
+    token.name = entry.text("content").str();
+    int64_t id = entry.integer("id").value_or(-1);
+    if (token.name.empty() || !entry.has("id"))
+      entry.wrong("", "it has no id or no content");
+    else if (id < 0 || id > largestVocabulary)
+      entry.wrong("id", "the added token '{}' has the number {}", shown(token.name), id);
+    token.id = int32_t(id);
+    token.special = entry.flag("special", true);
+    token.normalized = entry.flag("normalized", !token.special);
+    token.singleWord = entry.flag("single_word", false);
+    token.takesBefore = entry.flag("lstrip", false);
+    token.takesBehind = entry.flag("rstrip", false);
+    entry.done();
+    if (!names.try_emplace(token.name, id).second)
+      entry.wrong("content", "the added token '{}' is there twice", shown(token.name));
+    parts.added.push_back(std::move(token));
   }
-  llvm::sort(added, [](const Added &a, const Added &b) { return a.id < b.id; });
-  return Error::success();
 }
 
-Error Reader::place(int64_t id, StringRef name, std::string bytes) {
-  if (id < 0 || size_t(id) >= taken.size())
-    return wrong("token '{}' has number {}, but the {} tokens are to be numbered 0 to {}", shown(name), id,
-                 taken.size(), taken.size() - 1);
-  if (taken[size_t(id)])
-    return wrong("two tokens have the number {}; one is '{}'", id, shown(name));
-  taken[size_t(id)] = true;
-  pairs.tokens[size_t(id)] = std::move(bytes);
-  return Error::success();
-}
-
-// The bytes of a token's symbols; nothing where a character is none.
-static std::optional<std::string> bytesOf(StringRef symbols) {
-  static const llvm::DenseMap<int32_t, char> byteOf = [] {
-    llvm::DenseMap<int32_t, char> byteOf;
-    for (int byte = 0; byte < 256; ++byte) {
-      size_t at = 0;
-      std::string symbol = BytePairs::symbols(std::string(1, char(byte)));
-      byteOf[nextCodePoint(symbol, at)] = char(byte);
-    }
-    return byteOf;
-  }();
-  std::string bytes;
-  for (size_t at = 0; at < symbols.size();) {
-    auto found = byteOf.find(nextCodePoint(symbols, at));
-    if (found == byteOf.end())
-      return std::nullopt;
-    bytes += found->second;
+// The library numbers added tokens itself, behind the vocabulary and in the order of the file: a file that
+// says otherwise has other ids there.
+void Reader::checkAddedNumbers(const Object &vocab) {
+  int64_t next = int64_t(vocab.size());
+  for (const AddedToken &token : parts.added) {
+    if (!token.learned && token.id != next)
+      root.wrong(
+          "added_tokens",
+          "the token '{}' has the number {}, but behind the vocabulary, in the order of the file, it is {}",
+          shown(token.name), token.id, next);
+    next = std::max<int64_t>(next, int64_t(token.id) + 1);
   }
-  return bytes;
+  llvm::sort(parts.added, [](const AddedToken &a, const AddedToken &b) { return a.id < b.id; });
 }
 
-Error Reader::readVocabulary() {
-  size_t count = vocab->size();
-  for (const auto &[id, name, special] : added) {
-    const Value *inside = vocab->get(name);
-    if (inside && inside->getAsInteger() != std::optional<int64_t>(id))
-      return wrong("the added token '{}' has number {}, and another one in the vocabulary", shown(name), id);
+void Reader::place(int64_t id, StringRef name) {
+  if (id < 0 || size_t(id) >= parts.tokens.size())
+    return model.wrong("vocab", "token '{}' has the number {}", shown(name), id);
+  if (!parts.tokens[size_t(id)].empty())
+    return model.wrong("vocab", "two tokens have the number {}; one is '{}'", id, shown(name));
+  parts.tokens[size_t(id)] = name.str();
+}
+
+void Reader::readVocabulary(const Object &vocab) {
+  int64_t count = int64_t(vocab.size()), largest = -1;
+  StringRef largestName;
+  auto meet = [&](int64_t id, StringRef name) {
+    if (id > largest)
+      largest = id, largestName = name;
+  };
+  for (AddedToken &token : parts.added) {
+    const Value *inside = vocab.get(token.name);
+    token.learned = inside != nullptr;
     count += !inside;
+    meet(token.id, token.name);
+    if (inside && inside->getAsInteger() != std::optional<int64_t>(token.id))
+      model.wrong("vocab", "the added token '{}' has number {}, and another one in the vocabulary",
+                  shown(token.name), token.id);
   }
-  if (count == 0)
-    return wrong("the vocabulary is empty");
-  if (int64_t(count) > largestVocabulary)
-    return wrong("the vocabulary has more than {} tokens", largestVocabulary);
-  taken.resize(count);
-  pairs.tokens.resize(count);
-  for (const auto &[id, name, special] : added) {
-    if (Error error = place(id, name, name))
-      return error;
-    (special ? pairs.specials : pairs.added).push_back(int32_t(id));
-  }
-  llvm::StringSet<> addedNames;
-  for (const auto &[id, name, special] : added)
-    addedNames.insert(name);
-  for (const auto &[name, value] : *vocab) {
-    StringRef token = name;
-    if (addedNames.contains(token))
-      continue;
+  checkAddedNumbers(vocab);
+  for (const auto &[name, value] : vocab) {
     std::optional<int64_t> id = value.getAsInteger();
     if (!id)
-      return wrong("token '{}' has no number", shown(token));
-    std::optional<std::string> bytes = bytesOf(token);
-    if (!bytes || bytes->empty())
-      return wrong("token '{}' is not written in the symbols of bytes that ByteLevel uses", shown(token));
-    if (Error error = place(*id, token, std::move(*bytes)))
-      return error;
+      model.wrong("vocab", "token '{}' has no number", shown(name));
+    if (StringRef(name).empty())
+      model.wrong("vocab", "a token has no characters");
+    meet(id.value_or(-1), name);
   }
-  if (isNull(model->get("unk_token")))
-    return Error::success();
-  for (uint8_t byte : BytePairs::byteOrder())
-    if (!vocab->get(BytePairs::symbols(std::string(1, char(byte)))))
-      return wrong("unk_token is not supported where the vocabulary lacks bytes, such as 0x{:02x}",
-                   unsigned(byte));
-  return Error::success();
+  if (count == 0)
+    model.wrong("vocab", "the vocabulary is empty");
+  if (largest >= count + mostHoles || largest >= largestVocabulary)
+    model.wrong("vocab", "token '{}' has the number {}, far beyond the {} tokens that there are",
+                shown(largestName), largest, count);
+  if (root.failed())
+    return;
+  parts.tokens.resize(size_t(largest + 1));
+  special.resize(parts.tokens.size());
+  for (const AddedToken &token : parts.added) {
+    place(token.id, token.name);
+    special[size_t(token.id)] = token.special;
+  }
+  for (const auto &[name, value] : vocab) {
+    auto added = std::lower_bound(parts.added.begin(), parts.added.end(), *value.getAsInteger(),
+                                  [](const AddedToken &token, int64_t id) { return token.id < id; });
+    if (added == parts.added.end() || added->name != StringRef(name))
+      place(*value.getAsInteger(), name);
+  }
 }
 
-Error Reader::readMerge(StringRef left, StringRef right, size_t rank) {
+void Reader::readMerge(StringRef left, StringRef right, size_t rank) {
   std::string merged = (left + right).str();
   int32_t ids[3];
   size_t i = 0;
   for (StringRef name : {left, right, StringRef(merged)}) {
     auto id = vocab->getInteger(name);
-    if (!id || *id < 0 || size_t(*id) >= pairs.tokens.size())
-      return wrong("merge {} ('{}' and '{}') needs the token '{}', which the vocabulary does not have", rank,
-                   shown(left), shown(right), shown(name));
+    if (!id || *id < 0 || size_t(*id) >= parts.tokens.size())
+      return model.wrong("merges",
+                         "merge {} ('{}' and '{}') needs the token '{}', which the vocabulary does not have",
+                         rank, shown(left), shown(right), shown(name));
     ids[i++] = int32_t(*id);
   }
-  const std::vector<std::string> &tokens = pairs.tokens;
-  if (tokens[size_t(ids[0])] + tokens[size_t(ids[1])] != tokens[size_t(ids[2])])
-    return wrong("merge {} ('{}' and '{}') has to do with an added token", rank, shown(left), shown(right));
   if (!seen.try_emplace({ids[0], ids[1]}, rank).second)
-    return wrong("merge {} ('{}' and '{}') is there twice", rank, shown(left), shown(right));
-  pairs.merges.push_back({ids[0], ids[1], ids[2]});
-  return Error::success();
+    return model.wrong("merges", "merge {} ('{}' and '{}') is there twice", rank, shown(left), shown(right));
+  if (!special[size_t(ids[2])]) // text never becomes a special token
+    parts.merges.push_back({ids[0], ids[1], ids[2]});
 }
 
-Error Reader::readMerges() {
-  const Value *value = model->get("merges");
-  const Array *list = value ? value->getAsArray() : nullptr;
-  if (!list)
-    return wrong("the model has no list of merges");
-  for (size_t rank = 0; rank < list->size(); ++rank) {
+void Reader::readMerges() {
+  llvm::ArrayRef<Value> list = model.list("merges");
+  parts.merges.reserve(list.size());
+  seen.reserve(unsigned(list.size()));
+  for (size_t rank = 0; rank < list.size() && !root.failed(); ++rank) {
     StringRef left, right;
-    if (auto text = (*list)[rank].getAsString())
+    bool blanks = false; // a token of a pair may hold some
+    if (auto text = list[rank].getAsString())
       std::tie(left, right) = text->split(' ');
-    else if (const Array *pair = (*list)[rank].getAsArray(); pair && pair->size() == 2) {
+    else if (const llvm::json::Array *pair = list[rank].getAsArray(); pair && pair->size() == 2) {
       left = (*pair)[0].getAsString().value_or("");
       right = (*pair)[1].getAsString().value_or("");
+      blanks = true;
     }
-    if (left.empty() || right.empty() || right.contains(' '))
-      return wrong("merge {} is neither \"a b\" nor [\"a\", \"b\"]", rank);
-    if (Error error = readMerge(left, right, rank))
-      return error;
+    if (left.empty() || right.empty() || (!blanks && right.contains(' ')))
+      return model.wrong("merges", "merge {} is neither \"a b\" nor [\"a\", \"b\"]", rank);
+    readMerge(left, right, rank);
   }
-  return Error::success();
 }
 
-Expected<BytePairs> Reader::read() {
-  model = root.getObject("model");
-  vocab = model ? model->getObject("vocab") : nullptr;
-  if (!model)
-    return wrong("it has no model, so it is no tokenizer.json");
-  if (Error error = checkModel())
-    return error;
-  if (!vocab)
-    return wrong("the model has no vocab");
-  if (Error error = checkParts())
-    return error;
-  if (Error error = readAdded())
-    return error;
-  if (Error error = readVocabulary())
-    return error;
-  if (Error error = readMerges())
-    return error;
-  return std::move(pairs);
+void Reader::readUnknown() {
+  if (!model.has("unk_token"))
+    return;
+  StringRef name = model.text("unk_token");
+  auto id = vocab->getInteger(name);
+  if (!id)
+    return model.wrong("unk_token", "'{}' is not in the vocabulary", shown(name));
+  parts.unknown = int32_t(*id);
 }
 
-Expected<BytePairs> parseTokenizerJson(StringRef text, StringRef source) {
+// What added tokens are looked for as. Of two equal ones the library takes any.
+void Reader::normalizeAdded() {
+  llvm::StringMap<std::string> names;
+  for (AddedToken &token : parts.added) {
+    std::string buffer;
+    Expected<StringRef> name =
+        token.normalized ? parts.normalizer.run(token.name, buffer) : StringRef(token.name);
+    if (!name)
+      return root.wrong("added_tokens", "'{}': {}", shown(token.name), llvm::toString(name.takeError()));
+    token.normalName = name->str();
+    if (name->empty())
+      root.wrong("added_tokens", "the normalizer leaves nothing of the token '{}'", shown(token.name));
+    auto [other, isNew] = names.try_emplace((token.normalized ? "n" : "p") + token.normalName, token.name);
+    if (!isNew)
+      root.wrong("added_tokens", "the tokens '{}' and '{}' are both '{}' after the normalizer",
+                 shown(other->second), shown(token.name), shown(token.normalName));
+  }
+}
+
+// What ByteLevel writes is characters of its own, not those of the text.
+void Reader::checkBytes() {
+  if (!parts.preTokenizer.bytes() || !parts.byteFallback)
+    return;
+  for (uint8_t byte : byteOrder())
+    if (!vocab->get(byteSymbols(std::string(1, char(byte)))))
+      return model.wrong(
+          "byte_fallback",
+          "true is not supported with ByteLevel where the vocabulary lacks bytes, such as 0x{:02x}",
+          unsigned(byte));
+}
+
+//===-- Begin and end ------------------------------------------------------------===//
+
+// [name, id] of Bert's and Roberta's.
+void Reader::readPair(JsonPart &part) {
+  for (const char *side : {"cls", "sep"}) {
+    llvm::ArrayRef<Value> pair = part.list(side);
+    std::optional<int64_t> id = pair.size() == 2 ? pair[1].getAsInteger() : std::nullopt;
+    if (!id || *id < 0 || size_t(*id) >= parts.tokens.size())
+      return part.wrong(side, "{} is not a token's name and number", part.shown(side));
+    (StringRef(side) == "cls" ? parts.frame.begin : parts.frame.end).push_back(int32_t(*id));
+  }
+}
+
+void Reader::readTemplate(JsonPart &part) {
+  (void)part.value("pair"); // there is one text
+  JsonPart tokens = part.part("special_tokens");
+  std::vector<int32_t> begin, end;
+  int texts = 0;
+  for (JsonPart &piece : part.parts("single")) {
+    if (piece.has("Sequence")) {
+      JsonPart sequence = piece.part("Sequence");
+      (void)sequence.value("type_id");
+      if (sequence.text("id") != "A")
+        sequence.wrong("id", "{} is not supported in a template for one text; \"A\" is",
+                       sequence.shown("id"));
+      sequence.done();
+      ++texts;
+    } else {
+      JsonPart token = piece.part("SpecialToken");
+      (void)token.value("type_id");
+      JsonPart entry = tokens.part(token.text("id"));
+      token.done();
+      (void)entry.value("id");
+      (void)entry.value("tokens");
+      for (const Value &id : entry.list("ids")) {
+        std::optional<int64_t> number = id.getAsInteger();
+        if (!number || *number < 0 || size_t(*number) >= parts.tokens.size())
+          entry.wrong("ids", "{} has a number that is no token's", entry.shown("ids"));
+        else
+          (texts ? end : begin).push_back(int32_t(*number));
+      }
+      entry.done();
+    }
+    piece.done();
+  }
+  if (texts != 1)
+    part.wrong("single", "a template with {} texts is not supported; one with one text is", texts);
+  // Each processor works on what the one before has made.
+  parts.frame.begin.insert(parts.frame.begin.begin(), begin.begin(), begin.end());
+  parts.frame.end.insert(parts.frame.end.end(), end.begin(), end.end());
+}
+
+void Reader::readFrame(JsonPart part) {
+  StringRef type = part.text("type");
+  if (type == "Sequence") {
+    for (JsonPart &inner : part.parts("processors"))
+      readFrame(inner);
+  } else if (type == "TemplateProcessing") {
+    readTemplate(part);
+  } else if (type == "BertProcessing" || type == "RobertaProcessing") {
+    readPair(part);
+    if (type == "RobertaProcessing")
+      for (const char *choice : {"trim_offsets", "add_prefix_space"}) // of offsets, which nobody asks for
+        (void)part.flag(choice, true);
+  } else if (type == "ByteLevel") {
+    for (const char *choice : {"trim_offsets", "add_prefix_space", "use_regex"})
+      (void)part.flag(choice, true);
+  } else {
+    part.wrong("type",
+               "{} is not supported; BertProcessing, ByteLevel, RobertaProcessing, Sequence and "
+               "TemplateProcessing are",
+               part.shown("type"));
+  }
+  part.done();
+}
+
+Expected<TokenizerParts> Reader::read() {
+  if (root.failed())
+    return root.takeError();
+  readHead();
+  readModel();
+  vocab = model.part("vocab").fields();
+  if (!root.failed())
+    readAdded();
+  if (!root.failed())
+    readVocabulary(*vocab);
+  if (!root.failed()) {
+    readMerges();
+    readUnknown();
+  }
+  model.done();
+  if (root.failed())
+    return root.takeError();
+  if (root.has("normalizer"))
+    parts.normalizer.read(root.part("normalizer"));
+  if (root.has("pre_tokenizer"))
+    parts.preTokenizer.read(root.part("pre_tokenizer"));
+  parts.preTokenizer.finish();
+  if (root.has("decoder"))
+    parts.decoder.read(root.part("decoder"));
+  parts.decoder.finish(root);
+  if (root.has("post_processor"))
+    readFrame(root.part("post_processor"));
+  if (parts.preTokenizer.looksAtStart() && parts.normalizer.cutsStart())
+    root.wrong("normalizer",
+               "one that cuts the text's start is not supported with a Metaspace that looks for it "
+               "(prepend_scheme first)");
+  checkBytes();
+  if (!root.failed())
+    normalizeAdded();
+  root.done();
+  if (root.failed())
+    return root.takeError();
+  return std::move(parts);
+}
+
+Expected<std::unique_ptr<BytePairTokenizer>> parseTokenizerJson(StringRef text, StringRef source) {
   auto root = parseJsonObject(text, source);
   if (!root)
     return root.takeError();
-  return Reader(*root, source).read();
+  Expected<TokenizerParts> parts = Reader(JsonPart::root(*root, source)).read();
+  if (!parts)
+    return parts.takeError();
+  return std::make_unique<BytePairTokenizer>(std::move(*parts), text.str());
 }
 
 } // namespace gptc::runtime

@@ -1,5 +1,6 @@
 // Byte pairs from texts.
 #include "runtime/tokenizer_bytepair.h"
+#include "runtime/tokenizer_symbols.h"
 #include "runtime/tokenizer_words.h"
 #include "runtime/utf8.h"
 
@@ -156,7 +157,7 @@ void Training::run(int64_t vocabulary) {
     if (best.count < 2)
       break;
     std::string bytes = result.tokens[size_t(best.pair.first)] + result.tokens[size_t(best.pair.second)];
-    if (reserved.contains(BytePairs::symbols(bytes)))
+    if (reserved.contains(byteSymbols(bytes)))
       continue;
     Merge merge{best.pair.first, best.pair.second, idOf(std::move(bytes))};
     result.merges.push_back(merge);
@@ -201,9 +202,9 @@ static Error checkNames(const BytePairs &pairs) {
   for (int32_t id : pairs.specials)
     names[pairs.tokens[size_t(id)]] = id;
   for (size_t id = pairs.specials.size(); id < pairs.tokens.size(); ++id)
-    if (names.count(BytePairs::symbols(pairs.tokens[id])))
+    if (names.count(byteSymbols(pairs.tokens[id])))
       return failure("the special token '{0}' cannot be told from the ordinary token '{0}'; give it a name as <{0}>",
-                     shown(BytePairs::symbols(pairs.tokens[id])));
+                     shown(byteSymbols(pairs.tokens[id])));
   return Error::success();
 }
 
@@ -229,7 +230,7 @@ Expected<BytePairs> trainBytePairs(ArrayRef<TokenizerText> texts, int64_t vocabu
     return failure("{}: empty, so there are no pairs to learn",
                    texts.empty() ? "text" : texts.front().source);
   std::array<int32_t, 256> idOfByte;
-  for (uint8_t byte : BytePairs::byteOrder()) {
+  for (uint8_t byte : byteOrder()) {
     idOfByte[byte] = int32_t(pairs.tokens.size());
     pairs.tokens.push_back(std::string(1, char(byte)));
   }

@@ -1,5 +1,9 @@
 #include "runtime/unicode.h"
 
+#include "llvm/ADT/StringRef.h"
+
+#include <utf8proc.h>
+
 #include <algorithm>
 #include <iterator>
 
@@ -196,6 +200,28 @@ CharacterClass classOf(int32_t codePoint) {
          : isIn(numbers, codePoint) ? CharacterClass::Number
          : isSpace(codePoint)       ? CharacterClass::Space
                                     : CharacterClass::Other;
+}
+
+bool isWordCharacter(int32_t c) {
+  if (c < 0x80)
+    return c == '_' || classOf(c) == CharacterClass::Letter || classOf(c) == CharacterClass::Number;
+  if (classOf(c) == CharacterClass::Letter || c == 0x200C || c == 0x200D || (c >= 0x24B6 && c <= 0x24E9) ||
+      (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189))
+    return true;
+  switch (utf8proc_category(c)) {
+  case UTF8PROC_CATEGORY_MN:
+  case UTF8PROC_CATEGORY_MC:
+  case UTF8PROC_CATEGORY_ME:
+  case UTF8PROC_CATEGORY_ND:
+  case UTF8PROC_CATEGORY_NL:
+  case UTF8PROC_CATEGORY_PC: return true;
+  default: break;
+  }
+  for (const UnicodeAddition &addition : unicodeAdditions())
+    if (addition.first <= c && c <= addition.last &&
+        (addition.of[0] == 'M' || llvm::StringRef(addition.of) == "Nd"))
+      return true;
+  return false;
 }
 
 } // namespace gptc::runtime

@@ -163,13 +163,14 @@ size_t wholeCharacters(llvm::StringRef bytes) {
   return size;
 }
 
-std::string repairUtf8(llvm::StringRef bytes) {
+std::string repairUtf8(llvm::StringRef bytes, bool byParts) {
   std::string text;
   for (size_t at = 0; at < bytes.size();) {
     int32_t codePoint = nextCodePoint(bytes, at);
     if (codePoint < 0) {
       codePoint = 0xFFFD;
-      ++at;
+      size_t length = byParts ? announced(bytes[at]) : 0;
+      at += length == 0 ? 1 : validBytes(bytes.substr(at), length);
     }
     appendCodePoint(text, codePoint);
   }

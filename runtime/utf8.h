@@ -30,7 +30,8 @@ std::string shown(llvm::StringRef text);
 /// How many leading bytes form whole characters; what follows is the start of
 /// one that may still be completed.
 size_t wholeCharacters(llvm::StringRef bytes);
-/// The text with every invalid byte as U+FFFD.
-std::string repairUtf8(llvm::StringRef bytes);
+/// The text with every invalid byte as U+FFFD; or `byParts` with one for all bytes of a character that is
+/// begun and breaks off.
+std::string repairUtf8(llvm::StringRef bytes, bool byParts = false);
 
 } // namespace gptc::runtime

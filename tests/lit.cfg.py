@@ -19,6 +19,13 @@ config.substitutions.append(("%python", sys.executable))
 config.substitutions.append(("%root", config.source_dir))
 config.substitutions.append(("%inputs", os.path.join(config.test_source_root, "inputs")))
 
+# Files of others with the library that reads them: an npm folder with `tokenizers` and packages of tokenizer.json
+# (tests/tools/foreign_tokenizers.mjs). Few have one, and the test is then unsupported.
+npm = os.environ.get("GPTC_TOKENIZERS", "")
+if os.path.isdir(os.path.join(npm, "node_modules", "tokenizers")):
+    config.available_features.add("npm-tokenizers")
+    config.substitutions.append(("%tokenizers", os.path.abspath(npm)))
+
 # Real text beside the checkout: a user's clone has none, and these tests are then unsupported.
 shared = os.path.join(config.source_dir, "..", "shared", "data")
 if os.path.isdir(shared):

@@ -164,8 +164,9 @@ static int trainTokenizer(llvm::ArrayRef<const char *> words) {
 
 //===-- encode, decode, show --------------------------------------------------------===//
 
-/// Numbers, a line for each line of the text.
-static void printTokens(const runtime::Tokenizer &tokenizer, llvm::ArrayRef<int32_t> tokens, bool pieces) {
+/// Numbers, a line for each line of the text, or one line for all of it.
+static void printTokens(const runtime::Tokenizer &tokenizer, llvm::ArrayRef<int32_t> tokens, bool pieces,
+                        bool oneLine) {
   bool atStart = true;
   for (int32_t token : tokens) {
     if (!atStart)
@@ -176,18 +177,39 @@ static void printTokens(const runtime::Tokenizer &tokenizer, llvm::ArrayRef<int3
       llvm::outs() << quoted(bytes);
     else
       llvm::outs() << token;
-    atStart = llvm::StringRef(bytes).ends_with("\n");
+    atStart = !oneLine && llvm::StringRef(bytes).ends_with("\n");
     if (atStart)
       llvm::outs() << "\n";
   }
-  if (!atStart)
+  if (!atStart || oneLine)
     llvm::outs() << "\n";
+}
+
+/// Calls `action` with each line of a file; errors name the file and the line.
+static llvm::Error eachLine(llvm::StringRef text, const std::string &file,
+                            llvm::function_ref<llvm::Error(llvm::StringRef, const std::string &)> action) {
+  for (size_t line = 1; !text.empty(); ++line) {
+    auto [first, rest] = text.split('\n');
+    if (llvm::Error error = action(first, fmt::format("{}:{}", file, line)))
+      return error;
+    text = rest;
+  }
+  return llvm::Error::success();
+}
+
+static llvm::Expected<std::string> readJsonString(llvm::StringRef line, const std::string &place) {
+  llvm::Expected<llvm::json::Value> value = llvm::json::parse(line);
+  if (!value)
+    return runtime::failure("{}: {}", place, llvm::toString(value.takeError()));
+  if (auto text = value->getAsString())
+    return text->str();
+  return runtime::failure("{}: a JSON string is expected, such as \"a text\"", place);
 }
 
 static int encodeText(llvm::ArrayRef<const char *> words) {
   std::string path, text, data;
   std::vector<std::string> specials;
-  bool pieces = false;
+  bool pieces = false, allSpecials = false, framed = false, lines = false;
   Arguments arguments("tokenizer encode TOKENIZER --text TEXT|--data FILE",
                       "Prints a text's tokens as numbers, on as many lines as the text has.");
   arguments.positional("TOKENIZER", tokenizerHelp, path);
@@ -196,33 +218,57 @@ static int encodeText(llvm::ArrayRef<const char *> words) {
   arguments.option("--special", "NAME",
                    "where NAME stands in the text, it is that special token; may be given several times",
                    specials);
+  arguments.flag("--all-specials", "the same for the names of all special tokens that the tokenizer has",
+                 allSpecials);
+  arguments.flag("--frame", "with the begin and end tokens that the file puts around a text (post_processor)",
+                 framed);
+  arguments.flag("--lines", "each line of the data is a text of its own, written as a JSON string", lines);
   arguments.flag("--pieces", "the tokens as text in quotes instead", pieces);
   arguments.example("tokenizer encode tokenizer.json --text \"unforgettable cats\" --pieces");
   if (std::optional<int> code = arguments.parse(words))
     return *code;
   if (arguments.given("--text") == arguments.given("--data"))
     return arguments.usageError("give one of --text and --data");
+  if (lines && !arguments.given("--data"))
+    return arguments.usageError("--lines goes with --data");
   auto tokenizer = openTokenizer(path);
   if (!tokenizer)
     return Failure;
-  std::vector<int32_t> tokens;
+  if (allSpecials)
+    for (const runtime::SpecialToken &token : tokenizer->specials())
+      specials.push_back(token.name);
+  runtime::TextFrame frame = framed ? tokenizer->frame() : runtime::TextFrame();
+  auto encode = [&](llvm::StringRef one, const std::string &source) -> llvm::Error {
+    std::vector<int32_t> tokens = frame.begin;
+    if (llvm::Error error = tokenizer->encode(one, specials, tokens, source))
+      return error;
+    tokens.insert(tokens.end(), frame.end.begin(), frame.end.end());
+    printTokens(*tokenizer, tokens, pieces, lines);
+    return llvm::Error::success();
+  };
   llvm::Error error = llvm::Error::success();
   if (arguments.given("--text")) {
-    error = tokenizer->encode(text, specials, tokens, "the text");
+    error = encode(text, "the text");
   } else {
     auto input = readInput(data);
     if (!input)
       return reportError(input.takeError());
-    error = tokenizer->encode(input->text, specials, tokens, data);
+    if (!lines)
+      error = encode(input->text, data);
+    else
+      error = eachLine(input->text, data, [&](llvm::StringRef line, const std::string &place) -> llvm::Error {
+        llvm::Expected<std::string> one = readJsonString(line, place);
+        return one ? encode(*one, place) : one.takeError();
+      });
   }
   if (error)
     return reportError(std::move(error));
-  printTokens(*tokenizer, tokens, pieces);
   return Success;
 }
 
 static int decodeTokens(llvm::ArrayRef<const char *> words) {
   std::string path, list, data;
+  bool lines = false;
   Arguments arguments(
       "tokenizer decode TOKENIZER --tokens NUMBERS|--data FILE",
       "Prints the text of tokens, given as numbers with white space between them. What `encode` made\n"
@@ -231,11 +277,15 @@ static int decodeTokens(llvm::ArrayRef<const char *> words) {
   arguments.positional("TOKENIZER", tokenizerHelp, path);
   arguments.option("--tokens", "NUMBERS", "the tokens: \"301 12 7\"", list);
   arguments.option("--data", "FILE", "the file that holds the tokens; - is standard input", data);
+  arguments.flag("--lines", "each line of the data is a text of its own; prints each as a JSON string",
+                 lines);
   arguments.example("tokenizer decode run --tokens \"301 12 7\"");
   if (std::optional<int> code = arguments.parse(words))
     return *code;
   if (arguments.given("--tokens") == arguments.given("--data"))
     return arguments.usageError("give one of --tokens and --data");
+  if (lines && !arguments.given("--data"))
+    return arguments.usageError("--lines goes with --data");
   auto tokenizer = openTokenizer(path);
   if (!tokenizer)
     return Failure;
@@ -250,10 +300,21 @@ static int decodeTokens(llvm::ArrayRef<const char *> words) {
     auto input = readInput(data);
     if (!input)
       return reportError(input.takeError());
-    error = (*numbers)->encode(input->text, tokens, data);
+    if (!lines)
+      error = (*numbers)->encode(input->text, tokens, data);
+    else
+      error = eachLine(input->text, data, [&](llvm::StringRef line, const std::string &) -> llvm::Error {
+        std::vector<int32_t> ofLine;
+        if (llvm::Error wrong = (*numbers)->encodePart(line, input->text, ofLine, data))
+          return wrong;
+        llvm::outs() << llvm::json::Value(tokenizer->decode(ofLine)) << "\n";
+        return llvm::Error::success();
+      });
   }
   if (error)
     return reportError(std::move(error));
+  if (lines)
+    return Success;
   llvm::outs() << tokenizer->decode(tokens) << (arguments.given("--tokens") ? "\n" : "");
   return Success;
 }

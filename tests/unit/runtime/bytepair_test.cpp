@@ -3,6 +3,7 @@
 
 #include "runtime/tokenizer_bytepair.h"
 #include "runtime/tokenizer_json.h"
+#include "runtime/tokenizer_symbols.h"
 #include "runtime/tokenizer_words.h"
 #include "runtime/utf8.h"
 
@@ -104,7 +105,7 @@ TEST(BytePairs, MergesByRankNotByLength) {
 }
 
 TEST(BytePairs, NumbersOfBytes) {
-  const auto &order = BytePairs::byteOrder();
+  const auto &order = byteOrder();
   EXPECT_EQ(order[0], '!');
   EXPECT_EQ(order[93], '~');
   EXPECT_EQ(order[94], 0xA1);
@@ -115,7 +116,7 @@ TEST(BytePairs, NumbersOfBytes) {
   for (uint8_t byte : order)
     seen[byte] = true;
   EXPECT_EQ(std::count(seen.begin(), seen.end(), true), 256);
-  EXPECT_EQ(BytePairs::symbols(" a\n\xff"), "ĠaĊÿ");
+  EXPECT_EQ(byteSymbols(" a\n\xff"), "ĠaĊÿ");
 }
 
 TEST(BytePairs, SpecialsComeFirst) {
