@@ -68,6 +68,7 @@ public:
 
   //===-- arithmetic, also for optimizers ------------------------------------===//
   double disturbed(double value, uint64_t key, double units = 1);
+  double summed(double sum, double term, uint64_t key);
 
 private:
   struct Frame;

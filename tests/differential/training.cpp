@@ -53,9 +53,10 @@ Scalars Training::step(const Situation &situation) {
     return oracle.disturbed(value, scramble(bits ^ 991), 2);
   };
   double squares = 0;
+  uint64_t place = 0; // a sum's terms round each in its own way
   for (auto &[name, gradient] : gradients)
     for (double g : gradient.data)
-      squares += round(g * g);
+      squares = oracle.summed(squares, round(g * g), scramble(++place));
   double norm = round(std::sqrt(squares));
   results.push_back({"grad_norm", norm});
   results.push_back({"lr", rate});
