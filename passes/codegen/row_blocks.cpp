@@ -102,7 +102,9 @@ private:
       Value first = adds ? l.sub(last, begin) : begin;
       isFirst = l.equal(begin, pieceBegin);
       Value count = whole ? l.constant(blockRows) : l.min(l.constant(blockRows), l.sub(size, first));
-      Range columns = columnsOf(l, first, count, lanes);
+      // Whole vectors; and whole tiles, since a fold over rows has columns for its tiles' rows: what lies in a tile is
+      // computed, or none of it counts.
+      Range columns = columnsOf(l, first, count, std::max(lanes, tileRows));
       for (unsigned u = 0; u < units.size();) {
         if (units[u].contraction) {
           emitProduct(l, *units[u++].contraction, first, count, whole, columns);
