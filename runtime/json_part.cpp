@@ -12,8 +12,6 @@ using llvm::json::Value;
 
 namespace gptc::runtime {
 
-static constexpr size_t longestShown = 60;
-
 JsonPart JsonPart::root(const Object &object, StringRef source) {
   auto file = std::make_shared<File>();
   file->source = source.str();
@@ -25,9 +23,9 @@ std::string JsonPart::place(StringRef name) const {
 }
 
 void JsonPart::note(StringRef name, const std::string &message) {
+  std::string where = runtime::shown(place(name));
   if (!failed())
-    file->problem =
-        fmt::format("{}: {}{}{}", file->source, place(name), place(name).empty() ? "" : ": ", message);
+    file->problem = fmt::format("{}: {}{}{}", file->source, where, where.empty() ? "" : ": ", message);
 }
 
 bool JsonPart::failed() const {
@@ -43,10 +41,7 @@ llvm::Error JsonPart::takeError() const {
 static std::string shownValue(const Value &value) {
   std::string text;
   llvm::raw_string_ostream(text) << value;
-  if (text.size() <= longestShown)
-    return text;
-  return repairUtf8(StringRef(text).take_front(wholeCharacters(StringRef(text).take_front(longestShown)))) +
-         "...";
+  return runtime::shown(text);
 }
 
 std::string JsonPart::shown(StringRef name) const {

@@ -52,7 +52,8 @@ Expected<Pattern> Pattern::regex(StringRef expression) {
                             options);
   pcre2_compile_context_free(options);
   if (!made.code)
-    return failure("the regular expression '{}' is not understood: {}", expression, messageOf(problem));
+    return failure("the regular expression '{}' is not understood: {}", shown(expression),
+                   messageOf(problem));
   made.compiled = pcre2_jit_compile(made.code, PCRE2_JIT_COMPLETE) == 0;
   made.data = pcre2_match_data_create(1, nullptr);
   made.context = pcre2_match_context_create(nullptr);

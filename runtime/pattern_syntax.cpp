@@ -46,7 +46,7 @@ public:
 private:
   void wrong(size_t place, const std::string &what) {
     if (problem.empty())
-      problem = fmt::format("the regular expression '{}' is not understood at character {}: {}", text,
+      problem = fmt::format("the regular expression '{}' is not understood at character {}: {}", shown(text),
                             place + 1, what);
     at = text.size();
   }
@@ -150,12 +150,12 @@ std::optional<Set> Translator::property(size_t place, bool negated) {
                                           "Cyrillic", "Arabic",   "Hebrew",   "Thai",   "Devanagari"};
   bool category = llvm::is_contained(categories, name);
   if (!category && !llvm::is_contained(scripts, name)) {
-    wrong(place, fmt::format("the property '{}'; known are {} and {}", name, fmt::join(categories, ", "),
-                             fmt::join(scripts, ", ")));
+    wrong(place, fmt::format("the property '{}'; known are {} and {}", shown(name),
+                             fmt::join(categories, ", "), fmt::join(scripts, ", ")));
     return std::nullopt;
   }
   if (caseless && name != "L" && name != "N") {
-    wrong(place, fmt::format("the property '{}' where case does not count", name));
+    wrong(place, fmt::format("the property '{}' where case does not count", shown(name)));
     return std::nullopt;
   }
   return Set{withAdditions(name, !category), negated};

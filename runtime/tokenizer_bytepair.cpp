@@ -62,9 +62,9 @@ BytePairTokenizer::BytePairTokenizer(TokenizerParts parts, std::string text)
   byteTokens.fill(-1);
   fallbackTokens.fill(-1);
   std::vector<bool> learned(data.tokens.size(), true), special(data.tokens.size());
-  shown = data.tokens;
+  written = data.tokens;
   for (const AddedToken &token : data.added) {
-    shown[size_t(token.id)] = token.normalName;
+    written[size_t(token.id)] = token.normalName;
     learned[size_t(token.id)] = token.learned;
     special[size_t(token.id)] = token.special;
   }
@@ -73,13 +73,13 @@ BytePairTokenizer::BytePairTokenizer(TokenizerParts parts, std::string text)
     if (special[id] || !learned[id] || data.tokens[id].empty()) // text never becomes a special token
       continue;
     StringRef token = data.tokens[id];
-    std::optional<std::string> written = bytes ? symbolBytes(token) : token.str();
-    if (bytes && written && written->size() == 1)
-      byteTokens[uint8_t((*written)[0])] = int32_t(id);
+    std::optional<std::string> word = bytes ? symbolBytes(token) : token.str();
+    if (bytes && word && word->size() == 1)
+      byteTokens[uint8_t((*word)[0])] = int32_t(id);
     if (int32_t codePoint = bytes ? -1 : onlyCodePoint(token); codePoint >= 0)
       characterTokens[codePoint] = int32_t(id);
-    if (data.ignoreMerges && written)
-      wholeWords[*written] = int32_t(id);
+    if (data.ignoreMerges && word)
+      wholeWords[*word] = int32_t(id);
   }
   if (data.byteFallback) {
     llvm::StringMap<int32_t> byteNames;
@@ -311,27 +311,27 @@ Error BytePairTokenizer::encodeSpecial(StringRef text, llvm::ArrayRef<SpecialTok
 
 void BytePairTokenizer::append(std::string &bytes, int32_t token) const {
   if (token >= 0 && size_t(token) < data.tokens.size())
-    bytes += data.decoder.bytes(shown[size_t(token)], /*first=*/false);
+    bytes += data.decoder.bytes(written[size_t(token)], /*first=*/false);
   else
     appendCodePoint(bytes, 0xFFFD);
 }
 
 void BytePairTokenizer::appendFirst(std::string &bytes, int32_t token) const {
   if (token >= 0 && size_t(token) < data.tokens.size())
-    bytes += data.decoder.bytes(shown[size_t(token)], /*first=*/true);
+    bytes += data.decoder.bytes(written[size_t(token)], /*first=*/true);
   else
     appendCodePoint(bytes, 0xFFFD);
 }
 
 std::string BytePairTokenizer::decode(llvm::ArrayRef<int32_t> tokens) const {
-  std::vector<std::string> written;
+  std::vector<std::string> names;
   for (int32_t token : tokens) {
     if (token < 0 || size_t(token) >= data.tokens.size())
-      written.push_back("\uFFFD");
+      names.push_back("\uFFFD");
     else if (!data.tokens[size_t(token)].empty()) // holes stand for nothing
-      written.push_back(shown[size_t(token)]);
+      names.push_back(written[size_t(token)]);
   }
-  return data.decoder.text(std::move(written));
+  return data.decoder.text(std::move(names));
 }
 
 std::optional<std::pair<int32_t, int32_t>> BytePairTokenizer::parts(int32_t token) const {

@@ -78,8 +78,8 @@ private:
   void addJoints();
 
   TokenizerParts data;
-  std::vector<std::string>
-      shown; // what is decoded, by id: tokens as written, added ones as they are looked for
+  // What is decoded, by id: tokens as they are written, added ones as they are looked for.
+  std::vector<std::string> written;
   std::string file;
   AddedFinder plainFinder, normalizedFinder;
   Merger merger;

@@ -152,6 +152,22 @@ TEST(TokenizerJson, NamesWhatItDoesNotSupport) {
                   "added_tokens[0].sticky: true");
 }
 
+// However long what is wrong is, an error quotes a part of it.
+TEST(TokenizerJson, ErrorsQuoteAPart) {
+  std::string endless(100000, 'q');
+  for (const std::string &text :
+       {changed(R"("version": "1.0")", "\"" + endless + "\": 1"),
+        changed(R"("normalizer": null)", R"("normalizer": {"type": ")" + endless + "\"}"),
+        changed(R"("normalizer": null)",
+                R"("normalizer": {"type": "Replace", "content": "", "pattern": {"Regex": "\\p{)" + endless +
+                    "}\"}}"),
+        changed(R"("a b")", "\"a " + endless + "\"")}) {
+    std::string message = errorOf(text);
+    EXPECT_CONTAINS(message, "t.json: ");
+    EXPECT_LT(message.size(), 1000u);
+  }
+}
+
 TEST(TokenizerJson, HostileFiles) {
   EXPECT_CONTAINS(errorOf(""), "t.json: ");
   EXPECT_CONTAINS(errorOf("[]"), "t.json: not a JSON object");
