@@ -115,7 +115,8 @@ llvm::Expected<StepMemory> gptc::fitMemory(mlir::ModuleOp module, int64_t budget
         break;
       kept = now;
     }
-  return runtime::failure("a training step needs at least {}, --memory allows {}; smaller sizes in the model (batch, "
-                          "context, width, layers) need less",
-                          printSize(least, /*up=*/true), printSize(budget));
+  // Another budget may be met on the way by less: what is kept instead is chosen anew for each.
+  return runtime::failure("--memory allows {}, and the least that was found for a training step is {}; smaller sizes in "
+                          "the model (batch, context, width, layers) need less",
+                          printSize(budget), printSize(least, /*up=*/true));
 }

@@ -76,38 +76,40 @@ static Error readToEnd(int descriptor, StringRef path, llvm::SmallVectorImpl<cha
 
 using Contents = Expected<std::unique_ptr<llvm::MemoryBuffer>>;
 
-// What came from a pipe is gone when it is opened again, so it is kept until the program ends.
-static Contents readPipe(int descriptor, const struct stat &info, StringRef path) {
-  static std::map<std::pair<dev_t, ino_t>, llvm::SmallVector<char, 0>> kept;
-  std::pair<dev_t, ino_t> key(info.st_dev, info.st_ino);
-  auto place = kept.find(key);
-  if (place == kept.end()) {
-    llvm::SmallVector<char, 0> bytes;
-    if (Error error = readToEnd(descriptor, path, bytes))
-      return error;
-    place = kept.emplace(key, std::move(bytes)).first;
-  }
-  return llvm::MemoryBuffer::getMemBuffer(StringRef(place->second.data(), place->second.size()), path,
+// What came from a pipe is gone when it is opened again, if that ends at all: so it is kept until the program ends.
+using Pipes = std::map<std::pair<dev_t, ino_t>, llvm::SmallVector<char, 0>>;
+static Pipes &pipes() {
+  static Pipes kept;
+  return kept;
+}
+
+static Contents contentsOf(const Pipes::value_type &kept, StringRef path) {
+  return llvm::MemoryBuffer::getMemBuffer(StringRef(kept.second.data(), kept.second.size()), path,
                                           /*RequiresNullTerminator=*/false);
 }
 
 Contents readFile(StringRef path) {
   bool isInput = path == "-";
-  Descriptor file(isInput ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
-                          : open(path.str().c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  std::string name = path.str();
   struct stat info;
+  if (isInput ? fstat(STDIN_FILENO, &info) == 0 : stat(name.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+    if (auto known = pipes().find({info.st_dev, info.st_ino}); known != pipes().end())
+      return contentsOf(*known, path);
+  Descriptor file(isInput ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                          : open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (file.number < 0 || fstat(file.number, &info) != 0)
     return systemFailure(errno, "cannot read '{}'", path);
   // Opening a directory works and reading it fails with less to say.
   if (S_ISDIR(info.st_mode))
     return failure("cannot read '{}': it is a directory", path);
   bool isRegular = S_ISREG(info.st_mode);
-  if (isInput || S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode) || isatty(file.number))
-    return readPipe(file.number, info, path);
-  if (isRegular && info.st_size == 0) { // files of the kernel say that they are empty and are not
+  bool isPipe = isInput || S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode) || isatty(file.number);
+  if (isPipe || (isRegular && info.st_size == 0)) { // files of the kernel say that they are empty and are not
     llvm::SmallVector<char, 0> bytes;
     if (Error error = readToEnd(file.number, path, bytes))
       return error;
+    if (isPipe)
+      return contentsOf(*pipes().emplace(std::pair(info.st_dev, info.st_ino), std::move(bytes)).first, path);
     return llvm::MemoryBuffer::getMemBufferCopy(StringRef(bytes.data(), bytes.size()), path);
   }
   if (!isRegular) {

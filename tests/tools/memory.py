@@ -16,7 +16,7 @@ def sizes(output):
 
 def least(result):
     """What an error says is needed."""
-    number, unit = re.search(r"needs at least ([\d.]+) (\w+)", result.err).groups()
+    number, unit = re.search(r"for a training step is ([\d.]+) (\w+)", result.err).groups()
     return float(number) * UNITS[unit]
 
 
