@@ -89,6 +89,10 @@ InterruptGuard::InterruptGuard(llvm::StringRef first) {
 }
 
 InterruptGuard::~InterruptGuard() {
+  if (flag) { // all is saved and said, and the program ends: a late signal must not change its exit code
+    lostLine.set("");
+    return;
+  }
   for (int i = 0; i < 3; ++i)
     sigaction(signals[i], &before[i], nullptr);
 }

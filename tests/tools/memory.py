@@ -44,7 +44,7 @@ check("too little memory", result.code == 1 and result.out == "" and len(result.
 needed = least(result)
 check("at least something is needed, less than by default", 10240 < needed < sizes_by_default["memory"], result)
 result = gptc("train", tiny, "--data", "text.txt", "-o", "run", *shared, "--memory", "10k")
-check("train: too little memory", result.code == 1 and "needs at least" in result.err, result)
+check("train: too little memory", result.code == 1 and "the least that was found" in result.err, result)
 check("train: nothing is left behind", not os.path.exists("run"))
 fits = sizes(succeed("check", *model, "--memory", str(int(needed))).out)
 check("what is needed at least is enough", fits["memory"] <= 1.05 * needed and
@@ -56,7 +56,8 @@ kept = 0
 for i, share in enumerate((0, 0.3, 0.6, 0.9)):
     budget = int(needed + share * (sizes_by_default["memory"] - needed))
     fits = sizes(succeed("check", *model, "--memory", str(budget)).out)
-    check(f"{share}: it fits", fits["memory"] <= 1.05 * budget and fits["kept"] >= kept, budget, fits)
+    # What is printed is rounded up to the next tenth.
+    check(f"{share}: it fits", fits["memory"] <= budget + 0.1 * UNITS["MiB"] and fits["kept"] >= kept, budget, fits)
     kept = fits["kept"]
     train(f"run{i}", *shared, "--memory", str(budget))
     check(f"{share}: the same log", log(f"run{i}") == log("default"), log(f"run{i}"), log("default"))
