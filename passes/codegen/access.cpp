@@ -108,9 +108,9 @@ bool variesAlong(const Access &access, int vectorDim, ArrayRef<bool> symbolVarie
   for (auto [k, varies] : llvm::enumerate(symbolVaries)) {
     if (!varies)
       continue;
-    if (access.offset.symbols[k] != 0)
+    if (access.offset.usesSymbol(k))
       return true;
-    if (llvm::any_of(access.guards, [k = k](const Guard &g) { return g.index.symbols[k] != 0; }))
+    if (llvm::any_of(access.guards, [k = k](const Guard &g) { return g.index.usesSymbol(k); }))
       return true;
   }
   return false;

@@ -35,6 +35,8 @@ struct Offset {
   Offset(unsigned numDims, unsigned numSymbols) : dims(numDims), symbols(numSymbols) {}
   /// Adds stride * index.
   void add(const gpt::LinearIndex &index, const gpt::Length &stride);
+  /// What is known without symbols has none.
+  bool usesSymbol(unsigned symbol) const { return symbol < symbols.size() && symbols[symbol] != 0; }
 };
 
 /// A coordinate of the operand that may leave [0, extent): what is read there is 0.

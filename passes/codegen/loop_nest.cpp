@@ -75,7 +75,7 @@ double accessCost(const Access &access, int dim, ArrayRef<bool> vary, int64_t la
     return 0.1;
   bool vectorSymbol = false;
   for (auto [k, varies] : llvm::enumerate(vary))
-    vectorSymbol |= varies && access.offset.symbols[k] != 0;
+    vectorSymbol |= varies && access.offset.usesSymbol(unsigned(k));
   if (!vectorSymbol && (access.offset.dims[dim] == 1 || access.offset.dims[dim] == 0))
     return access.guards.empty() ? 1 : 1.5;
   return 1 + 0.8 * lanes;
@@ -209,9 +209,9 @@ private:
       if (access.usesDim(dim))
         result = position + 1;
     for (unsigned k = 0; k < plan.numIndices; ++k) {
-      bool used = access.offset.symbols.size() > k && access.offset.symbols[k] != 0;
+      bool used = access.offset.usesSymbol(k);
       for (const Guard &guard : access.guards)
-        used |= guard.index.symbols.size() > k && guard.index.symbols[k] != 0;
+        used |= guard.index.usesSymbol(k);
       if (used)
         result = std::max(result, levelOf(plan, plan.reads[k]));
     }
