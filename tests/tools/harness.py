@@ -18,7 +18,7 @@ failures = 0
 
 def work_directory():
     """The test's own directory (lit's %t), empty, and current from now on."""
-    path = pathlib.Path(sys.argv[1])
+    path = pathlib.Path(sys.argv[1]).resolve()
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     os.chdir(path)
