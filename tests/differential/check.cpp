@@ -237,8 +237,6 @@ private:
       llvm::StringRef name = op->getName().getStringRef();
       if (name == "gpt.scatter" || name == "gpt.repeat")
         ++outcome.counts["op " + name.str()];
-      if (op->hasAttr("gpt.over_rows"))
-        ++outcome.counts["sums over rows"];
     });
     for (auto function : module.getOps<mlir::func::FuncOp>()) {
       if (!function->hasAttr("gpt.kernel"))

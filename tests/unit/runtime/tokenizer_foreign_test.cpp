@@ -84,14 +84,18 @@ Names cut(const File &file, const std::string &text, bool special = true) {
   return result;
 }
 
+/// Reads a part of a tokenizer.json, all of whose fields must be understood.
+template <typename Part> void readPart(Part &made, const std::string &text) {
+  llvm::json::Object root = std::move(*valueOf(llvm::json::parse("{\"part\": " + text + "}")).getAsObject());
+  JsonPart part = JsonPart::root(root, "t.json");
+  made.read(part.part("part"));
+  EXPECT_EQ(messageOf(part.takeError()), "");
+}
+
 /// The words that a pre-tokenizer makes: letters that stand together merge completely.
 Names words(const std::string &preTokenizer, const std::string &text) {
   PreTokenizer made;
-  llvm::json::Object root =
-      std::move(*valueOf(llvm::json::parse("{\"p\": " + preTokenizer + "}")).getAsObject());
-  JsonPart part = JsonPart::root(root, "t.json");
-  made.read(part.part("p"));
-  EXPECT_EQ(messageOf(part.takeError()), "");
+  readPart(made, preTokenizer);
   made.finish();
   Names result;
   EXPECT_EQ(messageOf(made.run(text, /*first=*/true,
@@ -105,11 +109,7 @@ Names words(const std::string &preTokenizer, const std::string &text) {
 
 std::string normalized(const std::string &normalizer, const std::string &text) {
   Normalizer made;
-  llvm::json::Object root =
-      std::move(*valueOf(llvm::json::parse("{\"n\": " + normalizer + "}")).getAsObject());
-  JsonPart part = JsonPart::root(root, "t.json");
-  made.read(part.part("n"));
-  EXPECT_EQ(messageOf(part.takeError()), "");
+  readPart(made, normalizer);
   std::string buffer;
   return valueOf(made.run(text, buffer)).str();
 }
