@@ -75,6 +75,45 @@ def SplitProgramPass : Pass<"gpt-split-program", "::mlir::ModuleOp"> {
   let options = [Option<"part", "part", "std::string", "\"step\"", "prepare or step">,
                  ListOption<"growing", "growing", "std::string", "names of inputs that grow from step to step">];
 }
+def DeriveDecodePass : Pass<"gpt-derive-decode", "::mlir::ModuleOp"> {
+  let summary = "goes on from position to position, instead of over the whole sequence again";
+  let description = [{
+    Pre-condition: a program after `gpt-batch` (and `gpt-split-program{part=step}`) with a
+    dynamic batch; the input `growing` is a batch of streams of any length. Where a
+    result depends on later positions than its own, an error names the op that
+    looks ahead (`ir/gpt/positions.h`). Ensures: @main takes up to `rows` new
+    positions of each stream, `past(growing)`, how many each had before, and
+    `count(growing)`, how many of the new ones are its own (not where `rows` is 1: one
+    each); its results are those of the whole program at the new positions, or
+    with `results=last` at each stream's last one. Rows beyond a stream's count are
+    computed and forgotten.
+
+    Values that later positions read are state: `cache.NAME`, [b, capacity, ...], new rows are put
+    in by `gpt.store`; `window.NAME`, the last rows, where only so many are read; `running.NAME`, a sum or
+    maximum over all rows so far. Of values that can be computed from each other without a
+    reduction those are kept that take the fewest bytes, of equally many the last.
+    Nothing of a position that no later one reads is kept.
+
+    Coordinates over positions stay absolute where numbers are made of them; `positions.new` is
+    the extent of the new positions, `positions.history` that of all, the longest stream's: it
+    must be at least `past + count` of each stream, and at most the capacity, the bound
+    of the stream.
+
+    Before:
+    ```
+    %s = gpt.generic sum [b upto 2, t upto 64, s upto 64 of t | c=8] inputs(%q[b, t, c] : ..., %k[b, s, c] : ...)
+    ```
+    After, with `rows=1`:
+    ```
+    gpt.variable state @cache.k : tensor<2x64x8xf32, #b_s_c> path ["cache", "k"]
+    %h = gpt.store @cache.k, %k at %past : tensor<2xi32, #b> dim 1 : ... to tensor<2x64x8xf32, #b_s_c>
+    %s = gpt.generic sum [b upto 2, t=1, s upto 64 of positions.history | c=8] inputs(%q[b, t, c] : ..., %h[b, s, c] : ...)
+    ```
+  }];
+  let options = [Option<"growing", "growing", "std::string", "\"\"", "name of the input that grows">,
+                 Option<"rows", "rows", "int64_t", "1", "most new positions of a run">,
+                 Option<"results", "results", "std::string", "\"last\"", "last: at each stream's last new position; all: at all new ones">];
+}
 def AutodiffPass : Pass<"gpt-autodiff", "::mlir::ModuleOp"> {
   let summary = "turns the objective into loss and all gradients";
   let description = [{

@@ -62,6 +62,38 @@ def SetOp : GptOp<"set", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let assemblyFormat = "$variable `,` $value attr-dict `:` type($value)";
 }
 
+def StoreOp : GptOp<"store", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "what a state is from here on: rows of it, or all of it";
+  let description = [{
+    ```
+    %keys = gpt.store @cache.key[%copy] rows %key at %slot dim 1 : tensor<2x1x4x32xf32, #b_s_h_e> to tensor<2x512x4x32xf32, ...>
+    %sums = gpt.store @sum.mean[%copy], %sum after(%y : ...) : tensor<2x128xf32, #b_c> to tensor<2x128xf32, ...>
+    ```
+    With `dim` the value is new rows along this dimension: row i of stream b (the
+    first dimension) is put at `at[b] + i`; what lies beyond the state's size is
+    dropped. Without it the value is the whole slice. `copies` select the slice, one
+    for each copy that the variable counts. The result is that slice as it is then, in the
+    state's own memory: who reads it reads it after the store. A `gpt.get` of the
+    state still sees the value from before; its readers must be among those that
+    `after` names, for the memory is the same.
+
+    Rules: T1 the variable exists and is state. T2 its type less its copies is the
+    result's. T3 the value is the result's type, but with `dim` for that dimension, which
+    is at most as large, and for dynamic extents of the size of the result's static
+    dimensions. T4 `at` is i32 and has the first dimension of the value; there is one with
+    `dim`, else none. T5 at most one `gpt.store` a variable and program, and no
+    `gpt.set`.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$variable, Variadic<AnyRankedTensor>:$copies, AnyRankedTensor:$value,
+                       Optional<AnyRankedTensor>:$at, Variadic<AnyRankedTensor>:$after, OptionalAttr<I64Attr>:$dim,
+                       OptionalAttr<FlatSymbolRefAttr>:$kernel);
+  let results = (outs AnyRankedTensor:$state);
+  let assemblyFormat = [{
+    $variable (`[` $copies^ `:` type($copies) `]`)? `,` $value (`at` $at^ `:` type($at) `dim` $dim)?
+    (`after` `(` $after^ `:` type($after) `)`)? (`by` $kernel^)? attr-dict `:` type($value) `to` type($state)
+  }];
+}
+
 //===-- Structured ops ---------------------------------------------------------===//
 
 def ConstantOp : GptOp<"constant", [Pure, ConstantLike]> {
@@ -179,6 +211,20 @@ def ReshapeOp : GptOp<"reshape", [Pure]> {
   let assemblyFormat = "$source attr-dict `:` type($source) `to` type($result)";
   let hasVerifier = 1;
   let hasFolder = 1;
+}
+
+def InsertOp : GptOp<"insert", [Pure]> {
+  let summary = "a tensor with new rows in it: the kernel of a `gpt.store`";
+  let description = [{
+    Row i of stream b of `rows`, along `dim`, is put at `at[b] + i`; rows beyond the
+    result's size are dropped. The other rows are those that the result's memory
+    holds already, so that this op is only where `gpt.store` says which memory that is:
+    alone in the kernel of one. I1 `dim` is a dimension of `rows`, not the first.
+  }];
+  let arguments = (ins AnyRankedTensor:$rows, AnyRankedTensor:$at, I64Attr:$dim);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$rows `at` $at `dim` $dim attr-dict `:` type($rows) `,` type($at) `to` type($result)";
+  let hasVerifier = 1;
 }
 
 def BatchMeanOp : GptOp<"batch_mean", [Pure, SameOperandsAndResultType]> {

@@ -110,6 +110,7 @@ private:
 
   Error run(GetOp op);
   Error run(SetOp op);
+  Error run(StoreOp op);
   Error run(ConstantOp op);
   Error run(GenericOp op);
   Error run(ScatterOp op);
@@ -220,7 +221,7 @@ Expected<std::vector<Tensor>> Run::runBlock(Block &block, ArrayRef<Tensor> argum
 
 Error Run::runOp(Operation &op) {
   return llvm::TypeSwitch<Operation &, Error>(op)
-      .Case<GetOp, SetOp, ConstantOp, GenericOp, ScatterOp, ReshapeOp, BatchMeanOp, RepeatOp, KernelOp,
+      .Case<GetOp, SetOp, StoreOp, ConstantOp, GenericOp, ScatterOp, ReshapeOp, BatchMeanOp, RepeatOp, KernelOp,
             LaunchOp, func::CallOp>([&](auto known) { return run(known); })
       .Default([](Operation &other) { return errorAt(other, "the interpreter does not know this op"); });
 }
@@ -308,6 +309,35 @@ Error Run::run(GetOp op) {
 Error Run::run(SetOp op) {
   pending[op.getVariable().str()] = get(op.getValue());
   return Error::success();
+}
+
+Error Run::run(StoreOp op) {
+  std::string name = op.getVariable().str();
+  auto found = options.variables.find(name);
+  if (found == options.variables.end())
+    return errorAt(*op, "variable @" + op.getVariable() + " has no value");
+  Tensor &state = pending.try_emplace(name, found->second).first->second;
+  // The slice of these copies is in one piece.
+  int64_t slices = 1, slice = 0;
+  for (auto [i, copy] : llvm::enumerate(op.getCopies())) {
+    slices *= state.shape[i];
+    slice = slice * state.shape[i] + int64_t(get(copy).data[0]);
+  }
+  Tensor part = Tensor::zeros(ArrayRef(state.shape).drop_front(op.getCopies().size()));
+  auto begin = state.data.begin() + slice * (state.data.size() / slices);
+  std::copy_n(begin, part.data.size(), part.data.begin());
+  const Tensor &value = get(op.getValue());
+  SmallVector<int64_t> point(value.extents.size(), 0);
+  if (!anyEmpty(value.extents))
+    do {
+      SmallVector<int64_t> place = point;
+      if (op.getAt())
+        place[*op.getDim()] += int64_t(get(op.getAt()).data[point[0]]);
+      if (std::optional<size_t> to = part.find(place))
+        part.data[*to] = value.data[*value.find(point)];
+    } while (advance(point, value.extents));
+  llvm::copy(part.data, begin);
+  return bindAll(op->getResults(), {std::move(part)});
 }
 
 Error Run::run(ConstantOp op) {

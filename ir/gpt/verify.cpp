@@ -205,6 +205,54 @@ LogicalResult SetOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return success();
 }
 
+LogicalResult StoreOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  Operation *symbol = symbols.lookupNearestSymbolFrom(*this, getVariableAttr());
+  auto variable = dyn_cast_or_null<VariableOp>(symbol);
+  if (!variable || variable.getParameter()) // T1
+    return emitOpError() << "no state named " << getVariableAttr();
+  auto result = cast<RankedTensorType>(getType()), whole = variable.getTensorType();
+  int64_t copies = variable.getCopies();
+  if (int64_t(getCopies().size()) != copies || whole.getElementType() != result.getElementType() ||
+      dimsOf(whole).getDims().drop_front(copies) != dimsOf(result).getDims()) // T2
+    return errorWithNote(emitOpError() << "with " << getCopies().size() << " copies gives " << result
+                                       << ", but the variable is " << whole << " with " << copies,
+                         variable.getLoc(), "the variable is declared here");
+  auto value = cast<RankedTensorType>(getValue().getType());
+  if (value.getElementType() != result.getElementType() || value.getRank() != result.getRank()) // T3
+    return emitOpError() << "puts " << value << " into " << result;
+  std::optional<int64_t> dim = getDim();
+  for (int64_t d = 0; d < value.getRank(); ++d)
+    if (d == dim ? value.getDimSize(d) > result.getDimSize(d) : value.getDimSize(d) != result.getDimSize(d)) // T3
+      return emitOpError() << "puts " << value << " into " << result << ": dimension " << d << " does not fit";
+  auto at = getAt() ? cast<RankedTensorType>(getAt().getType()) : RankedTensorType();
+  bool fits = at ? dim && *dim > 0 && *dim < value.getRank() && at.getElementType().isInteger(32) &&
+                       at.getRank() == 1 && dimsOf(at)[0] == dimsOf(value)[0]
+                 : !dim;
+  if (!fits) // T4
+    return emitOpError() << "needs the dimension of its rows, and for each stream where they go, or neither";
+  for (Operation &other : *(*this)->getParentOfType<ModuleOp>().getBody()) // T5
+    if (auto function = dyn_cast<FunctionOpInterface>(other)) {
+      Operation *second = nullptr;
+      function->walk([&](Operation *op) {
+        auto store = dyn_cast<StoreOp>(op);
+        auto set = dyn_cast<SetOp>(op);
+        if (op != *this && ((store && store.getVariableAttr() == getVariableAttr()) ||
+                            (set && set.getVariableAttr() == getVariableAttr())))
+          second = op;
+      });
+      if (second)
+        return errorWithNote(emitOpError() << "variable " << getVariableAttr() << " is stored twice", second->getLoc(),
+                             "the other one is here");
+    }
+  return success();
+}
+
+LogicalResult InsertOp::verify() {
+  if (getDim() < 1 || getDim() >= cast<RankedTensorType>(getRows().getType()).getRank()) // I1
+    return emitOpError() << "has no rows along dimension " << getDim();
+  return success();
+}
+
 LogicalResult ConstantOp::verify() {
   auto value = cast<ShapedType>(getValue().getType());
   auto type = cast<RankedTensorType>(getType());

@@ -1,8 +1,9 @@
 #include "passes/codegen/column_bounds.h"
 
+#include "ir/gpt/known_scalars.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -13,6 +14,8 @@ using namespace mlir;
 namespace gptc {
 namespace {
 
+using gpt::isNumber;
+using gpt::Known;
 using Read = ColumnBound::Read;
 
 //===-- Conditions as sums that are at least 0 ---------------------------------===//
@@ -126,9 +129,6 @@ bool same(const ColumnBound &a, const ColumnBound &b) {
 
 //===-- What is known where a condition is false -------------------------------===//
 
-/// A number that a scalar surely is; true is 1.
-using Known = std::optional<double>;
-
 class Follower {
 public:
   /// Where `bound` does not hold.
@@ -160,111 +160,17 @@ public:
   }
 
 private:
-  static bool isNumber(const Known &known, double number) { return known && *known == number; }
-
   SmallVector<Known> follow(gpt::GenericOp op) {
-    DenseMap<Value, Known> scalars;
-    for (auto [argument, operand] : llvm::zip(op.getBlock()->getArguments(), op->getOperands()))
-      if (auto found = matrices.find(operand); found != matrices.end())
-        scalars[argument] = found->second;
-    auto of = [&](Value value) { return scalars.lookup(value); };
-    for (Operation &part : op.getBlock()->without_terminator()) {
-      Known result;
-      llvm::TypeSwitch<Operation *>(&part)
-          .Case([&](arith::ConstantOp constant) {
-            if (auto number = dyn_cast<FloatAttr>(constant.getValue()))
-              result = number.getValueAsDouble();
-            else if (auto integer = dyn_cast<IntegerAttr>(constant.getValue());
-                     integer && integer.getType().isInteger(1))
-              result = !integer.getValue().isZero();
-          })
-          .Case([&](arith::CmpIOp compare) {
-            std::optional<ColumnBound> sum = sumOf(compare, op, rows);
-            if (sum && same(*sum, bound))
-              result = 0;
-            else if (sum && same(opposite(*sum), bound))
-              result = 1;
-          })
-          .Case([&](arith::AndIOp both) {
-            Known a = of(both.getLhs()), b = of(both.getRhs());
-            if (isNumber(a, 0) || isNumber(b, 0))
-              result = 0;
-            else if (isNumber(a, 1) && isNumber(b, 1))
-              result = 1;
-          })
-          .Case([&](arith::OrIOp any) {
-            Known a = of(any.getLhs()), b = of(any.getRhs());
-            if (isNumber(a, 1) || isNumber(b, 1))
-              result = 1;
-            else if (isNumber(a, 0) && isNumber(b, 0))
-              result = 0;
-          })
-          .Case([&](arith::XOrIOp differ) {
-            Known a = of(differ.getLhs()), b = of(differ.getRhs());
-            if (a && b)
-              result = *a != *b;
-          })
-          .Case([&](arith::SelectOp select) {
-            Known condition = of(select.getCondition());
-            Known yes = of(select.getTrueValue()), no = of(select.getFalseValue());
-            if (condition)
-              result = *condition != 0 ? yes : no;
-            else if (yes && no && *yes == *no)
-              result = yes;
-          })
-          .Case([&](arith::AddFOp add) { result = sum(of(add.getLhs()), of(add.getRhs())); })
-          .Case([&](arith::SubFOp sub) {
-            Known b = of(sub.getRhs());
-            result = sum(of(sub.getLhs()), b ? Known(-*b) : b);
-          })
-          .Case([&](arith::MulFOp mul) {
-            Known a = of(mul.getLhs()), b = of(mul.getRhs());
-            if (isNumber(a, 0) || isNumber(b, 0))
-              result = 0;
-            else if (a && b)
-              result = *a * *b;
-          })
-          .Case([&](arith::DivFOp div) {
-            Known a = of(div.getLhs()), b = of(div.getRhs());
-            if (isNumber(a, 0))
-              result = 0;
-            else if (a && b)
-              result = *a / *b;
-          })
-          .Case([&](arith::NegFOp negate) {
-            if (Known a = of(negate.getOperand()))
-              result = -*a;
-          })
-          .Case([&](arith::MaximumFOp highest) {
-            Known a = of(highest.getLhs()), b = of(highest.getRhs());
-            if (a && b)
-              result = std::max(*a, *b);
-          })
-          .Case([&](math::ExpOp exp) {
-            if (Known a = of(exp.getOperand()))
-              result = std::exp(*a);
-          })
-          .Case([&](math::TanhOp tanh) {
-            if (isNumber(of(tanh.getOperand()), 0))
-              result = 0;
-          })
-          .Case([&](gpt::StopGradientOp stop) { result = of(stop.getValue()); });
-      if (result && !std::isnan(*result) && part.getNumResults() == 1)
-        scalars[part.getResult(0)] = result;
-    }
-    SmallVector<Known> yielded;
-    for (Value value : op.getYield().getValues())
-      yielded.push_back(of(value));
-    return yielded;
-  }
-
-  /// -inf stays so, whatever is added, unless the sum is NaN.
-  static Known sum(const Known &a, const Known &b) {
-    if (a && b)
-      return *a + *b;
-    if ((a && std::isinf(*a)) || (b && std::isinf(*b)))
-      return a ? a : b;
-    return {};
+    SmallVector<Known> arguments = llvm::map_to_vector(
+        op->getOperands(), [&](Value operand) { return matrices.lookup(operand); });
+    return gpt::followKnown(*op.getBlock(), arguments, [&](arith::CmpIOp compare) -> Known {
+      std::optional<ColumnBound> sum = sumOf(compare, op, rows);
+      if (sum && same(*sum, bound))
+        return 0;
+      if (sum && same(opposite(*sum), bound))
+        return 1;
+      return {};
+    });
   }
 
   const ColumnBound &bound;

@@ -1,7 +1,7 @@
 // gpt-batch: see passes/Passes.td. Types change in place: first what depends on
 // an example is found, then each op with such an operand gets `b` in front.
 #include "passes/grad/program.h"
-#include "passes/grad/repeat_flow.h"
+#include "ir/gpt/repeat_flow.h"
 #include "passes/grad/scalar.h"
 #include "passes/passes.h"
 
@@ -42,7 +42,7 @@ private:
   void visit(Block &block) {
     for (Operation &op : block) {
       if (auto repeat = dyn_cast<RepeatOp>(op)) {
-        grad::flowThroughRepeat(
+        flowThroughRepeat(
             repeat, [&](Value from, Value to) { follow(from, to); }, [&](Block &body) { visit(body); });
       } else if (auto kernel = dyn_cast<KernelOp>(op)) {
         for (auto [input, argument] : llvm::zip_equal(kernel.getInputs(), kernel.getBlock()->getArguments()))

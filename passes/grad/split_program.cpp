@@ -2,7 +2,7 @@
 // that each op of @main is either early (the same at every step) or late; then
 // the values between the two go through state, and one side is dropped.
 #include "passes/grad/program.h"
-#include "passes/grad/repeat_flow.h"
+#include "ir/gpt/repeat_flow.h"
 #include "passes/grad/tensors.h"
 #include "passes/passes.h"
 
@@ -71,7 +71,7 @@ private:
   void visit(Block &block) {
     for (Operation &op : block) {
       if (auto repeat = dyn_cast<RepeatOp>(op))
-        grad::flowThroughRepeat(
+        flowThroughRepeat(
             repeat, [&](Value from, Value to) { follow(from, to); }, [&](Block &body) { visit(body); });
       else if (contains(&op))
         llvm::for_each(op.getResults(), [&](Value result) { mark(result); });

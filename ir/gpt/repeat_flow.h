@@ -5,11 +5,11 @@
 
 #include "llvm/ADT/STLExtras.h"
 
-namespace gptc::grad {
+namespace gptc::gpt {
 
 /// Calls `follow(from, to)` wherever a value goes on under another name, and `visit` for the body between
 /// what goes in and what comes out. A property that spreads is found by doing so until it grows no more.
-inline void flowThroughRepeat(gpt::RepeatOp op, llvm::function_ref<void(mlir::Value, mlir::Value)> follow,
+inline void flowThroughRepeat(RepeatOp op, llvm::function_ref<void(mlir::Value, mlir::Value)> follow,
                               llvm::function_ref<void(mlir::Block &)> visit) {
   mlir::ValueRange yielded = op.getYield().getValues();
   for (auto [tensor, slice] : llvm::zip_equal(op.getStacked(), op.getSliceArguments()))
@@ -26,4 +26,4 @@ inline void flowThroughRepeat(gpt::RepeatOp op, llvm::function_ref<void(mlir::Va
     follow(argument, result);
 }
 
-} // namespace gptc::grad
+} // namespace gptc::gpt
