@@ -183,19 +183,40 @@ private:
         ->getResult(0);
   }
 
+  /// Two terms of a reduction.
+  static Value join(OpBuilder &body, Location loc, ReductionKind kind, Value x, Value y) {
+    bool isFloat = isa<FloatType>(x.getType());
+    if (x.getType().isInteger(1))
+      return arith::OrIOp::create(body, loc, x, y);
+    if (kind == ReductionKind::sum)
+      return isFloat ? arith::AddFOp::create(body, loc, x, y).getResult()
+                     : arith::AddIOp::create(body, loc, x, y).getResult();
+    return isFloat ? arith::MaximumFOp::create(body, loc, x, y).getResult()
+                   : arith::MaxSIOp::create(body, loc, x, y).getResult();
+  }
+
   //===-- States -----------------------------------------------------------------===//
 
-  /// The names of values, each once.
-  std::string nameFor(StringRef kind, Value value) {
-    std::string name;
-    value.getLoc()->walk([&](Location loc) {
-      auto named = dyn_cast<NameLoc>(loc);
+  static StringRef nameOf(Location loc) {
+    StringRef name;
+    loc->walk([&](Location inner) {
+      auto named = dyn_cast<NameLoc>(inner);
       if (named)
-        name = named.getName().str();
+        name = named.getName().getValue();
       return named ? WalkResult::interrupt() : WalkResult::advance();
     });
-    if (name.empty())
-      name = "value";
+    return name;
+  }
+
+  /// The value's name in the model, or that of what is made of it, each once.
+  std::string nameFor(StringRef kind, Value value) {
+    StringRef name;
+    for (Operation *op = nullptr; name.empty(); op = *value.user_begin(), value = op->getResult(0)) {
+      name = nameOf(op ? op->getLoc() : value.getLoc());
+      Operation *user = value.use_empty() ? nullptr : *value.user_begin();
+      if (name.empty() && (!user || user->getNumResults() == 0))
+        name = "value";
+    }
     std::string whole = (kind + "." + name).str();
     for (int i = 1; !taken.insert(whole).second; ++i)
       whole = (kind + "." + name + "." + std::to_string(i)).str();
@@ -307,25 +328,32 @@ private:
       return AffineMap::get(rank, symbols, indices, b.getContext());
     };
     AffineExpr zero = b.getAffineConstantExpr(0);
-    // Outside of either lies 0.
-    Value both = GenericOp::create(b, now.getLoc(), sized(window + rows), rank, std::nullopt, ValueRange(),
-                                   ValueRange{state.current, now},
-                                   ArrayRef<AffineMap>{shifted(zero, 0), shifted(zero - window, 0)},
-                                   [](OpBuilder &body, Location loc, ValueRange arguments) -> SmallVector<Value> {
-                                     Type type = arguments[0].getType();
-                                     if (isa<FloatType>(type))
-                                       return {arith::AddFOp::create(body, loc, arguments[0], arguments[1])};
-                                     if (type.isInteger(1))
-                                       return {arith::OrIOp::create(body, loc, arguments[0], arguments[1])};
-                                     return {arith::AddIOp::create(body, loc, arguments[0], arguments[1])};
-                                   })
-                     ->getResult(0);
+    AffineMap stream = AffineMap::get(rank, 0, b.getAffineDimExpr(streamsOf(dimsOf(now))));
+    // Outside of either lies 0. A stream that begins has nothing before: its state is another's.
+    Value both =
+        GenericOp::create(b, now.getLoc(), sized(window + rows), rank, std::nullopt, past,
+                          ValueRange{state.current, now},
+                          ArrayRef<AffineMap>{stream, shifted(zero, 0), shifted(zero - window, 0)},
+                          [&](OpBuilder &body, Location loc, ValueRange arguments) -> SmallVector<Value> {
+                            auto number = [&](int64_t value) -> Value {
+                              return arith::ConstantOp::create(body, loc, body.getI32IntegerAttr(value));
+                            };
+                            Value row = IndexOp::create(body, loc, body.getI32Type(), place);
+                            Value position = arith::AddIOp::create(body, loc, row, arguments[0]);
+                            Value there = arith::CmpIOp::create(body, loc, arith::CmpIPredicate::sge, position,
+                                                                number(window));
+                            Type type = arguments[1].getType();
+                            Value none = arith::ConstantOp::create(body, loc, body.getZeroAttr(type));
+                            Value before = arith::SelectOp::create(body, loc, there, arguments[1], none);
+                            return {join(body, loc, ReductionKind::sum, before, arguments[2])};
+                          })
+            ->getResult(0);
     SmallVector<Value> indices;
     SmallVector<AffineMap> maps;
     AffineExpr by = b.getAffineConstantExpr(1);
     if (count) {
       indices.push_back(count);
-      maps.push_back(AffineMap::get(rank, 0, b.getAffineDimExpr(streamsOf(dimsOf(now)))));
+      maps.push_back(stream);
       by = b.getAffineSymbolExpr(0);
     }
     maps.push_back(shifted(by, indices.size()));
@@ -610,16 +638,6 @@ private:
   void emitRunning(GenericOp op, State &state) {
     RunningReduction running = *plan.running(op);
     ReductionKind kind = *op.getReduction();
-    auto join = [&](OpBuilder &body, Location loc, Value x, Value y) -> Value {
-      bool isFloat = isa<FloatType>(x.getType());
-      if (kind == ReductionKind::sum)
-        return isFloat ? arith::AddFOp::create(body, loc, x, y).getResult()
-                       : arith::AddIOp::create(body, loc, x, y).getResult();
-      if (x.getType().isInteger(1))
-        return arith::OrIOp::create(body, loc, x, y);
-      return isFloat ? arith::MaximumFOp::create(body, loc, x, y).getResult()
-                     : arith::MaxSIOp::create(body, loc, x, y).getResult();
-    };
     Value before = state.current;
     auto joinBefore = [&](Value now, int row) {
       DimsAttr dims = dimsOf(now);
@@ -627,11 +645,18 @@ private:
       for (unsigned d = 0; d < dims.size(); ++d)
         if (int(d) != row)
           indices.push_back(b.getAffineDimExpr(d));
-      AffineMap map = AffineMap::get(dims.size(), 0, indices, b.getContext());
-      return GenericOp::create(b, op.getLoc(), dims, dims.size(), std::nullopt, ValueRange(), ValueRange{before, now},
-                               ArrayRef<AffineMap>{map, b.getMultiDimIdentityMap(dims.size())},
+      unsigned rank = dims.size();
+      AffineMap map = AffineMap::get(rank, 0, indices, b.getContext());
+      AffineMap stream = AffineMap::get(rank, 0, b.getAffineDimExpr(streamsOf(dims)));
+      // A stream that begins has nothing before: its state is another's.
+      return GenericOp::create(b, op.getLoc(), dims, rank, std::nullopt, past, ValueRange{before, now},
+                               ArrayRef<AffineMap>{stream, map, b.getMultiDimIdentityMap(rank)},
                                [&](OpBuilder &body, Location loc, ValueRange arguments) -> SmallVector<Value> {
-                                 return {join(body, loc, arguments[0], arguments[1])};
+                                 Value zero = arith::ConstantOp::create(body, loc, body.getI32IntegerAttr(0));
+                                 Value any = arith::CmpIOp::create(body, loc, arith::CmpIPredicate::sgt, arguments[0],
+                                                                   zero);
+                                 Value joined = join(body, loc, kind, arguments[1], arguments[2]);
+                                 return {arith::SelectOp::create(body, loc, any, joined, arguments[2])};
                                })
           ->getResult(0);
     };
