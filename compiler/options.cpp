@@ -9,7 +9,8 @@ static constexpr struct {
   const char *name;
 } programKinds[] = {{ProgramKind::Init, "init"},       {ProgramKind::Train, "train"},
                     {ProgramKind::Eval, "eval"},       {ProgramKind::Outputs, "outputs"},
-                    {ProgramKind::Prepare, "prepare"}, {ProgramKind::Step, "step"}};
+                    {ProgramKind::Prepare, "prepare"}, {ProgramKind::Step, "step"},
+                    {ProgramKind::Extend, "extend"}};
 
 const char *gptc::nameOf(ProgramKind kind) {
   for (const auto &entry : programKinds)
@@ -37,7 +38,10 @@ std::string PipelineOptions::print() const {
          " gradient-norms=" + truth(gradientNorms) +
          (keep >= 0 ? " keep=" + std::to_string(keep) : "") +
          (batchTokens ? " batch-tokens=" + std::to_string(batchTokens) : "") +
-         (growing.empty() ? "" : " growing=" + growing);
+         (growing.empty() ? "" : " growing=" + growing) +
+         (program == ProgramKind::Extend
+              ? " new-positions=" + std::to_string(newPositions) + " all-positions=" + truth(allPositions)
+              : "");
 }
 
 uint64_t PipelineOptions::hash() const {

@@ -14,9 +14,10 @@ enum class ProgramKind {
   Outputs,
   Prepare, // of Outputs, what stays the same while a sequence grows
   Step,    // and the rest, for each step
+  Extend,  // of the rest, what new positions add
 };
 
-/// "init", "train", "eval", "outputs", "prepare" or "step".
+/// "init", "train", "eval", "outputs", "prepare", "step" or "extend".
 const char *nameOf(ProgramKind kind);
 /// The kind of that name; false where there is none.
 bool parseProgramKind(const std::string &name, ProgramKind &kind);
@@ -34,7 +35,9 @@ struct PipelineOptions {
   bool bf16Dot = false;       // the machine multiplies pairs of bf16
   std::string tile;           // --tile: of contractions; empty: what passes/codegen/tiles.cpp chooses
   int64_t keep = -1;          // training: the most bytes kept for the backward pass; -1: what is fastest
-  std::string growing;        // Prepare and Step: the input that grows
+  std::string growing;        // Prepare, Step, Extend: the input that grows
+  int64_t newPositions = 1;   // Extend: the most new positions of a stream in a run
+  bool allPositions = false;  // Extend: results at all new positions, not at the last ones
   bool lineTables = false;    // keep source lines in the generated code
   bool gradientNorms = false; // training: also return the norm of each parameter's gradient
 

@@ -109,7 +109,8 @@ Program gptc::programOf(ProgramKind kind) {
   case ProgramKind::Eval: return Program::Eval;
   case ProgramKind::Outputs:
   case ProgramKind::Prepare:
-  case ProgramKind::Step: return Program::Outputs;
+  case ProgramKind::Step:
+  case ProgramKind::Extend: return Program::Outputs;
   }
   return Program::Outputs;
 }
@@ -555,7 +556,8 @@ PipelineOptions Session::pipeline(ProgramKind kind, int64_t batch, bool dynamicB
   result.tile = options.tile;
   result.bf16Dot = host().bf16 && host().vectorBits == 512;
   result.lineTables = options.lineTables;
-  if ((kind == ProgramKind::Prepare || kind == ProgramKind::Step) && !spec.streams.empty())
+  bool isPart = kind == ProgramKind::Prepare || kind == ProgramKind::Step || kind == ProgramKind::Extend;
+  if (isPart && !spec.streams.empty())
     result.growing = spec.streams.back().name; // the target of pairs
   if ((kind == ProgramKind::Train || kind == ProgramKind::Eval) && dynamicBatch && spec.kind == DataSpec::Pairs)
     result.batchTokens = batchTokens();

@@ -40,12 +40,18 @@ static const Stage table[] = {
     // Behind the batch, whose extent both parts have; what they share is merged before.
     {"part", "what is computed once, or again for each step of a growing sequence", Stage::Module,
      [](const PipelineOptions &options) -> Passes {
-       return {
-           llvm::formatv("gpt-split-program{{part={0} growing={1}}", nameOf(options.program), options.growing)
-               .str(),
-           clean, merge};
+       const char *part = options.program == ProgramKind::Prepare ? "prepare" : "step";
+       return {llvm::formatv("gpt-split-program{{part={0} growing={1}}", part, options.growing).str(), clean, merge};
      },
      Stage::Parts},
+    {"decode", "what new positions add, from what earlier ones have left in caches", Stage::Module,
+     [](const PipelineOptions &options) -> Passes {
+       return {llvm::formatv("gpt-derive-decode{{growing={0} rows={1} results={2}}", options.growing,
+                             options.newPositions, options.allPositions ? "all" : "last")
+                   .str(),
+               clean, merge};
+     },
+     Stage::Extending},
     // Before any fusion: derivatives are taken of the model as it was written.
     {"grad", "loss and all gradients in one function", Stage::Module,
      [](const PipelineOptions &) -> Passes {
@@ -137,7 +143,8 @@ std::vector<std::pair<std::string, std::string>> gptc::stageHelp() {
     rows.push_back({stage.name, std::string(stage.sentence) +
                                     (stage.programs == Stage::All        ? ""
                                      : stage.programs == Stage::Training ? " (training only)"
-                                                                         : " (prepare and step only)")});
+                                     : stage.programs == Stage::Parts    ? " (prepare, step and extend only)"
+                                                                         : " (extend only)")});
   return rows;
 }
 

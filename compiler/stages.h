@@ -25,11 +25,21 @@ struct Stage {
   /// Passes in the textual form of `gptc-opt --pass-pipeline`, one an element.
   std::vector<std::string> (*passes)(const PipelineOptions &options);
   /// The programs that have it.
-  enum Programs { All, Training, Parts } programs = All;
+  enum Programs { All, Training, Parts, Extending } programs = All;
 
   bool appliesTo(ProgramKind program) const {
-    bool isPart = program == ProgramKind::Prepare || program == ProgramKind::Step;
-    return programs == All || (programs == Training ? program == ProgramKind::Train : isPart);
+    bool extends = program == ProgramKind::Extend;
+    switch (programs) {
+    case All:
+      return true;
+    case Training:
+      return program == ProgramKind::Train;
+    case Parts:
+      return extends || program == ProgramKind::Prepare || program == ProgramKind::Step;
+    case Extending:
+      return extends;
+    }
+    return false;
   }
 };
 

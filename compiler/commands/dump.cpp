@@ -45,14 +45,14 @@ int gptc::dumpCommand(llvm::ArrayRef<const char *> words) {
   int64_t batch = 0;
   std::vector<std::string> show;
   Arguments arguments(
-      "dump MODEL --stage STAGE [--program train|init|eval|outputs|prepare|step]",
+      "dump MODEL --stage STAGE [--program train|init|eval|outputs|prepare|step|extend]",
       "Prints a program of the model as it is at a stage of compiling, with the lines of the\n"
       "model that it came from. gptc-opt reads what the stages gpt to llvm print, and\n"
       "`gptc train --from-ir` goes on from there.");
   arguments.positional("MODEL", "the model file", path);
   arguments.option("--stage", "STAGE", "one of the stages below", stageName);
   arguments.choice("--program", "which program (default: train, or outputs for a model without loss)",
-                   {"init", "train", "eval", "outputs", "prepare", "step"}, program);
+                   {"init", "train", "eval", "outputs", "prepare", "step", "extend"}, program);
   arguments.option("--data", "FILE", "read sizes that depend on the data (vocabulary) from here", data);
   arguments.option("--batch", "N", "examples at a time (default: what train { } says)", batch, 1, 1 << 20);
   arguments.option("--show", "NAME", "for outputs: also this value of the file", show);
@@ -91,7 +91,8 @@ int gptc::dumpCommand(llvm::ArrayRef<const char *> words) {
   }
   if (kind == ProgramKind::Train && stage > findStage("grad") && !session.checkTrains())
     return Failure;
-  if ((kind == ProgramKind::Prepare || kind == ProgramKind::Step) && session.spec.streams.empty()) {
+  bool isPart = kind == ProgramKind::Prepare || kind == ProgramKind::Step || kind == ProgramKind::Extend;
+  if (isPart && session.spec.streams.empty()) {
     reportError(llvm::Twine(path) + " reads no sequences, so it has no program `" + nameOf(kind) + "`");
     return Failure;
   }

@@ -214,17 +214,16 @@ def ReshapeOp : GptOp<"reshape", [Pure]> {
 }
 
 def InsertOp : GptOp<"insert", [Pure]> {
-  let summary = "a tensor with new rows in it: the kernel of a `gpt.store`";
+  let summary = "a state with new rows, or with other elements: the kernel of a `gpt.store`";
   let description = [{
-    Row i of stream b of `rows`, along `dim`, is put at `at[b] + i`; rows beyond the
-    result's size are dropped. The other rows are those that the result's memory
-    holds already, so that this op is only where `gpt.store` says which memory that is:
-    alone in the kernel of one. I1 `dim` is a dimension of `rows`, not the first.
+    As `gpt.store` says: row i of stream b of `value`, along `dim`, is put at
+    `at[b] + i`; rows beyond the result's size are dropped. The other rows are those
+    that the result's memory holds already, so that this op is only where `gpt.store` says
+    which memory that is: alone in the kernel of one. Without `dim` all is new.
   }];
-  let arguments = (ins AnyRankedTensor:$rows, AnyRankedTensor:$at, I64Attr:$dim);
+  let arguments = (ins AnyRankedTensor:$value, Optional<AnyRankedTensor>:$at, OptionalAttr<I64Attr>:$dim);
   let results = (outs AnyRankedTensor:$result);
-  let assemblyFormat = "$rows `at` $at `dim` $dim attr-dict `:` type($rows) `,` type($at) `to` type($result)";
-  let hasVerifier = 1;
+  let assemblyFormat = "$value (`at` $at^ `:` type($at) `dim` $dim)? attr-dict `:` type($value) `to` type($result)";
 }
 
 def BatchMeanOp : GptOp<"batch_mean", [Pure, SameOperandsAndResultType]> {

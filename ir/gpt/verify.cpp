@@ -247,12 +247,6 @@ LogicalResult StoreOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return success();
 }
 
-LogicalResult InsertOp::verify() {
-  if (getDim() < 1 || getDim() >= cast<RankedTensorType>(getRows().getType()).getRank()) // I1
-    return emitOpError() << "has no rows along dimension " << getDim();
-  return success();
-}
-
 LogicalResult ConstantOp::verify() {
   auto value = cast<ShapedType>(getValue().getType());
   auto type = cast<RankedTensorType>(getType());

@@ -57,6 +57,8 @@ mlir::LogicalResult lowerRows(KernelBuilder &kernel, unsigned rows);
 mlir::LogicalResult lowerRowBlocks(KernelBuilder &kernel, unsigned rows);
 /// `sum`: empty, or what adds the scattered to another tensor, which then is what the scatter begins with.
 mlir::LogicalResult lowerScatter(KernelBuilder &kernel, gpt::ScatterOp op, llvm::ArrayRef<mlir::Operation *> sum);
+/// What a `gpt.store` puts into a state.
+mlir::LogicalResult lowerInsert(KernelBuilder &kernel, gpt::InsertOp op);
 /// False where the first op is no contraction that `contraction.h` serves.
 bool canLowerContractionKernel(KernelBuilder &kernel);
 mlir::LogicalResult lowerContractionKernel(KernelBuilder &kernel);

@@ -45,6 +45,8 @@ LogicalResult lowerKernel(KernelBuilder &kernel) {
   SmallVector<Operation *> ops = kernel.ops();
   if (ops.empty())
     return kernel.function.emitError() << "the kernel has no op";
+  if (auto insert = dyn_cast<gpt::InsertOp>(ops.front()); insert && ops.size() == 1)
+    return failed(checkExtents(kernel)) ? failure() : lowerInsert(kernel, insert);
   for (Operation *op : ops)
     if (!isa<gpt::GenericOp, gpt::ScatterOp>(op))
       return op->emitError() << "'" << op->getName() << "' in a kernel: only gpt.generic and gpt.scatter are lowered";

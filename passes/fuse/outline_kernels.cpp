@@ -46,10 +46,29 @@ func::FuncOp makeFunction(OpBuilder &builder, KernelOp kernel) {
   return function;
 }
 
+/// The kernel of a store: its value, and where it goes, to the state.
+func::FuncOp makeFunction(OpBuilder &builder, StoreOp store) {
+  SmallVector<Type> types = {store.getValue().getType()};
+  if (store.getAt())
+    types.push_back(store.getAt().getType());
+  auto function = func::FuncOp::create(builder, store.getLoc(), "kernel",
+                                       builder.getFunctionType(types, {store.getType()}));
+  function.setPrivate();
+  function->setAttr("gpt.kernel", builder.getUnitAttr());
+  Block *entry = function.addEntryBlock();
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(entry);
+  Value at = store.getAt() ? Value(entry->getArgument(1)) : Value();
+  auto insert = InsertOp::create(builder, store.getLoc(), store.getType(), entry->getArgument(0), at,
+                                 store.getDimAttr());
+  func::ReturnOp::create(builder, store.getLoc(), insert.getResult());
+  return function;
+}
+
 /// `kernel_7_score`: the name in the source of what is computed first, if any.
-std::string nameFor(KernelOp kernel, size_t number) {
+std::string nameFor(Operation *kernel, size_t number) {
   std::string name = "kernel_" + std::to_string(number);
-  StringRef given = fuse::nameOf(kernel.getLoc());
+  StringRef given = fuse::nameOf(kernel->getLoc());
   if (given.empty())
     return name;
   name += '_';
@@ -62,23 +81,31 @@ struct OutlineKernels : impl::OutlineKernelsPassBase<OutlineKernels> {
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
     llvm::StringMap<func::FuncOp> known;
-    SmallVector<KernelOp> kernels;
-    getOperation()->walk<WalkOrder::PreOrder>([&](KernelOp kernel) { kernels.push_back(kernel); });
+    SmallVector<Operation *> kernels;
+    getOperation()->walk<WalkOrder::PreOrder>([&](Operation *op) {
+      if (isa<KernelOp, StoreOp>(op))
+        kernels.push_back(op);
+    });
     OpBuilder builder(&getContext());
-    for (KernelOp kernel : kernels) {
+    for (Operation *op : kernels) {
+      auto kernel = dyn_cast<KernelOp>(op);
       builder.clearInsertionPoint();
-      func::FuncOp function = makeFunction(builder, kernel);
+      func::FuncOp function = kernel ? makeFunction(builder, kernel) : makeFunction(builder, cast<StoreOp>(op));
       auto [entry, added] = known.try_emplace(textOf(function), function);
       if (added) {
-        function.setSymName(nameFor(kernel, known.size() - 1));
+        function.setSymName(nameFor(op, known.size() - 1));
         symbols.insert(function, getOperation().getBody()->end());
       } else {
         function.erase();
         function = entry->second;
       }
+      auto name = FlatSymbolRefAttr::get(function.getSymNameAttr());
+      if (!kernel) {
+        cast<StoreOp>(op).setKernelAttr(name);
+        continue;
+      }
       builder.setInsertionPoint(kernel);
-      auto launch = LaunchOp::create(builder, kernel.getLoc(), kernel.getResultTypes(),
-                                     FlatSymbolRefAttr::get(function.getSymNameAttr()), kernel.getInputs());
+      auto launch = LaunchOp::create(builder, kernel.getLoc(), kernel.getResultTypes(), name, kernel.getInputs());
       kernel.replaceAllUsesWith(launch.getResults());
       kernel.erase();
     }

@@ -51,6 +51,8 @@ public:
     for (Operation &op : block) {
       if (auto launch = dyn_cast<gpt::LaunchOp>(op))
         emitLaunch(launch);
+      else if (auto store = dyn_cast<StoreOp>(op))
+        emitStore(store);
       else if (auto repeat = dyn_cast<RepeatOp>(op))
         emitRepeat(repeat);
     }
@@ -124,6 +126,14 @@ private:
         kernel.setResultAttr(i, "gpt.in_place", builder.getUnitAttr());
     }
     rt::LaunchOp::create(builder, launch.getLoc(), launch.getKernelAttr(), arguments);
+  }
+
+  void emitStore(StoreOp store) {
+    SmallVector<Value> arguments = {view(store.getLoc(), store.getValue())};
+    if (store.getAt())
+      arguments.push_back(view(store.getLoc(), store.getAt()));
+    arguments.push_back(view(store.getLoc(), store.getState()));
+    rt::LaunchOp::create(builder, store.getLoc(), store.getKernelAttr(), arguments);
   }
 
   void emitRepeat(RepeatOp repeat) {
@@ -211,7 +221,7 @@ struct PlaceProgram : impl::PlacePassBase<PlaceProgram> {
       return signalPassFailure();
     }
     WalkResult legal = main.walk([&](Operation *op) {
-      if (op == main || isa<GetOp, SetOp, gpt::ConstantOp, ReshapeOp, RepeatOp, gpt::LaunchOp, gpt::YieldOp,
+      if (op == main || isa<GetOp, SetOp, StoreOp, gpt::ConstantOp, ReshapeOp, RepeatOp, gpt::LaunchOp, gpt::YieldOp,
                             func::ReturnOp>(op))
         return WalkResult::advance();
       op->emitOpError() << "has no place in memory; outline kernels first";

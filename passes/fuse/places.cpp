@@ -214,6 +214,18 @@ private:
         values[reshape.getResult()] = Place(values.at(reshape.getSource()));
       } else if (auto repeat = dyn_cast<RepeatOp>(op)) {
         placeRepeat(repeat);
+      } else if (auto store = dyn_cast<StoreOp>(op)) {
+        Place place;
+        place.base = Place::Variable;
+        place.variable = store.getVariableAttr();
+        // The slice of the copies that run.
+        int64_t slice = bytesOf(store.getType(), limits);
+        for (Value copy : llvm::reverse(store.getCopies())) {
+          auto repeat = cast<RepeatOp>(cast<BlockArgument>(copy).getOwner()->getParentOp());
+          place = place.plus({Place::Term::Copy, repeat, slice});
+          slice = gpt::boundedProduct(slice, repeat.getCount());
+        }
+        values[store.getState()] = place;
       } else if (isa<LaunchOp>(op)) {
         for (OpResult result : op.getResults()) {
           Place place = placeOf(result);

@@ -2,6 +2,7 @@
 // dependence on earlier positions, in chunks of any size, for streams of different lengths.
 #include "unit/model/model_runner.h"
 
+#include "compiler/jit.h"
 #include "passes/passes.h"
 
 #include "mlir/Pass/PassManager.h"
@@ -229,10 +230,16 @@ bool derive(mlir::ModuleOp module, int64_t rows, const std::string &results) {
 
 std::string name(const char *what) { return std::string(what) + "(token)"; }
 
-/// A program that goes on, and how it is run.
+/// A program that goes on, and how it is run: interpreted, or compiled.
 struct Extend {
   mlir::OwningOpRef<mlir::ModuleOp> module;
   int64_t rows;
+  std::unique_ptr<CompiledModule> code = {};
+
+  void compile(int64_t vectorBits) {
+    code = std::make_unique<CompiledModule>(*module, "decode", vectorBits, ProgramKind::Extend);
+    ASSERT_TRUE(code->ok());
+  }
 
   /// Row i of the result of stream b, from inputs of that many new tokens each.
   Tensor run(RunState &state, const std::vector<std::vector<int32_t>> &tokens, const std::vector<int64_t> &past) {
@@ -249,13 +256,17 @@ struct Extend {
       history = std::max(history, std::min(past[b] + most, context));
     state.inputs = {{"token", input}, {name("past"), before}, {name("count"), count}};
     state.extents = {{"b", streams}, {"positions.new", most}, {"positions.history", history}};
-    std::vector<Tensor> results = interpret(*module, state);
+    std::vector<Tensor> results = code ? code->run(state) : interpret(*module, state);
     EXPECT_EQ(results.size(), 1u);
     return results.empty() ? Tensor() : results[0];
   }
 };
 
-class Decode : public testing::TestWithParam<Model> {};
+/// How a model is run: interpreted in f64, or as code for these vectors.
+struct Setup {
+  bool f64 = true;
+  int64_t vectorBits = 0; ///< 0: interpreted
+};
 
 /// Zeros for states that are not there yet; what they are called and how many elements a stream has in each.
 std::map<std::string, int64_t> addStates(mlir::ModuleOp module, RunState &state) {
@@ -268,14 +279,14 @@ std::map<std::string, int64_t> addStates(mlir::ModuleOp module, RunState &state)
   return sizes;
 }
 
-TEST_P(Decode, IsTheWholeProgram) {
-  const Model &model = GetParam();
+void compareWithWhole(const Model &model, const Setup &setup) {
   ModelRunner runner(model.text);
   ASSERT_TRUE(runner.model) << runner.errors;
   runner.batch = streams;
-  auto whole = runner.emit(Program::Outputs, /*f64=*/true, /*dynamic=*/true);
+  auto whole = runner.emit(Program::Outputs, setup.f64, /*dynamic=*/true);
   ASSERT_TRUE(whole);
-  RunState state = runner.state(*whole, true);
+  RunState state = runner.state(*whole, setup.f64);
+  double tolerance = setup.f64 ? 1e-12 : 1e-5;
   state.extents = {{"b", streams}, {"t", context}};
   Tensor tokens = state.inputs.at("token");
   std::vector<Tensor> expected = interpret(*whole, state);
@@ -285,6 +296,10 @@ TEST_P(Decode, IsTheWholeProgram) {
   Extend chunk{whole->clone(), 4}, token{whole->clone(), 1};
   ASSERT_TRUE(derive(*chunk.module, 4, "all"));
   ASSERT_TRUE(derive(*token.module, 1, "last"));
+  if (setup.vectorBits) {
+    chunk.compile(setup.vectorBits);
+    token.compile(setup.vectorBits);
+  }
   RunState decode;
   decode.variables = state.variables;
   std::map<std::string, int64_t> states = addStates(*chunk.module, decode);
@@ -296,7 +311,7 @@ TEST_P(Decode, IsTheWholeProgram) {
   auto check = [&](int64_t b, int64_t position, const Tensor &result, int64_t row, int64_t rows) {
     for (int64_t i = 0; i < width; ++i) {
       double wanted = expected[0].data[(b * context + position) * width + i];
-      EXPECT_NEAR(result.data[(b * rows + row) * width + i], wanted, 1e-12 * (1 + std::abs(wanted)))
+      EXPECT_NEAR(result.data[(b * rows + row) * width + i], wanted, tolerance * (1 + std::abs(wanted)))
           << "stream " << b << " at " << position << ", element " << i;
     }
   };
@@ -320,6 +335,8 @@ TEST_P(Decode, IsTheWholeProgram) {
   // The last position alone, of a chunk.
   Extend last{whole->clone(), 4};
   ASSERT_TRUE(derive(*last.module, 4, "last"));
+  if (setup.vectorBits)
+    last.compile(setup.vectorBits);
   RunState again;
   again.variables = state.variables;
   addStates(*last.module, again);
@@ -331,6 +348,12 @@ TEST_P(Decode, IsTheWholeProgram) {
   for (int64_t b = 0; b < streams; ++b)
     check(b, b, result, 0, 1);
 }
+
+class Decode : public testing::TestWithParam<Model> {};
+TEST_P(Decode, IsTheWholeProgram) { compareWithWhole(GetParam(), {}); }
+TEST_P(Decode, CompiledInF64) { compareWithWhole(GetParam(), {true, host().vectorBits}); }
+TEST_P(Decode, CompiledInF32) { compareWithWhole(GetParam(), {false, host().vectorBits}); }
+TEST_P(Decode, CompiledForNarrowVectors) { compareWithWhole(GetParam(), {false, 128}); }
 
 INSTANTIATE_TEST_SUITE_P(Models, Decode, testing::ValuesIn(models()), [](const auto &info) {
   std::string name;
