@@ -74,6 +74,7 @@ constexpr Range ranges[] = {
     {"beam", 1, 1024, true, "an integer between 1 and 1024"},
     {"length_penalty", 0, 100, false, "a number between 0 and 100"},
     {"top_k", 0, INT32_MAX, true, "an integer, 0 for all"},
+    {"slide", 0, 1, true, "0 or 1"},
     {"clip", 1e-30, HUGE_VAL, false, "a positive number"},
     {"temperature", 0, 1e6, false, "a number between 0 and 1000000"},
     {"top_p", 1e-30, 1, false, "a number above 0 and at most 1"},

@@ -30,6 +30,7 @@ const std::vector<ConfigField> &generateFields() {
       {"top_k", "50", "choose among so many likeliest tokens; 0: all", "0"},
       {"top_p", "0.9", "choose among the likeliest that reach this probability together", "1"},
       {"seed", "1", "of the choices", "1"},
+      {"slide", "1", "past the context: 1 looks at the last tokens again for each new one; 0 forgets half", "0"},
       {"pad", "\" \"", "what fills a window of fixed length up on the left", "nothing"},
       {"beam", "4", "of pairs: hypotheses per sentence; 1: greedy", "1"},
       {"length_penalty", "0.6", "of pairs: score log P / ((5 + length) / 6)^A", "0.6"},

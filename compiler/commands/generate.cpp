@@ -1,6 +1,7 @@
 // gptc generate: text from a trained model, on standard output.
 #include "compiler/commands/commands.h"
 #include "compiler/commands/results.h"
+#include "compiler/decode.h"
 #include "compiler/payload.h"
 #include "compiler/trained.h"
 #include "compiler/translation.h"
@@ -37,7 +38,7 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
   std::string path, prompt = "\n", pad, which = "latest", data;
   std::vector<std::string> specials;
-  int64_t tokens = 300, topK = 0, seed = 1, candidates = 0;
+  int64_t tokens = 300, topK = 0, seed = 1, candidates = 0, slide = 0;
   bool greedy = false;
   double temperature = 1.0, topP = 1.0;
   TranslationOptions translation;
@@ -59,6 +60,10 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   arguments.option("--top-p", "P", "choose among the likeliest that reach P together (default 1)", topP, 0,
                    1);
   arguments.flag("--greedy", "always the likeliest token: --temperature 0", greedy);
+  arguments.option("--slide", "N",
+                   "past the model's context: 0 forgets the older half of it and reads the rest again (default); 1 "
+                   "looks at the last tokens again for each new one",
+                   slide, 0, 1);
   arguments.option("--seed", "N", "of the choices (default 1)", seed, 0, INT64_MAX);
   arguments.optional("--show-probs", "N",
                      "one line per token: it, and the N likeliest that it was chosen from (default 5 "
@@ -122,6 +127,7 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   field("top_k", "--top-k", topK);
   field("top_p", "--top-p", topP);
   field("seed", "--seed", seed);
+  field("slide", "--slide", slide);
 
   runtime::GenerateOptions generation;
   generation.tokens = tokens;
@@ -132,7 +138,6 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   llvm::Expected<std::string> logits = session.logitsName();
   if (!logits)
     return reportError(logits.takeError());
-  generation.result = *logits;
   if (llvm::Error error = generation.sampling.check())
     return arguments.usageError(llvm::toString(std::move(error)));
   auto padding = session.model->generate().find("pad");
@@ -161,15 +166,12 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
     say("warning: the prompt has " + llvm::Twine(promptTokens.size()) + " tokens, and the model sees the last " +
         llvm::Twine(stream.bound) + " of them");
 
-  auto program = session.compile(session.pipeline(ProgramKind::Outputs, 1, false));
-  if (!program)
-    return reportError(program.takeError());
   auto machine = Machine::create(options.threads);
   if (!machine)
     return reportError(machine.takeError());
-  auto bound = (*machine)->bind(std::move(*program));
-  if (!bound)
-    return reportError(bound.takeError());
+  auto model = makeGeneration(session, **machine, *logits, generation.pad, /*recompute=*/slide == 1);
+  if (!model)
+    return reportError(model.takeError());
   if (llvm::Error error = (*machine)->load(session, *run, which))
     return reportError(std::move(error));
   // What is made so far is whole then.
@@ -189,7 +191,7 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
       llvm::outs() << prompt;
   };
   auto made =
-      runtime::generate(**bound, *session.tokenizer, promptTokens, generation, [&](llvm::StringRef text) {
+      runtime::generate(*(*model)->model, *session.tokenizer, promptTokens, generation, [&](llvm::StringRef text) {
         start();
         if (candidates)
           whole += text;
