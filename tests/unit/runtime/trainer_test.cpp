@@ -519,16 +519,15 @@ TEST(Generator, ContinuesThePrompt) {
     text += piece;
     return text.size() < 100;
   };
-  EXPECT_EQ(valueOf(generate(*run, *tokenizer, {1}, options, emit)), 12);
+  auto model = valueOf(WindowModel::create(*run, "logits", std::nullopt));
+  EXPECT_EQ(valueOf(generate(*model, *tokenizer, {1}, options, emit)), 12);
   EXPECT_EQ(text, "cdéabcdéabcd");
-  EXPECT_CONTAINS(messageOf(generate(*run, *tokenizer, {}, options, emit)), "the prompt is empty");
-  options.result = "p";
-  EXPECT_CONTAINS(messageOf(generate(*run, *tokenizer, {1}, options, emit)), "no output 'p'");
-  options.result = "logits";
+  EXPECT_CONTAINS(messageOf(generate(*model, *tokenizer, {}, options, emit)), "the prompt is empty");
+  EXPECT_CONTAINS(messageOf(WindowModel::create(*run, "p", std::nullopt)), "no output 'p'");
   auto wide = valueOf(makeTokenizer("chars", {}, "abcdef", "text"));
-  EXPECT_CONTAINS(messageOf(generate(*run, *wide, {1}, options, emit)), "5 values per token, the vocabulary 6");
+  EXPECT_CONTAINS(messageOf(generate(*model, *wide, {1}, options, emit)), "5 values per token, the vocabulary 6");
   text.clear();
-  EXPECT_EQ(valueOf(generate(*run, *tokenizer, {1}, options, [](llvm::StringRef) { return false; })), 1);
+  EXPECT_EQ(valueOf(generate(*model, *tokenizer, {1}, options, [](llvm::StringRef) { return false; })), 1);
   EXPECT_CONTAINS(messageOf(run->setExtent("t", 5)), "between 1 and 4, not 5");
   EXPECT_CONTAINS(messageOf(run->setExtent("s", 1)), "no extent 's'");
 }
@@ -563,13 +562,15 @@ TEST(Generator, FillsAFixedWindowUp) {
     text += piece;
     return true;
   };
-  EXPECT_CONTAINS(messageOf(generate(*run, *tokenizer, {1}, options, emit)),
+  auto bare = valueOf(WindowModel::create(*run, "logits", std::nullopt));
+  EXPECT_CONTAINS(messageOf(generate(*bare, *tokenizer, {1}, options, emit)),
                   "the prompt has 1 tokens, but the model looks at exactly 4");
   EXPECT_EQ(text, "");
   options.pad = 0;
-  EXPECT_EQ(valueOf(generate(*run, *tokenizer, {1}, options, emit)), 1);
-  EXPECT_EQ(valueOf(generate(*run, *tokenizer, {}, options, emit)), 1);
-  EXPECT_EQ(valueOf(generate(*run, *tokenizer, {1, 1, 1, 1, 0}, options, emit)), 1);
+  auto model = valueOf(WindowModel::create(*run, "logits", 0));
+  EXPECT_EQ(valueOf(generate(*model, *tokenizer, {1}, options, emit)), 1);
+  EXPECT_EQ(valueOf(generate(*model, *tokenizer, {}, options, emit)), 1);
+  EXPECT_EQ(valueOf(generate(*model, *tokenizer, {1, 1, 1, 1, 0}, options, emit)), 1);
   EXPECT_EQ(text, "341");
 }
 
