@@ -74,11 +74,12 @@ static llvm::Error forEach(mlir::ModuleOp module, const char *attribute,
 
 llvm::Expected<std::vector<runtime::VariableInfo>> gptc::variablesOf(mlir::ModuleOp module) {
   std::vector<runtime::VariableInfo> variables;
-  auto add = [&](mlir::StringRef name, mlir::Type type, bool parameter, int64_t copies,
-                 mlir::ArrayAttr path) -> llvm::Error {
+  auto add = [&](mlir::StringRef name, mlir::Type type, bool parameter, int64_t copies, mlir::ArrayAttr path,
+                 std::optional<int64_t> positions) -> llvm::Error {
     runtime::VariableInfo &info = variables.emplace_back();
     info.parameter = parameter;
     info.copies = copies;
+    info.positions = positions.value_or(-1);
     if (path)
       for (mlir::StringAttr part : path.getAsRange<mlir::StringAttr>())
         info.path.push_back(part.str());
@@ -86,7 +87,7 @@ llvm::Expected<std::vector<runtime::VariableInfo>> gptc::variablesOf(mlir::Modul
   };
   for (auto variable : module.getOps<gpt::VariableOp>())
     if (llvm::Error error = add(variable.getSymName(), variable.getTensorType(), variable.getParameter(),
-                                variable.getCopies(), variable.getPath()))
+                                variable.getCopies(), variable.getPath(), variable.getPositions()))
       return error;
   // Lowering to the LLVM dialect replaces the ops by this attribute.
   if (variables.empty() && module->hasAttr("rt.variables"))
@@ -94,9 +95,11 @@ llvm::Expected<std::vector<runtime::VariableInfo>> gptc::variablesOf(mlir::Modul
                                     [&](mlir::StringRef name, mlir::DictionaryAttr entry) -> llvm::Error {
                                       auto copies = entry.getAs<mlir::IntegerAttr>("copies");
                                       auto flag = entry.getAs<mlir::BoolAttr>("parameter");
+                                      auto positions = entry.getAs<mlir::IntegerAttr>("positions");
                                       bool parameter = flag ? flag.getValue() : entry.contains("parameter");
                                       return add(name, typeOf(entry), parameter, copies ? copies.getInt() : 0,
-                                                 entry.getAs<mlir::ArrayAttr>("path"));
+                                                 entry.getAs<mlir::ArrayAttr>("path"),
+                                                 positions ? std::optional(positions.getInt()) : std::nullopt);
                                     }))
       return error;
   return variables;

@@ -1,4 +1,5 @@
 #include "compiler/translation.h"
+#include "compiler/decode.h"
 
 #include "runtime/files.h"
 #include "runtime/interrupt.h"
@@ -37,16 +38,25 @@ llvm::Expected<std::unique_ptr<Translation>> Translation::create(Session &sessio
       translation->never.push_back(token);
   }
   int64_t rows = std::max(rowsOfAStep, beams);
-  for (auto [kind, run] : {std::pair{ProgramKind::Prepare, &translation->prepare},
-                           std::pair{ProgramKind::Step, &translation->step}}) {
-    auto program = session.compile(session.pipeline(kind, rows, true));
+  auto decode = DecodePrograms::create(session, *logits, rows);
+  if (!decode)
+    return decode.takeError();
+  bool cached = (*decode)->info().derived;
+  auto bind = [&](llvm::Expected<runtime::Program> program, std::unique_ptr<runtime::ProgramRun> &run) -> llvm::Error {
     if (!program)
       return program.takeError();
     auto bound = machine.bind(std::move(*program));
     if (!bound)
       return bound.takeError();
-    *run = std::move(*bound);
-  }
+    run = std::move(*bound);
+    return llvm::Error::success();
+  };
+  if (llvm::Error error = bind(session.compile(session.pipeline(ProgramKind::Prepare, rows, true)), translation->prepare))
+    return error;
+  // A model whose targets look ahead looks at all of them again in each step.
+  auto step = cached ? (*decode)->extend(1) : session.compile(session.pipeline(ProgramKind::Step, rows, true));
+  if (llvm::Error error = bind(std::move(step), translation->step))
+    return error;
   runtime::Translator::Names names{session.spec.streams.front().name, session.spec.streams.back().name,
                                    *logits};
   auto translator = runtime::Translator::create(*translation->prepare, *translation->step, machine.store,

@@ -84,7 +84,7 @@ void Emitter::emitVariables(const std::vector<Tensor *> &params) {
     gpt::VariableOp::create(builder, locate(param->span, param->path), builder.getStringAttr(param->path),
                             mlir::TypeAttr::get(paramType(param)), builder.getUnitAttr(),
                             builder.getI64IntegerAttr(int64_t(param->copyCounts.size())),
-                            builder.getStrArrayAttr(path));
+                            builder.getStrArrayAttr(path), /*positions=*/mlir::IntegerAttr());
   }
 }
 

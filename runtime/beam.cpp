@@ -35,6 +35,8 @@ namespace {
 struct Active {
   std::vector<int32_t> tokens; // begin first
   double logProbability = 0;
+  int64_t parent = -1; // the row of the last step that it goes on from
+  int64_t row = -1;    // its own in this step
 };
 
 struct Candidate {
@@ -95,8 +97,10 @@ private:
   Error step(int64_t length) {
     std::vector<StepModel::Row> rows;
     for (auto [i, sentence] : llvm::enumerate(sentences))
-      for (const Active &active : sentence.active)
-        rows.push_back({int64_t(i), active.tokens});
+      for (Active &active : sentence.active) {
+        active.row = int64_t(rows.size());
+        rows.push_back({int64_t(i), active.tokens, active.parent});
+      }
     size_t width = excluded.size();
     logits.resize(rows.size() * width);
     if (Error error = model.next(rows, logits))
@@ -148,7 +152,7 @@ private:
       if (ends && rank < beams) {
         finish(sentence, from.tokens, candidate.logProbability, penalty, true);
       } else if (!ends && next.size() < beams) {
-        next.push_back({from.tokens, candidate.logProbability});
+        next.push_back({from.tokens, candidate.logProbability, from.row});
         next.back().tokens.push_back(candidate.token);
       }
     }

@@ -13,10 +13,12 @@ namespace gptc::runtime {
 /// What can say which token comes next, for several hypotheses at once.
 class StepModel {
 public:
-  /// A hypothesis: of which sentence, and its tokens so far (begin first).
+  /// A hypothesis: of which sentence, its tokens so far (begin first), and which row of the call before had these but the
+  /// last one; -1 where there is only the first.
   struct Row {
     int64_t sentence;
     llvm::ArrayRef<int32_t> tokens;
+    int64_t parent = -1;
   };
 
   virtual ~StepModel() = default;
@@ -26,7 +28,7 @@ public:
   /// The most tokens of a row.
   virtual int64_t maxTokens() const = 0;
   /// The logits of the next token, one row of `vocabulary` values a hypothesis.
-  /// All rows are of one length and ordered by sentence.
+  /// All rows are of one length and ordered by sentence. A call with rows of one token begins anew.
   virtual llvm::Error next(llvm::ArrayRef<Row> rows, llvm::MutableArrayRef<float> logits) = 0;
 };
 

@@ -38,6 +38,7 @@ struct TensorInfo {
 struct VariableInfo : TensorInfo {
   bool parameter = false;
   int64_t copies = 0;
+  int64_t positions = -1; // of a cache: the dimension that new rows are put along
   std::vector<std::string> path;
 };
 

@@ -15,6 +15,10 @@ static std::string lengthOf(StringRef stream) {
   return fmt::format("length({})", stream);
 }
 
+static std::string pastOf(StringRef stream) {
+  return fmt::format("past({})", stream);
+}
+
 Expected<std::unique_ptr<Translator>> Translator::create(ProgramRun &prepare, ProgramRun &step,
                                                          VariableStore &store, Names names,
                                                          SpecialTokens specials) {
@@ -29,8 +33,9 @@ Expected<const InputBuffer *> Translator::stream(const ProgramRun &run, StringRe
   if (!input)
     return failure("cannot translate: the output '{}' does not depend on '{}'", names.result, name);
   const TensorInfo &info = *input->info;
+  bool oneByOne = run.input(pastOf(name)) && !info.shape.empty() && info.shape.back() == 1;
   if (info.type != DType::I32 || info.shape.size() != 2 || info.extents.size() != 2 ||
-      info.extents[0].empty() || info.extents[1].empty())
+      info.extents[0].empty() || (info.extents[1].empty() && !oneByOne))
     return failure("cannot translate: the input '{}' is no batch of sequences of any length", name);
   return input;
 }
@@ -38,7 +43,7 @@ Expected<const InputBuffer *> Translator::stream(const ProgramRun &run, StringRe
 Error Translator::checkInputs(const ProgramRun &run, StringRef stream, StringRef program) const {
   for (const InputBuffer &input : run.inputs()) {
     StringRef name = input.info->name;
-    if (name != stream && name != lengthOf(stream) && !isLoopInput(name))
+    if (name != stream && name != lengthOf(stream) && name != pastOf(stream) && !isLoopInput(name))
       return failure("cannot translate: the program `{}` also needs '{}'", program, name);
   }
   return Error::success();
@@ -63,6 +68,13 @@ Error Translator::bind(VariableStore &store) {
   logits = stepRun.result(names.result).info;
   if (!logits || logits->shape.size() != 3 || (logits->type != DType::F32 && logits->type != DType::F64))
     return failure("cannot translate: '{}' is no output of logits for each position", names.result);
+  pastInput = stepRun.input(pastOf(names.target));
+  most = targetInput->info->shape[1];
+  for (const ExtentInfo &extent : stepRun.program().extents)
+    if (pastInput && extent.name == "positions.history")
+      most = extent.bound;
+  if (pastInput)
+    bindCaches(store);
   const std::string &batch = targetInput->info->extents[0];
   for (const VariableInfo &info : stepRun.program().variables) {
     auto found = std::find(info.extents.begin(), info.extents.end(), batch);
@@ -73,10 +85,64 @@ Error Translator::bind(VariableStore &store) {
   return Error::success();
 }
 
+/// Behind the copies a state has the rows. No dimension is dynamic.
+void Translator::bindCaches(VariableStore &store) {
+  for (const VariableInfo &info : stepRun.program().variables) {
+    StringRef name = info.name;
+    if (info.parameter || name.starts_with("prepared."))
+      continue;
+    auto product = [&](size_t first, size_t end) {
+      int64_t product = 1;
+      for (size_t d = first; d < end; ++d)
+        product *= info.shape[d];
+      return product;
+    };
+    size_t row = size_t(info.copies), rank = info.shape.size();
+    int64_t size = int64_t(sizeOf(info.type));
+    Cache &cache = caches.emplace_back();
+    cache.memory = store.find(info.name)->memory.data();
+    cache.outer = product(0, row);
+    cache.rowBytes = product(row + 1, rank) * size;
+    cache.copyBytes = info.shape[row] * cache.rowBytes;
+    if (info.positions < 0)
+      continue;
+    cache.parts = product(row + 1, size_t(info.positions));
+    cache.positionBytes = product(size_t(info.positions) + 1, rank) * size;
+  }
+}
+
+void Translator::reorder(ArrayRef<Row> rows, int64_t past) {
+  if (past == 0)
+    return;
+  for (const Cache &cache : caches) {
+    // Of each part of a row as many bytes as positions there are.
+    int64_t part = cache.rowBytes / cache.parts, used = cache.positionBytes ? past * cache.positionBytes : part;
+    for (int64_t copy = 0; copy < cache.outer; ++copy) {
+      char *base = cache.memory + copy * cache.copyBytes;
+      moved.clear();
+      auto forMoved = [&](auto each) {
+        for (size_t row = 0; row < rows.size(); ++row)
+          for (int64_t i = 0; rows[row].parent != int64_t(row) && i < cache.parts; ++i)
+            each(int64_t(row), i * part);
+      };
+      // All are read before one is written.
+      forMoved([&](int64_t row, int64_t at) {
+        const char *from = base + rows[size_t(row)].parent * cache.rowBytes + at;
+        moved.insert(moved.end(), from, from + used);
+      });
+      const char *from = moved.data();
+      forMoved([&](int64_t row, int64_t at) {
+        std::memcpy(base + row * cache.rowBytes + at, from, size_t(used));
+        from += used;
+      });
+    }
+  }
+}
+
 Error Translator::setExtents(ProgramRun &run, int64_t rows, int64_t target) const {
   std::pair<StringRef, int64_t> values[] = {{targetInput->info->extents[0], rows},
                                             {sourceInput->info->extents[1], sourceLength},
-                                            {targetInput->info->extents[1], target}};
+                                            {pastInput ? StringRef("positions.history") : StringRef(targetInput->info->extents[1]), target}};
   for (auto [name, value] : values)
     if (run.extent(name))
       if (Error error = run.setExtent(name, value))
@@ -150,16 +216,29 @@ Error Translator::next(ArrayRef<Row> rows, MutableArrayRef<float> into) {
     return failure("a step takes 1 to {} hypotheses of at most {} tokens, not {} of {}", maxRows(),
                    maxTokens(), rows.size(), length);
   select(rows);
-  for (size_t row = 0; row < rows.size(); ++row)
-    fill(stepRun, *targetInput, int64_t(row), rows[row].tokens, length);
+  if (pastInput) {
+    for (const Row &row : rows)
+      if (length > 1 && (row.parent < 0 || row.parent >= lastRows))
+        return failure("a hypothesis goes on from row {} of {}", row.parent, lastRows);
+    reorder(rows, length - 1);
+    lastRows = int64_t(rows.size());
+    for (size_t row = 0; row < rows.size(); ++row) {
+      reinterpret_cast<int32_t *>(targetInput->data)[row] = rows[row].tokens.back();
+      reinterpret_cast<int32_t *>(pastInput->data)[row] = int32_t(length - 1);
+    }
+  } else {
+    for (size_t row = 0; row < rows.size(); ++row)
+      fill(stepRun, *targetInput, int64_t(row), rows[row].tokens, length);
+  }
   if (Error error = setExtents(stepRun, int64_t(rows.size()), length))
     return error;
   stepRun.setLoopInputs(0, 0, 0);
   stepRun.run();
   ResultView view = stepRun.result(names.result);
+  int64_t last = pastInput ? 0 : length - 1;
   int64_t width = vocabulary();
   for (size_t row = 0; row < rows.size(); ++row) {
-    int64_t first = int64_t(row) * view.strides[0] + (length - 1) * view.strides[1];
+    int64_t first = int64_t(row) * view.strides[0] + last * view.strides[1];
     float *to = into.data() + int64_t(row) * width;
     if (logits->type == DType::F32)
       std::copy_n(reinterpret_cast<const float *>(view.data) + first, width, to);

@@ -1,5 +1,6 @@
 // gptc check: parse and type-check, and say what the model is.
 #include "compiler/commands/commands.h"
+#include "compiler/decode.h"
 #include "compiler/print.h"
 #include "compiler/schedule.h"
 #include "compiler/session.h"
@@ -24,6 +25,36 @@ static std::string grouped(int64_t value) {
   for (int64_t i = int64_t(digits.size()) - 3; i > 0; i -= 3)
     digits.insert(i, ",");
   return digits;
+}
+
+/// What generation keeps of earlier positions, or why it keeps nothing.
+static llvm::Error printCaches(Session &session) {
+  std::string output;
+  if (auto logits = session.logitsName())
+    output = *logits;
+  else
+    llvm::consumeError(logits.takeError());
+  auto programs = DecodePrograms::create(session, output, /*streams=*/1);
+  if (!programs)
+    return programs.takeError();
+  const DecodeInfo &info = (*programs)->info();
+  if (!info.derived) {
+    llvm::outs() << "caches      none, each token takes the whole window: " << info.line
+                 << (info.line.empty() ? "" : ": ") << info.reason << "\n";
+    return llvm::Error::success();
+  }
+  int64_t total = 0, each = 0;
+  for (const DecodeInfo::State &state : info.states) {
+    total += state.bytes;
+    each += state.perPosition;
+  }
+  llvm::outs() << "caches      " << printSize(total) << " per stream, " << grouped(each) << " bytes per position of "
+               << (*programs)->capacity() << "\n";
+  for (const DecodeInfo::State &state : info.states)
+    llvm::outs() << llvm::formatv("  {0,-34} {1,16}  {2}\n", state.name,
+                                  state.perPosition ? grouped(state.perPosition) + " B each" : printSize(state.bytes),
+                                  state.line);
+  return llvm::Error::success();
 }
 
 /// Lowers `module` as far as memory is settled.
@@ -141,7 +172,7 @@ int gptc::checkCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
   std::string path;
   std::vector<std::string> data;
-  bool kept = false;
+  bool kept = false, caches = false;
   Arguments arguments("check MODEL [--data FILE] [--set NAME=VALUE]...",
                       "Reads a model, checks names and shapes, and prints its settings, its parameters and\n"
                       "the memory that a training step takes. Nothing is trained.");
@@ -151,6 +182,7 @@ int gptc::checkCommand(llvm::ArrayRef<const char *> words) {
   addTypeOption(arguments, options);
   addMemoryOption(arguments, options);
   arguments.flag("--kept", "list what is kept for the backward pass, by line of the model", kept);
+  arguments.flag("--caches", "list what generation keeps of earlier positions, by line of the model", caches);
   addCompileOptions(arguments, options);
   arguments.example("check model.gpt");
   arguments.example("check model.gpt --data text.txt --memory 1GiB --kept");
@@ -190,5 +222,8 @@ int gptc::checkCommand(llvm::ArrayRef<const char *> words) {
   printMemory(*memory, trains, batch);
   if (kept)
     printKept(*lowered);
+  if (caches)
+    if (llvm::Error error = printCaches(session))
+      return reportError(std::move(error));
   return Success;
 }

@@ -27,15 +27,18 @@ def VariableOp : GptOp<"variable", [Symbol]> {
     position of the number is kept in `path`, one component an element, "*"
     for a number). The rank *as declared* is the type's rank less `copies`.
 
+    `positions` is the dimension of a cache that new rows are put along (`gpt.store`).
+
     State may have dynamic dimensions: there is memory for their bounds, and it
     lies there as the extents of the program that set it say.
 
     Rules: V1 the type is ranked and carries `#gpt.dims`. V2 no dimension of a
     parameter is dynamic. V3 0 <= copies <= rank. V4 `path` has `copies` elements "*".
+    V5 `positions` is a static dimension of a state, behind the copies.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type,
                        UnitAttr:$parameter, DefaultValuedAttr<I64Attr, "0">:$copies,
-                       StrArrayAttr:$path);
+                       StrArrayAttr:$path, OptionalAttr<I64Attr>:$positions);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
   let extraClassDeclaration = [{

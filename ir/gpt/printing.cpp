@@ -264,6 +264,12 @@ ParseResult VariableOp::parse(OpAsmParser &parser, OperationState &state) {
   if (succeeded(parser.parseOptionalKeyword("copies")) && parser.parseInteger(copies))
     return failure();
   properties.copies = builder.getI64IntegerAttr(copies);
+  int64_t positions = 0;
+  if (succeeded(parser.parseOptionalKeyword("positions"))) {
+    if (parser.parseInteger(positions))
+      return failure();
+    properties.positions = builder.getI64IntegerAttr(positions);
+  }
   SmallVector<std::string> path;
   if (parser.parseKeyword("path") || parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&] {
         return parser.parseString(&path.emplace_back());
@@ -280,8 +286,10 @@ void VariableOp::print(OpAsmPrinter &printer) {
   printer << " : " << getType();
   if (getCopies() != 0)
     printer << " copies " << getCopies();
+  if (getPositions())
+    printer << " positions " << *getPositions();
   printer << " path " << getPath();
-  printer.printOptionalAttrDict((*this)->getAttrs(), {"sym_name", "type", "parameter", "copies", "path"});
+  printer.printOptionalAttrDict((*this)->getAttrs(), {"sym_name", "type", "parameter", "copies", "path", "positions"});
 }
 
 //===-- generic ---------------------------------------------------------------===//

@@ -187,6 +187,9 @@ LogicalResult VariableOp::verify() {
   if (numbers != copies) // V4
     return emitOpError() << "path has " << numbers << " elements \"*\" for " << copies
                          << " dimensions of copies";
+  if (std::optional<int64_t> positions = getPositions())
+    if (getParameter() || *positions < copies || *positions >= rank || dims[*positions].isDynamic()) // V5
+      return emitOpError() << "has no static dimension " << *positions << " of positions behind its copies";
   return success();
 }
 

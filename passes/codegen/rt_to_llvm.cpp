@@ -111,14 +111,18 @@ private:
   void describeVariables() {
     Builder b(context);
     SmallVector<Attribute> entries;
-    for (auto variable : module.getOps<gpt::VariableOp>())
-      entries.push_back(b.getDictionaryAttr({
+    for (auto variable : module.getOps<gpt::VariableOp>()) {
+      SmallVector<NamedAttribute> entry = {
           b.getNamedAttr("name", variable.getSymNameAttr()),
           b.getNamedAttr("type", variable.getTypeAttr()),
           b.getNamedAttr("parameter", b.getBoolAttr(variable.getParameter())),
           b.getNamedAttr("copies", b.getI64IntegerAttr(variable.getCopies())),
           b.getNamedAttr("path", variable.getPath()),
-      }));
+      };
+      if (variable.getPositionsAttr())
+        entry.push_back(b.getNamedAttr("positions", variable.getPositionsAttr()));
+      entries.push_back(b.getDictionaryAttr(entry));
+    }
     module->setAttr("rt.variables", b.getArrayAttr(entries));
   }
 

@@ -247,11 +247,15 @@ private:
       }
     std::string rest = name.substr(kind.size() + 1);
     path.push_back(rest);
+    IntegerAttr place;
+    for (auto [d, dim] : llvm::enumerate(dims.getDims()))
+      if (kind == "cache" && positions.isPosition(dim))
+        place = b.getI64IntegerAttr(path.size() - 2 + (streamsOf(dims) < 0) + d);
     OpBuilder variables(main);
     auto type = tensorType(context, slice, getElementTypeOrSelf(value.getType()));
     auto variable = VariableOp::create(variables, value.getLoc(), variables.getStringAttr(name), TypeAttr::get(type),
                                        /*parameter=*/UnitAttr(), b.getI64IntegerAttr(path.size() - 2),
-                                       b.getStrArrayAttr(path));
+                                       b.getStrArrayAttr(path), place);
     return {variable, home, {}};
   }
 

@@ -339,7 +339,7 @@ private:
     after.setInsertionPointAfter(previous);
     auto state =
         VariableOp::create(after, variable.getLoc(), after.getStringAttr(name), variable.getTypeAttr(),
-                           UnitAttr(), variable.getCopiesAttr(), after.getArrayAttr(path));
+                           UnitAttr(), variable.getCopiesAttr(), after.getArrayAttr(path), /*positions=*/IntegerAttr());
     symbols.insert(state, Block::iterator(std::next(state->getIterator())));
     return state;
   }

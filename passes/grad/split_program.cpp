@@ -261,7 +261,8 @@ struct SplitProgramPass : impl::SplitProgramPassBase<SplitProgramPass> {
       auto variable =
           VariableOp::create(variables, value.getLoc(), variables.getStringAttr("prepared." + number),
                              TypeAttr::get(value.getType()), /*parameter=*/UnitAttr(),
-                             variables.getI64IntegerAttr(0), variables.getStrArrayAttr({"prepared", number}));
+                             variables.getI64IntegerAttr(0), variables.getStrArrayAttr({"prepared", number}),
+                             /*positions=*/IntegerAttr());
       auto symbol = FlatSymbolRefAttr::get(variable.getSymNameAttr());
       if (part == "prepare") {
         SetOp::create(last, value.getLoc(), symbol, value);
