@@ -1,4 +1,5 @@
 #include "runtime/beam.h"
+#include "runtime/log_sum_exp.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -120,25 +121,33 @@ private:
   /// Adds the best continuations of one hypothesis: as many as could be taken
   /// even if all the others of the beam end.
   Error propose(const Active &active, size_t from, const float *row, std::vector<Candidate> &candidates) {
-    std::vector<Candidate> own;
     float highest = -INFINITY;
+    bool finite = true;
     for (size_t i = 0; i < excluded.size(); ++i) {
-      if (std::isnan(row[i]) || row[i] == INFINITY)
-        return failure("the logit of token {} is not finite", i);
+      finite &= row[i] < INFINITY; // false for NaN
       highest = std::max(highest, row[i]);
     }
+    for (size_t i = 0; !finite && i < excluded.size(); ++i)
+      if (!(row[i] < INFINITY))
+        return failure("the logit of token {} is not finite", i);
     if (highest == -INFINITY)
       return failure("no token is possible: every logit is -inf");
-    double total = 0;
-    for (size_t i = 0; i < excluded.size(); ++i)
-      total += std::exp(double(row[i]) - highest);
-    double norm = active.logProbability - highest - std::log(total);
-    for (size_t i = 0; i < excluded.size(); ++i)
-      if (!excluded[i] && row[i] > -INFINITY)
-        own.push_back({norm + row[i], from, int32_t(i)});
-    size_t most = std::min(own.size(), size_t(2 * options.beams));
-    std::partial_sort(own.begin(), own.begin() + int64_t(most), own.end());
-    candidates.insert(candidates.end(), own.begin(), own.begin() + int64_t(most));
+    double norm = active.logProbability - logSumExp(row, int64_t(excluded.size()), highest);
+    // The best so far, the worst of them first.
+    size_t most = size_t(2 * options.beams), begin = candidates.size();
+    float worst = -INFINITY;
+    for (size_t i = 0; i < excluded.size(); ++i) {
+      if (!(row[i] > worst) || excluded[i])
+        continue; // of equal ones the first come first
+      if (candidates.size() - begin == most) {
+        std::pop_heap(candidates.begin() + int64_t(begin), candidates.end());
+        candidates.pop_back();
+      }
+      candidates.push_back({norm + row[i], from, int32_t(i)});
+      std::push_heap(candidates.begin() + int64_t(begin), candidates.end());
+      if (candidates.size() - begin == most)
+        worst = row[candidates[begin].token];
+    }
     return Error::success();
   }
 
