@@ -127,7 +127,8 @@ llvm::Expected<std::unique_ptr<Generation>> gptc::makeGeneration(Session &sessio
   if (!programs)
     return programs.takeError();
   generation->programs = std::move(*programs);
-  auto bind = [&](llvm::Expected<runtime::Program> program) -> llvm::Expected<std::unique_ptr<runtime::ProgramRun>> {
+  auto bind =
+      [&](llvm::Expected<runtime::Program> program) -> llvm::Expected<std::unique_ptr<runtime::ProgramRun>> {
     if (!program)
       return program.takeError();
     return machine.bind(std::move(*program));
@@ -156,7 +157,8 @@ llvm::Expected<std::unique_ptr<Generation>> gptc::makeGeneration(Session &sessio
     made->chunk = std::move(*program);
     return made->chunk.get();
   };
-  auto model = runtime::CachedModel::create(*made->token, chunk, session.spec.streams.back().name, output, capacity);
+  auto model =
+      runtime::CachedModel::create(*made->token, chunk, session.spec.streams.back().name, output, capacity);
   if (!model)
     return model.takeError();
   generation->model = std::move(*model);

@@ -10,8 +10,8 @@ namespace gptc {
 /// What a model keeps of earlier positions, or why it cannot.
 struct DecodeInfo {
   struct State {
-    std::string name, line; ///< "cache.blocks.attention.key", "model.gpt:12: let key ..."
-    int64_t bytes = 0;      ///< of one stream, all copies together
+    std::string name, line;  ///< "cache.blocks.attention.key", "model.gpt:12: let key ..."
+    int64_t bytes = 0;       ///< of one stream, all copies together
     int64_t perPosition = 0; ///< 0 where it does not grow with positions
   };
   std::vector<State> states;
@@ -22,9 +22,10 @@ struct DecodeInfo {
 /// Programs of one model's stream: made when they are needed.
 class DecodePrograms {
 public:
-  /// `output`: the one that is wanted; "" for all. Reports nothing: where the model looks ahead, info() says so. `streams`:
-  /// how many go on together.
-  static llvm::Expected<std::unique_ptr<DecodePrograms>> create(Session &session, std::string output, int64_t streams);
+  /// `output`: the one that is wanted; "" for all. Reports nothing: where the model looks ahead, info() says
+  /// so. `streams`: how many go on together.
+  static llvm::Expected<std::unique_ptr<DecodePrograms>> create(Session &session, std::string output,
+                                                                int64_t streams);
 
   const DecodeInfo &info() const { return found; }
   /// The most positions of a stream.
@@ -47,14 +48,15 @@ private:
   DecodeInfo found;
 };
 
-/// A model of texts, ready to be asked for the next token: with caches, or where it looks ahead or asks for it by
-/// `recompute`, by its whole window. Load the weights after it. The machine must outlive it.
+/// A model of texts, ready to be asked for the next token: with caches, or where it looks ahead or asks for
+/// it by `recompute`, by its whole window. Load the weights after it. The machine must outlive it.
 struct Generation {
   std::unique_ptr<runtime::ProgramRun> token, chunk;
   std::unique_ptr<DecodePrograms> programs;
   std::unique_ptr<runtime::TokenModel> model;
 };
-llvm::Expected<std::unique_ptr<Generation>> makeGeneration(Session &session, Machine &machine, const std::string &output,
+llvm::Expected<std::unique_ptr<Generation>> makeGeneration(Session &session, Machine &machine,
+                                                           const std::string &output,
                                                            std::optional<int32_t> pad, bool recompute);
 
 } // namespace gptc

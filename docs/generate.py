@@ -30,7 +30,7 @@ def passes():
     text = tblgen("passes/Passes.td", "-gen-pass-doc")
     sections = {re.match(r"### `-([\w-]+)`", part).group(1): part.strip()
                 for part in re.split(r"^(?=### `-)", text, flags=re.M) if part.startswith("### `-")}
-    order = re.findall(r'Pass<"([\w-]+)"', (root / "passes/Passes.td").read_text())
+    order = re.findall(r'Pass<"([\w-]+)"', "".join((root / f"passes/{name}.td").read_text() for name in ("GradPasses", "Passes")))
     body = "\n\n".join(sections.pop(name) for name in order)
     assert not sections, sections
     return (NOTE.format("passes/Passes.td") + "# Passes\n\nIn the order in which they run. `gptc-opt --help` lists "

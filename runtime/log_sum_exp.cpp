@@ -1,4 +1,5 @@
-// Compiled with -ffast-math, so that exp becomes the vector function of the C library: nothing else belongs here.
+// Compiled with -ffast-math, so that exp becomes the vector function of the C library: nothing else belongs
+// here.
 #include "runtime/log_sum_exp.h"
 
 #include <algorithm>
@@ -6,8 +7,8 @@
 
 namespace gptc::runtime {
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) static float sumOfExp(const float *x, int64_t count,
-                                                                                    float highest) {
+__attribute__((target_clones("avx512f", "avx2", "default"))) static float
+sumOfExp(const float *x, int64_t count, float highest) {
   float total = 0;
 #pragma omp simd reduction(+ : total)
   for (int64_t i = 0; i < count; ++i)

@@ -5,7 +5,8 @@
 
 namespace gptc::runtime {
 
-/// log(sum of exp(x[i])) for `count` numbers, `highest` the largest of them and finite; relative error below 1e-6.
+/// log(sum of exp(x[i])) for `count` numbers, `highest` the largest of them and finite; relative error below
+/// 1e-6.
 double logSumExp(const float *x, int64_t count, float highest);
 
 } // namespace gptc::runtime

@@ -17,8 +17,9 @@ static Expected<const ResultInfo *> findLogits(const ProgramRun &run, const std:
   const ResultInfo &info = *logits.info;
   bool isFloat = info.type == DType::F32 || info.type == DType::F64;
   if (!isFloat || info.shape.size() < 2 || info.shape.size() > 3)
-    return failure("cannot generate: the output '{}' is {} of rank {} in a batch, logits are floats of rank 2 or 3",
-                   name, nameOf(info.type), info.shape.size());
+    return failure(
+        "cannot generate: the output '{}' is {} of rank {} in a batch, logits are floats of rank 2 or 3",
+        name, nameOf(info.type), info.shape.size());
   return &info;
 }
 
@@ -32,7 +33,8 @@ Expected<std::unique_ptr<WindowModel>> WindowModel::create(ProgramRun &run, std:
     if (isLoopInput(info.name))
       continue;
     if (model->input || info.type != DType::I32 || info.shape.size() != 2)
-      return failure("cannot generate: the outputs need '{}'; text generation needs one input of tokens", info.name);
+      return failure("cannot generate: the outputs need '{}'; text generation needs one input of tokens",
+                     info.name);
     model->input = &input;
   }
   if (!model->input)
@@ -51,9 +53,10 @@ Expected<const char *> WindowModel::next(ArrayRef<int32_t> tokens) {
   auto *to = reinterpret_cast<int32_t *>(input->data);
   int64_t missing = fixed ? most - length : 0;
   if (missing && !pad)
-    return failure("the prompt has {} tokens, but the model looks at exactly {}; give a longer one, or say what fills "
-                   "the window up on the left: generate {{ pad: \" \" }}, or --pad \" \"",
-                   tokens.size(), most);
+    return failure(
+        "the prompt has {} tokens, but the model looks at exactly {}; give a longer one, or say what fills "
+        "the window up on the left: generate {{ pad: \" \" }}, or --pad \" \"",
+        tokens.size(), most);
   std::fill_n(to, missing, pad.value_or(0));
   std::copy(tokens.end() - length, tokens.end(), to + missing);
   if (Error error = run.setBatch(1, missing + length))
@@ -70,8 +73,9 @@ Expected<const char *> WindowModel::next(ArrayRef<int32_t> tokens) {
 /// As many new tokens, or more, are worth the program for many.
 static constexpr size_t fewTokens = 8;
 
-Expected<std::unique_ptr<CachedModel>> CachedModel::create(ProgramRun &token, ChunkProgram chunk, std::string stream,
-                                                           std::string result, int64_t capacity) {
+Expected<std::unique_ptr<CachedModel>> CachedModel::create(ProgramRun &token, ChunkProgram chunk,
+                                                           std::string stream, std::string result,
+                                                           int64_t capacity) {
   std::unique_ptr<CachedModel> model(
       new CachedModel(token, std::move(chunk), std::move(stream), std::move(result), capacity));
   Expected<const ResultInfo *> logits = findLogits(token, model->name);
@@ -91,7 +95,8 @@ Error CachedModel::extend(ProgramRun &run, ArrayRef<int32_t> tokens) {
   fill("past(" + stream + ")", before);
   fill("count(" + stream + ")", count);
   past += count;
-  for (auto [extent, value] : {std::pair("positions.new", int64_t(count)), std::pair("positions.history", past)})
+  for (auto [extent, value] :
+       {std::pair("positions.new", int64_t(count)), std::pair("positions.history", past)})
     if (run.extent(extent))
       if (Error error = run.setExtent(extent, value))
         return error;

@@ -19,7 +19,8 @@ struct CoordinateSum {
   int64_t constant = 0;
 };
 
-/// Adds the i32 scalar `value` of a body times `factor`; false where it is anything but coordinates and numbers.
+/// Adds the i32 scalar `value` of a body times `factor`; false where it is anything but coordinates and
+/// numbers.
 bool addTo(CoordinateSum &sum, Value value, int64_t factor) {
   APInt number;
   if (matchPattern(value, m_ConstantInt(&number))) {
@@ -34,13 +35,18 @@ bool addTo(CoordinateSum &sum, Value value, int64_t factor) {
         sum.dims[index.getDim()] += factor;
         return true;
       })
-      .Case([&](arith::AddIOp add) { return addTo(sum, add.getLhs(), factor) && addTo(sum, add.getRhs(), factor); })
-      .Case([&](arith::SubIOp sub) { return addTo(sum, sub.getLhs(), factor) && addTo(sum, sub.getRhs(), -factor); })
+      .Case([&](arith::AddIOp add) {
+        return addTo(sum, add.getLhs(), factor) && addTo(sum, add.getRhs(), factor);
+      })
+      .Case([&](arith::SubIOp sub) {
+        return addTo(sum, sub.getLhs(), factor) && addTo(sum, sub.getRhs(), -factor);
+      })
       .Case([&](arith::MulIOp mul) {
         APInt by;
         if (matchPattern(mul.getRhs(), m_ConstantInt(&by)))
           return addTo(sum, mul.getLhs(), factor * by.getSExtValue());
-        return matchPattern(mul.getLhs(), m_ConstantInt(&by)) && addTo(sum, mul.getRhs(), factor * by.getSExtValue());
+        return matchPattern(mul.getLhs(), m_ConstantInt(&by)) &&
+               addTo(sum, mul.getRhs(), factor * by.getSExtValue());
       })
       .Default([](Operation *) { return false; });
 }
@@ -50,8 +56,8 @@ struct Range {
   std::optional<int64_t> least, most;
 };
 
-/// Of coordinates in the space `dims`; with `ahead`, where coordinate `ahead->first` is larger than `ahead->second`.
-/// Dynamic dimensions have no bound but 0.
+/// Of coordinates in the space `dims`; with `ahead`, where coordinate `ahead->first` is larger than
+/// `ahead->second`. Dynamic dimensions have no bound but 0.
 Range rangeOf(CoordinateSum sum, DimsAttr dims, std::optional<std::pair<unsigned, unsigned>> ahead = {}) {
   if (ahead) { // column = row + 1 + what is left, which is at least 0
     sum.dims[ahead->second] += sum.dims[ahead->first];
@@ -85,20 +91,13 @@ Known compare(arith::CmpIPredicate predicate, const Range &range) {
   auto above = [&](int64_t limit) { return range.least && *range.least > limit; };
   auto either = [](bool yes, bool no) { return yes ? Known(1) : no ? Known(0) : Known(); };
   switch (predicate) {
-  case P::slt:
-    return either(below(0), above(-1));
-  case P::sle:
-    return either(below(1), above(0));
-  case P::sgt:
-    return either(above(0), below(1));
-  case P::sge:
-    return either(above(-1), below(0));
-  case P::eq:
-    return either(false, below(0) || above(0));
-  case P::ne:
-    return either(below(0) || above(0), false);
-  default:
-    return {};
+  case P::slt: return either(below(0), above(-1));
+  case P::sle: return either(below(1), above(0));
+  case P::sgt: return either(above(0), below(1));
+  case P::sge: return either(above(-1), below(0));
+  case P::eq: return either(false, below(0) || above(0));
+  case P::ne: return either(below(0) || above(0), false);
+  default: return {};
   }
 }
 
@@ -116,7 +115,9 @@ bool isNeutral(ReductionKind kind, const Known &known, Type element) {
   return isa<FloatType>(element) ? isNumber(known, -INFINITY) : element.isInteger(1) && isNumber(known, 0);
 }
 
-Type elementOf(Value tensor) { return cast<RankedTensorType>(tensor.getType()).getElementType(); }
+Type elementOf(Value tensor) {
+  return cast<RankedTensorType>(tensor.getType()).getElementType();
+}
 
 } // namespace
 
@@ -173,7 +174,8 @@ void Positions::join(Value from, Value to) {
   if (!known.contains(from))
     return; // yielded by a body that is still to be looked at
   // A slice has one dimension less than its stack, the first.
-  int64_t shift = cast<RankedTensorType>(from.getType()).getRank() - cast<RankedTensorType>(to.getType()).getRank();
+  int64_t shift =
+      cast<RankedTensorType>(from.getType()).getRank() - cast<RankedTensorType>(to.getType()).getRank();
   auto of = [&](Pair pair) { return beyond(from, pair.first + shift, pair.second + shift); };
   SmallVector<unsigned> places = positionsOf(dimsOf(to));
   bool first = known.insert(to).second;
@@ -203,7 +205,8 @@ void Positions::find(Block &block) {
         markHistory(reshape.getResult());
       if (const LookAhead *why = looksAhead(reshape.getSource()))
         blame(&op, *why);
-      SmallVector<unsigned> from = positionsOf(dimsOf(reshape.getSource())), to = positionsOf(dimsOf(reshape.getResult()));
+      SmallVector<unsigned> from = positionsOf(dimsOf(reshape.getSource())),
+                            to = positionsOf(dimsOf(reshape.getResult()));
       for (auto [i, column] : llvm::enumerate(to))
         for (auto [j, row] : llvm::enumerate(to))
           if (i != j && from.size() == to.size())
@@ -243,7 +246,8 @@ SmallVector<Known> Positions::follow(GenericOp op, unsigned column, unsigned row
         if (p == q || known)
           continue;
         // Is coordinate p behind coordinate q there?
-        std::optional<CoordinateSum> later = indexSum(map.getResult(p), map), earlier = indexSum(map.getResult(q), map);
+        std::optional<CoordinateSum> later = indexSum(map.getResult(p), map),
+                                     earlier = indexSum(map.getResult(q), map);
         if (!later || !earlier)
           continue;
         for (auto [sum, other] : llvm::zip(later->dims, earlier->dims))
@@ -298,7 +302,8 @@ std::optional<std::string> Positions::whyAhead(GenericOp op) const {
         Range range = rangeOf(less, dims);
         return range.most && *range.most <= 0;
       });
-      bool first = index->constant == 0 && llvm::all_of(index->dims, [](int64_t factor) { return factor == 0; });
+      bool first =
+          index->constant == 0 && llvm::all_of(index->dims, [](int64_t factor) { return factor == 0; });
       if (!behind && !first)
         return "reads later positions";
     }
@@ -307,9 +312,8 @@ std::optional<std::string> Positions::whyAhead(GenericOp op) const {
 }
 
 void Positions::findOp(GenericOp op) {
-  bool overPositions = op.isReduction() && llvm::any_of(positionsOf(op.getDims()), [&](unsigned d) {
-                         return d >= op.getNumParallel();
-                       });
+  bool overPositions = op.isReduction() && llvm::any_of(positionsOf(op.getDims()),
+                                                        [&](unsigned d) { return d >= op.getNumParallel(); });
   for (Value operand : op->getOperands()) {
     if (isHistory(operand) || overPositions)
       llvm::for_each(op.getResults(), [&](Value result) { markHistory(result); });

@@ -16,8 +16,8 @@ class Inserter {
 public:
   Inserter(KernelBuilder &kernel, gpt::InsertOp op)
       : b(kernel.b), extents(kernel.extents), op(op), dims(gpt::dimsOf(op.getValue())),
-        source(kernel.buffers.lookup(op.getValue()).front()), target(kernel.buffers.lookup(op.getResult()).front()),
-        vectorBits(kernel.target.vectorBits) {
+        source(kernel.buffers.lookup(op.getValue()).front()),
+        target(kernel.buffers.lookup(op.getResult()).front()), vectorBits(kernel.target.vectorBits) {
     if (op.getAt())
       at = kernel.buffers.lookup(op.getAt()).front().memref;
     // What lies together in both is copied together.
@@ -72,7 +72,8 @@ private:
     auto loop = [&](int64_t begin, int64_t end, int64_t step, function_ref<void(Value, Value)> body) {
       if (begin == end)
         return;
-      auto each = scf::ForOp::create(b, constantIndex(b, begin), constantIndex(b, end), constantIndex(b, step));
+      auto each =
+          scf::ForOp::create(b, constantIndex(b, begin), constantIndex(b, end), constantIndex(b, step));
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPoint(each.getBody()->getTerminator());
       body(addIndex(b, from, each.getInductionVar()), addIndex(b, to, each.getInductionVar()));
@@ -94,8 +95,8 @@ private:
   Buffer source, target;
   int64_t vectorBits;
   Value at, first;
-  unsigned outer = 0;      ///< dimensions that loops run over
-  int64_t together = 1;    ///< elements behind these
+  unsigned outer = 0;   ///< dimensions that loops run over
+  int64_t together = 1; ///< elements behind these
 };
 
 } // namespace
@@ -104,8 +105,9 @@ LogicalResult lowerInsert(KernelBuilder &kernel, gpt::InsertOp op) {
   kernel.b.setLoc(op.getLoc());
   gpt::DimsAttr dims = gpt::dimsOf(op.getValue());
   Inserter(kernel, op).emit(kernel.piece());
-  AffineExpr streams = dims.size() == 0 ? getAffineConstantExpr(1, op.getContext())
-                                        : affineOf(op.getContext(), gpt::Length::of(dims[0]), kernel.extentNames);
+  AffineExpr streams = dims.size() == 0
+                           ? getAffineConstantExpr(1, op.getContext())
+                           : affineOf(op.getContext(), gpt::Length::of(dims[0]), kernel.extentNames);
   kernel.finish(AffineMap::get(0, kernel.extentNames.size(), streams));
   return success();
 }

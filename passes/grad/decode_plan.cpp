@@ -136,8 +136,8 @@ void DecodePlan::needResults(bool last) {
     need(result, Roles(positions->positionsOf(dimsOf(result)).size(), last ? Role::Last : Role::New));
 }
 
-/// Of the values whose history is needed: which are kept, and which are computed again from kept ones, without any
-/// reduction, where this takes fewer bytes.
+/// Of the values whose history is needed: which are kept, and which are computed again from kept ones,
+/// without any reduction, where this takes fewer bytes.
 LogicalResult DecodePlan::chooseCaches() {
   MinCut graph;
   llvm::MapVector<Value, unsigned> nodes;
@@ -199,7 +199,8 @@ LogicalResult DecodePlan::chooseCaches() {
   return success();
 }
 
-FailureOr<DecodePlan> DecodePlan::make(func::FuncOp main, const Positions &positions, bool last, int64_t capacity) {
+FailureOr<DecodePlan> DecodePlan::make(func::FuncOp main, const Positions &positions, bool last,
+                                       int64_t capacity) {
   Operation *end = main.front().getTerminator();
   for (Value result : end->getOperands())
     if (const LookAhead *why = positions.looksAhead(result)) {
@@ -239,9 +240,10 @@ void forgetLengths(func::FuncOp main, ArrayRef<BlockArgument> lengths) {
         if (!index || (compare.getPredicate() != inside && compare.getPredicate() != outside))
           continue;
         OpBuilder builder(compare);
-        compare.replaceAllUsesWith(arith::ConstantOp::create(builder, compare.getLoc(),
-                                                             builder.getBoolAttr(compare.getPredicate() == inside))
-                                       .getResult());
+        compare.replaceAllUsesWith(
+            arith::ConstantOp::create(builder, compare.getLoc(),
+                                      builder.getBoolAttr(compare.getPredicate() == inside))
+                .getResult());
         compare.erase();
       }
     }

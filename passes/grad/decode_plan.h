@@ -23,8 +23,8 @@ struct Cache {
 
 class DecodePlan {
 public:
-  /// `results` are needed at Last, or at New, by `last`. Fails, with an error at the op, where one looks ahead or cannot be
-  /// kept. `capacity`: the most positions of a stream.
+  /// `results` are needed at Last, or at New, by `last`. Fails, with an error at the op, where one looks
+  /// ahead or cannot be kept. `capacity`: the most positions of a stream.
   static mlir::FailureOr<DecodePlan> make(mlir::func::FuncOp main, const gpt::Positions &positions, bool last,
                                           int64_t capacity);
 
@@ -32,12 +32,15 @@ public:
   llvm::ArrayRef<Roles> rolesOf(mlir::Value value) const;
   /// How its history is kept; null where it is computed again, or not needed.
   const Cache *cacheOf(mlir::Value value) const;
-  /// The roles of an op's dimensions over positions, reduced ones too, where its results have the roles `result`.
+  /// The roles of an op's dimensions over positions, reduced ones too, where its results have the roles
+  /// `result`.
   llvm::DenseMap<unsigned, Role> spaceRoles(gpt::GenericOp op, llvm::ArrayRef<Role> result) const;
   /// The roles at which the op of these roles reads its operand.
   Roles operandRoles(gpt::GenericOp op, unsigned operand, const llvm::DenseMap<unsigned, Role> &space) const;
   /// The reduction is a state that goes on, not a sum over the history.
-  std::optional<gpt::RunningReduction> running(gpt::GenericOp op) const { return positions->runningReduction(op); }
+  std::optional<gpt::RunningReduction> running(gpt::GenericOp op) const {
+    return positions->runningReduction(op);
+  }
   /// The value can be computed at Last; else the new rows hold it.
   static bool hasLast(mlir::Value value);
 
@@ -60,7 +63,8 @@ private:
   bool chosen = false; ///< `caches` is final; before, every history that is needed counts as one
 };
 
-/// What generating takes for granted: every position so far is valid. Comparisons with the stream's length become true.
+/// What generating takes for granted: every position so far is valid. Comparisons with the stream's length
+/// become true.
 void forgetLengths(mlir::func::FuncOp main, llvm::ArrayRef<mlir::BlockArgument> lengths);
 
 } // namespace gptc::grad

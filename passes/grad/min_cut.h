@@ -7,7 +7,8 @@
 
 namespace gptc::grad {
 
-/// A graph whose nodes cost something to cut (minimum vertex cut, by augmenting paths: Ford and Fulkerson, 1956).
+/// A graph whose nodes cost something to cut (minimum vertex cut, by augmenting paths: Ford and Fulkerson,
+/// 1956).
 class MinCut {
 public:
   static constexpr int64_t never = int64_t(1) << 60;
@@ -19,8 +20,8 @@ public:
   void markSource(unsigned node) { connect(source, in(node), never); }
   /// This node is needed.
   void markSink(unsigned node) { connect(out(node), sink, never); }
-  /// The nodes to cut, of equally cheap sets the one nearest to the sinks. Empty, with `possible` false, where only nodes
-  /// that may never be cut would do.
+  /// The nodes to cut, of equally cheap sets the one nearest to the sinks. Empty, with `possible` false,
+  /// where only nodes that may never be cut would do.
   llvm::SmallVector<unsigned> cut(bool &possible);
 
 private:

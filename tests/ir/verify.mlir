@@ -340,3 +340,72 @@ func.func @f() {
   %y = gpt.launch @k() : () -> tensor<4xf32, #gpt.dims<c=4>>
   return
 }
+
+// -----
+
+// T1: a state
+module {
+  gpt.variable parameter @c : tensor<2x4xf32, #gpt.dims<b=2, c=4>> path ["c"]
+  func.func @f(%x: tensor<2x4xf32, #gpt.dims<b=2, c=4>>) {
+    // expected-error@+1 {{no state named @c}}
+    %s = gpt.store @c, %x : tensor<2x4xf32, #gpt.dims<b=2, c=4>> to tensor<2x4xf32, #gpt.dims<b=2, c=4>>
+    return
+  }
+}
+
+// -----
+
+// T2: the slice of its copies
+module {
+  // expected-note@+1 {{the variable is declared here}}
+  gpt.variable state @c : tensor<3x2x4xf32, #gpt.dims<n=3, b=2, c=4>> copies 1 path ["c", "*"]
+  func.func @f(%x: tensor<2x4xf32, #gpt.dims<b=2, c=4>>) {
+    // expected-error@+1 {{with 0 copies gives}}
+    %s = gpt.store @c, %x : tensor<2x4xf32, #gpt.dims<b=2, c=4>> to tensor<2x4xf32, #gpt.dims<b=2, c=4>>
+    return
+  }
+}
+
+// -----
+
+// T3: what fits
+module {
+  gpt.variable state @c : tensor<2x4xf32, #gpt.dims<b=2, c=4>> path ["c"]
+  func.func @f(%x: tensor<2x5xf32, #gpt.dims<b=2, c=5>>) {
+    // expected-error@+1 {{dimension 1 does not fit}}
+    %s = gpt.store @c, %x : tensor<2x5xf32, #gpt.dims<b=2, c=5>> to tensor<2x4xf32, #gpt.dims<b=2, c=4>>
+    return
+  }
+}
+
+// -----
+
+// T4: where rows go
+module {
+  gpt.variable state @c : tensor<2x4xf32, #gpt.dims<b=2, t=4>> positions 1 path ["c"]
+  func.func @f(%x: tensor<2x1xf32, #gpt.dims<b=2, t=1>>, %at: tensor<3xi32, #gpt.dims<b=3>>) {
+    // expected-error@+1 {{needs the dimension of its rows, and for each stream where they go, or neither}}
+    %s = gpt.store @c, %x at %at : tensor<3xi32, #gpt.dims<b=3>> dim 1 : tensor<2x1xf32, #gpt.dims<b=2, t=1>> to tensor<2x4xf32, #gpt.dims<b=2, t=4>>
+    return
+  }
+}
+
+// -----
+
+// T5: once
+module {
+  gpt.variable state @c : tensor<2x4xf32, #gpt.dims<b=2, c=4>> path ["c"]
+  func.func @f(%x: tensor<2x4xf32, #gpt.dims<b=2, c=4>>) {
+    // expected-error@+1 {{variable @c is stored twice}}
+    %s = gpt.store @c, %x : tensor<2x4xf32, #gpt.dims<b=2, c=4>> to tensor<2x4xf32, #gpt.dims<b=2, c=4>>
+    // expected-note@+1 {{the other one is here}}
+    gpt.set @c, %x : tensor<2x4xf32, #gpt.dims<b=2, c=4>>
+    return
+  }
+}
+
+// -----
+
+// V5: positions
+// expected-error@+1 {{has no static dimension 0 of positions behind its copies}}
+gpt.variable state @c : tensor<2x4xf32, #gpt.dims<n=2, t=4>> copies 1 positions 0 path ["c", "*"]

@@ -1,5 +1,5 @@
-// Going on from position to position gives what the whole program gives at each position: for models of every kind of
-// dependence on earlier positions, in chunks of any size, for streams of different lengths.
+// Going on from position to position gives what the whole program gives at each position: for models of every
+// kind of dependence on earlier positions, in chunks of any size, for streams of different lengths.
 #include "unit/model/model_runner.h"
 
 #include "compiler/jit.h"
@@ -30,7 +30,8 @@ text token[t < 9]: ids(7)
 param embed[vocabulary, 4] ~ normal(0.5)
 let x[t, c] = embed[token[t], c]
 )";
-const std::string placed = embedded + "param place[9, 4] ~ normal(0.5)\nlet y[t, c] = x[t, c] + place[t, c]\n";
+const std::string placed =
+    embedded + "param place[9, 4] ~ normal(0.5)\nlet y[t, c] = x[t, c] + place[t, c]\n";
 
 /// A head of attention over `x`, with this score and mask.
 std::string head(const std::string &score, const std::string &see) {
@@ -49,7 +50,8 @@ output mix
 std::vector<Model> models() {
   std::map<std::string, int64_t> keysAndValues = {{"cache.key", 27}, {"cache.value", 27}};
   return {
-      {"attention", placed + R"(
+      {"attention",
+       placed + R"(
 block Layer() (x[t, c]) -> [t, c] {
   before = LayerNorm()
   attention = Attention(2, causal, std: 0.5, out: 0.5)
@@ -62,7 +64,8 @@ repeat layers[2] { y = Layer()(y) }
 output y
 )",
        {{"cache.layers.attention.key", 72}, {"cache.layers.attention.value", 72}}},
-      {"grouped, rotary", embedded + R"(
+      {"grouped, rotary",
+       embedded + R"(
 block Layer() (x[t, c]) -> [t, c] {
   attention = GroupedAttention(2, 1, causal, std: 0.5, out: 0.5)
   x + attention(x)
@@ -77,7 +80,8 @@ output y
       {"soft cap", head("2 * tanh(dots[t, s] / 2)", "t >= s"), keysAndValues},
       {"strictly before", head("dots[t, s]", "s < t"), keysAndValues},
       {"sink", head("dots[t, s]", "(s == 0 or t - s < 3) and s <= t"), keysAndValues},
-      {"mask as a matrix", embedded + R"(
+      {"mask as a matrix",
+       embedded + R"(
 param q[4, 4] ~ normal(0.7)
 let dots[t, s] = sum(c: x[t, c] * q[c, c] * x[s, c])
 let mask[t, s] = where(s <= t, 0 * x[s, 0], -inf)
@@ -86,13 +90,15 @@ let y[t, c] = sum(s: weight[t, s] * x[s, c])
 output y
 )",
        {}},
-      {"zeros and ones", embedded + R"(
+      {"zeros and ones",
+       embedded + R"(
 let seen[t, s] = where(s <= t and token[s] < 9, 1, 0)
 let y[t, c] = sum(s: seen[t, s] * sin(x[s, c] * (t + 1)))
 output y
 )",
        {{"cache.token", 9}}},
-      {"relative bias", embedded + R"(
+      {"relative bias",
+       embedded + R"(
 param bias[9] ~ normal(0.7)
 param v[4, 3] ~ normal(0.7)
 let value[s, e] = sum(c: x[s, c] * v[c, e])
@@ -101,7 +107,8 @@ let y[t, e] = sum(s: weight[t, s] * value[s, e])
 output y
 )",
        {{"cache.value", 27}}},
-      {"expanded heads", embedded + R"(
+      {"expanded heads",
+       embedded + R"(
 param k[4, 2], q[4, 2, 3] ~ normal(0.7)
 let key[s, e] = sum(c: x[s, c] * k[c, e])
 let wide[s, e, g: 3] = key[s, e] * (g + 1)
@@ -112,42 +119,49 @@ let y[t, g, e] = sum(s: weight[t, s, g] * wide[s, e, g])
 output y
 )",
        {{"cache.key", 18}}},
-      {"token shift", embedded + R"(
+      {"token shift",
+       embedded + R"(
 param w[4, 4] ~ normal(0.7)
 let h[t, j] = sum(c: x[t, c] * w[c, j])
 let y[t, c] = tanh(h[t, c] + 0.5 * h[t - 1, c] - h[t - 3, c])
 output y
 )",
        {{"window.h", 12}}},
-      {"token before", embedded + R"(
+      {"token before",
+       embedded + R"(
 param pair[vocabulary, 4] ~ normal(0.7)
 let y[t, c] = x[t, c] * pair[token[t - 1], c]
 output y
 )",
        {{"window.token", 1}}},
-      {"convolution", embedded + R"(
+      {"convolution",
+       embedded + R"(
 param w[3, 4] ~ normal(0.7), m[4, 4] ~ normal(0.7)
 let h[t, j] = sum(c: x[t, c] * m[c, j])
 let y[t, c] = sum(k: h[t - k, c] * w[k, c])
 output y
 )",
        {{"window.h", 8}}},
-      {"mean so far", embedded + R"(
+      {"mean so far",
+       embedded + R"(
 let y[t, c] = mean(s where s <= t: x[s, c] * x[s, c])
 output y
 )",
        {{"running.y", 4}, {"running.y.1", 1}}},
-      {"maximum so far", embedded + R"(
+      {"maximum so far",
+       embedded + R"(
 let y[t, c] = max(s where s <= t: x[s, c] * 2)
 output y
 )",
        {{"running.y", 4}}},
-      {"sum of those before", embedded + R"(
+      {"sum of those before",
+       embedded + R"(
 let y[t, c] = sum(s where s < t: x[s, c]) + x[t, c]
 output y
 )",
        {}},
-      {"linear attention", embedded + R"(
+      {"linear attention",
+       embedded + R"(
 param q[4, 3], k[4, 3] ~ normal(0.7)
 block Layer() (x[t, c]) -> [t, c] {
   param q[c, 3], k[c, 3] ~ normal(0.7)
@@ -163,7 +177,8 @@ repeat layers[3] { y = Layer()(y) }
 output y
 )",
        {{"running.layers.memory", 36}, {"running.layers.scale", 9}}},
-      {"first position", embedded + R"(
+      {"first position",
+       embedded + R"(
 param w[4, 4] ~ normal(0.7)
 let h[t, j] = sum(c: x[t, c] * w[c, j])
 let first[j] = h[0, j]
@@ -171,7 +186,8 @@ let y[t, j] = h[t, j] * first[j]
 output y
 )",
        {{"cache.h", 36}}},
-      {"nested repeats", embedded + R"(
+      {"nested repeats",
+       embedded + R"(
 let y = x
 repeat outer[2] {
   repeat inner[2] {
@@ -185,7 +201,8 @@ repeat outer[2] {
 output y
 )",
        {{"cache.outer.inner.key", 144}}},
-      {"scores that are carried", embedded + R"(
+      {"scores that are carried",
+       embedded + R"(
 param k[4, 4] ~ normal(0.7)
 let key[s, e] = sum(c: x[s, c] * k[c, e])
 let score[t, s] = sum(e: x[t, e] * key[s, e])
@@ -200,13 +217,15 @@ repeat layers[2] {
 output y
 )",
        {{"cache.key", 36}}},
-      {"waves", embedded + R"(
+      {"waves",
+       embedded + R"(
 let wave[t, c: 4] = sin(t * exp(-0.4 * c))
 let y[t, c] = x[t, c] + wave[t, c] * wave[t, 1]
 output y
 )",
        {}},
-      {"diagonal", embedded + R"(
+      {"diagonal",
+       embedded + R"(
 param k[4, 4] ~ normal(0.7)
 let key[s, e] = sum(c: x[s, c] * k[c, e])
 let score[t, s] = sum(e: x[t, e] * key[s, e])
@@ -228,7 +247,9 @@ bool derive(mlir::ModuleOp module, int64_t rows, const std::string &results) {
   return mlir::succeeded(manager.run(module));
 }
 
-std::string name(const char *what) { return std::string(what) + "(token)"; }
+std::string name(const char *what) {
+  return std::string(what) + "(token)";
+}
 
 /// A program that goes on, and how it is run: interpreted, or compiled.
 struct Extend {
@@ -242,7 +263,8 @@ struct Extend {
   }
 
   /// Row i of the result of stream b, from inputs of that many new tokens each.
-  Tensor run(RunState &state, const std::vector<std::vector<int32_t>> &tokens, const std::vector<int64_t> &past) {
+  Tensor run(RunState &state, const std::vector<std::vector<int32_t>> &tokens,
+             const std::vector<int64_t> &past) {
     int64_t most = 1, history = 1;
     Tensor input = Tensor::zeros({streams, rows}), before = Tensor::zeros({streams}), count = before;
     for (int64_t b = 0; b < streams; ++b) {
@@ -273,7 +295,8 @@ std::map<std::string, int64_t> addStates(mlir::ModuleOp module, RunState &state)
   std::map<std::string, int64_t> sizes;
   for (auto variable : module.getOps<gpt::VariableOp>())
     if (!variable.getParameter()) {
-      state.variables.try_emplace(variable.getSymName().str(), Tensor::zeros(variable.getTensorType().getShape()));
+      state.variables.try_emplace(variable.getSymName().str(),
+                                  Tensor::zeros(variable.getTensorType().getShape()));
       sizes[variable.getSymName().str()] = variable.getTensorType().getNumElements() / streams;
     }
   return sizes;
@@ -350,10 +373,18 @@ void compareWithWhole(const Model &model, const Setup &setup) {
 }
 
 class Decode : public testing::TestWithParam<Model> {};
-TEST_P(Decode, IsTheWholeProgram) { compareWithWhole(GetParam(), {}); }
-TEST_P(Decode, CompiledInF64) { compareWithWhole(GetParam(), {true, host().vectorBits}); }
-TEST_P(Decode, CompiledInF32) { compareWithWhole(GetParam(), {false, host().vectorBits}); }
-TEST_P(Decode, CompiledForNarrowVectors) { compareWithWhole(GetParam(), {false, 128}); }
+TEST_P(Decode, IsTheWholeProgram) {
+  compareWithWhole(GetParam(), {});
+}
+TEST_P(Decode, CompiledInF64) {
+  compareWithWhole(GetParam(), {true, host().vectorBits});
+}
+TEST_P(Decode, CompiledInF32) {
+  compareWithWhole(GetParam(), {false, host().vectorBits});
+}
+TEST_P(Decode, CompiledForNarrowVectors) {
+  compareWithWhole(GetParam(), {false, 128});
+}
 
 INSTANTIATE_TEST_SUITE_P(Models, Decode, testing::ValuesIn(models()), [](const auto &info) {
   std::string name;
@@ -374,7 +405,8 @@ TEST(DecodeLooksAhead, IsSaidAtTheOp) {
       {"let y[t, c] = x[t + 1, c]", "reads later positions"},
       {"let y[t, c] = x[2 * t, c]", "reads later positions"},
       {"let y[t, c] = x[token[t], c]", "reads at positions that are computed"},
-      {"let total[c] = sum(t: x[t, c])\nlet y[t, c] = x[t, c] * total[c]", "is made from all positions of 't'"},
+      {"let total[c] = sum(t: x[t, c])\nlet y[t, c] = x[t, c] * total[c]",
+       "is made from all positions of 't'"},
       // The numerator is causal, but it is divided by the number of all positions.
       {"let y[t, c] = mean(s: where(s <= t, x[s, c], 0))", "is made from all positions of 's'"},
       {"let y[t, c] = sum(s where s <= t + 1: x[s, c])", "goes over all positions of 's', later ones too"},
