@@ -88,9 +88,11 @@ llvm::Expected<std::unique_ptr<DecodePrograms>> DecodePrograms::create(Session &
   });
   DeriveDecodePassOptions options;
   options.growing = stream.name;
+  options.ring = true;
   mlir::PassManager manager(module->getContext());
   manager.addPass(createDeriveDecodePass(options));
   programs->found.derived = mlir::succeeded(manager.run(*module));
+  programs->found.ring = (*module)->hasAttr("gpt.ring");
   if (programs->found.derived)
     programs->describe(*module);
   return programs;
@@ -109,12 +111,13 @@ llvm::Expected<std::optional<runtime::Program>> DecodePrograms::prepare() {
   return std::optional(std::move(*program));
 }
 
-llvm::Expected<runtime::Program> DecodePrograms::extend(int64_t rows, bool all) {
+llvm::Expected<runtime::Program> DecodePrograms::extend(int64_t rows, bool ring, bool all) {
   mlir::OwningOpRef<mlir::ModuleOp> module = part(ProgramKind::Extend);
   if (!module)
     return runtime::failure("compiling {} failed", session.sources.name(session.file));
   PipelineOptions options = pipeline(ProgramKind::Extend);
   options.newPositions = rows;
+  options.ring = ring;
   options.allPositions = all;
   return session.compile(options, *module, findStage("part"));
 }
@@ -144,7 +147,8 @@ llvm::Expected<std::unique_ptr<Generation>> gptc::makeGeneration(Session &sessio
     generation->model = std::move(*model);
     return generation;
   }
-  auto run = bind(generation->programs->extend(1));
+  bool ring = generation->programs->info().ring;
+  auto run = bind(generation->programs->extend(1, ring));
   if (!run)
     return run.takeError();
   generation->token = std::move(*run);
@@ -157,8 +161,8 @@ llvm::Expected<std::unique_ptr<Generation>> gptc::makeGeneration(Session &sessio
     made->chunk = std::move(*program);
     return made->chunk.get();
   };
-  auto model =
-      runtime::CachedModel::create(*made->token, chunk, session.spec.streams.back().name, output, capacity);
+  auto model = runtime::CachedModel::create(*made->token, chunk, session.spec.streams.back().name, output,
+                                            capacity, ring);
   if (!model)
     return model.takeError();
   generation->model = std::move(*model);

@@ -16,6 +16,7 @@ struct DecodeInfo {
   };
   std::vector<State> states;
   bool derived = false;
+  bool ring = false;        ///< positions only count, so streams have no end
   std::string reason, line; ///< where not derived
 };
 
@@ -33,7 +34,8 @@ public:
   /// What is computed once before; nothing where there is no such thing.
   llvm::Expected<std::optional<runtime::Program>> prepare();
   /// For up to so many new positions; with `all` at each of them, else at the last.
-  llvm::Expected<runtime::Program> extend(int64_t rows, bool all = false);
+  /// `ring`: in caches that go round; for one row, where info() says so.
+  llvm::Expected<runtime::Program> extend(int64_t rows, bool ring = false, bool all = false);
 
 private:
   DecodePrograms(Session &session, std::string output, int64_t streams)

@@ -40,7 +40,7 @@ std::string PipelineOptions::print() const {
          (batchTokens ? " batch-tokens=" + std::to_string(batchTokens) : "") +
          (growing.empty() ? "" : " growing=" + growing) +
          (program == ProgramKind::Extend
-              ? " new-positions=" + std::to_string(newPositions) + " all-positions=" + truth(allPositions)
+              ? " new-positions=" + std::to_string(newPositions) + " ring=" + truth(ring) + " all-positions=" + truth(allPositions)
               : "");
 }
 

@@ -37,6 +37,7 @@ struct PipelineOptions {
   int64_t keep = -1;          // training: the most bytes kept for the backward pass; -1: what is fastest
   std::string growing;        // Prepare, Step, Extend: the input that grows
   int64_t newPositions = 1;   // Extend: the most new positions of a stream in a run
+  bool ring = false;          // Extend: caches go round, where they can
   bool allPositions = false;  // Extend: results at all new positions, not at the last ones
   bool lineTables = false;    // keep source lines in the generated code
   bool gradientNorms = false; // training: also return the norm of each parameter's gradient

@@ -46,8 +46,9 @@ static const Stage table[] = {
      Stage::Parts},
     {"decode", "what new positions add, from what earlier ones have left in caches", Stage::Module,
      [](const PipelineOptions &options) -> Passes {
-       return {llvm::formatv("gpt-derive-decode{{growing={0} rows={1} results={2}}", options.growing,
-                             options.newPositions, options.allPositions ? "all" : "last")
+       return {llvm::formatv("gpt-derive-decode{{growing={0} rows={1} results={2} ring={3}}", options.growing,
+                             options.newPositions, options.allPositions ? "all" : "last",
+                             options.ring ? "true" : "false")
                    .str(),
                clean, merge};
      },

@@ -80,7 +80,7 @@ def DeriveDecodePass : Pass<"gpt-derive-decode", "::mlir::ModuleOp"> {
     Pre-condition: a program after `gpt-batch` (and `gpt-split-program{part=step}`) with a dynamic batch. Ensures: @main takes up
     to `rows` new positions of each stream of the input `growing`, `past(growing)`, how many each had before, and `count(growing)`, how many
     of the new ones are its own (with `rows=1` all have one); results are those of the whole program, at each stream's last new position or at all. What
-    looks ahead is an error at the op. States are `cache.NAME`, `window.NAME` and `running.NAME` (docs/design.md, Generation).
+    looks ahead is an error at the op. With `ring` and where it can be, a stream has no end: rows of caches take the places of the oldest ones, and the module has `gpt.ring`. States are `cache.NAME`, `window.NAME` and `running.NAME` (docs/design.md, Generation).
     Before:
     ```
     %s = gpt.generic sum [b upto 2, t upto 64, s upto 64 of t | c=8] inputs(%q[b, t, c] : ..., %k[b, s, c] : ...)
@@ -93,7 +93,9 @@ def DeriveDecodePass : Pass<"gpt-derive-decode", "::mlir::ModuleOp"> {
   }];
   let options = [Option<"growing", "growing", "std::string", "\"\"", "name of the input that grows">,
                  Option<"rows", "rows", "int64_t", "1", "most new positions of a run">,
-                 Option<"results", "results", "std::string", "\"last\"", "last, or all: at which new positions">];
+                 Option<"results", "results", "std::string", "\"last\"", "last, or all: at which new positions">,
+                 Option<"ring", "ring", "bool", "false",
+                        "where positions only count and `rows` is 1: caches go round, and streams have no end">];
 }
 def AutodiffPass : Pass<"gpt-autodiff", "::mlir::ModuleOp"> {
   let summary = "turns the objective into loss and all gradients";

@@ -75,9 +75,9 @@ static constexpr size_t fewTokens = 8;
 
 Expected<std::unique_ptr<CachedModel>> CachedModel::create(ProgramRun &token, ChunkProgram chunk,
                                                            std::string stream, std::string result,
-                                                           int64_t capacity) {
+                                                           int64_t capacity, bool ring) {
   std::unique_ptr<CachedModel> model(
-      new CachedModel(token, std::move(chunk), std::move(stream), std::move(result), capacity));
+      new CachedModel(token, std::move(chunk), std::move(stream), std::move(result), capacity, ring));
   Expected<const ResultInfo *> logits = findLogits(token, model->name);
   if (!logits)
     return logits.takeError();
@@ -96,7 +96,7 @@ Error CachedModel::extend(ProgramRun &run, ArrayRef<int32_t> tokens) {
   fill("count(" + stream + ")", count);
   past += count;
   for (auto [extent, value] :
-       {std::pair("positions.new", int64_t(count)), std::pair("positions.history", past)})
+       {std::pair("positions.new", int64_t(count)), std::pair("positions.history", std::min(past, capacity))})
     if (run.extent(extent))
       if (Error error = run.setExtent(extent, value))
         return error;
@@ -107,13 +107,15 @@ Error CachedModel::extend(ProgramRun &run, ArrayRef<int32_t> tokens) {
 }
 
 Expected<const char *> CachedModel::next(ArrayRef<int32_t> tokens) {
-  if (int64_t(tokens.size()) - first > capacity) {
+  if (!ring && int64_t(tokens.size()) - first > capacity) {
     first = int64_t(tokens.size()) - (past ? (capacity + 1) / 2 : capacity);
     past = 0;
   }
   while (first + past < int64_t(tokens.size())) {
     ArrayRef<int32_t> rest = tokens.drop_front(size_t(first + past));
-    if (rest.size() < fewTokens) {
+    // A chunk's rows need all that the caches have.
+    size_t room = size_t(std::max<int64_t>(capacity - past, 0));
+    if (std::min(rest.size(), room) < fewTokens) {
       if (Error error = extend(token, rest.take_front(1)))
         return error;
       continue;
@@ -125,7 +127,7 @@ Expected<const char *> CachedModel::next(ArrayRef<int32_t> tokens) {
       chunk = *made;
     }
     size_t rows = size_t(chunk->input(stream)->info->shape[1]);
-    if (Error error = extend(*chunk, rest.take_front(rows)))
+    if (Error error = extend(*chunk, rest.take_front(std::min(rows, room))))
       return error;
   }
   return last->result(name).data;

@@ -57,17 +57,20 @@ public:
   /// `chunk` gives the program for many new tokens, when it is first needed. `capacity`: the most tokens of
   /// the caches.
   using ChunkProgram = std::function<llvm::Expected<ProgramRun *>()>;
-  static llvm::Expected<std::unique_ptr<CachedModel>>
-  create(ProgramRun &token, ChunkProgram chunk, std::string stream, std::string result, int64_t capacity);
+  static llvm::Expected<std::unique_ptr<CachedModel>> create(ProgramRun &token, ChunkProgram chunk,
+                                                             std::string stream, std::string result,
+                                                             int64_t capacity, bool ring);
   int64_t vocabulary() const override { return info->shape.back(); }
   DType type() const override { return info->type; }
-  /// Where the caches are full, the older half of the tokens is forgotten and the others are read again.
+  /// Where the caches are full and do not go round, the older half of the tokens is forgotten and the others
+  /// are read again.
   llvm::Expected<const char *> next(llvm::ArrayRef<int32_t> tokens) override;
 
 private:
-  CachedModel(ProgramRun &token, ChunkProgram chunk, std::string stream, std::string result, int64_t capacity)
+  CachedModel(ProgramRun &token, ChunkProgram chunk, std::string stream, std::string result, int64_t capacity,
+              bool ring)
       : token(token), chunkProgram(std::move(chunk)), stream(std::move(stream)), name(std::move(result)),
-        capacity(capacity) {}
+        capacity(capacity), ring(ring) {}
   llvm::Error extend(ProgramRun &run, llvm::ArrayRef<int32_t> tokens);
 
   ProgramRun &token;
@@ -75,6 +78,7 @@ private:
   ProgramRun *chunk = nullptr, *last = nullptr;
   std::string stream, name;
   int64_t capacity, first = 0, past = 0; ///< the first token that the caches have, and how many they have
+  bool ring;                             ///< caches go round: a stream has no end
   const ResultInfo *info = nullptr;
 };
 

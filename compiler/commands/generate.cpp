@@ -161,17 +161,17 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
     return reportError(
         runtime::failure("the prompt is empty: the model needs at least one token to go on from"));
 
-  const DataSpec::Stream &stream = session.spec.streams.front();
-  if (!stream.extent.empty() && int64_t(promptTokens.size()) > stream.bound)
-    say("warning: the prompt has " + llvm::Twine(promptTokens.size()) + " tokens, and the model sees the last " +
-        llvm::Twine(stream.bound) + " of them");
-
   auto machine = Machine::create(options.threads);
   if (!machine)
     return reportError(machine.takeError());
   auto model = makeGeneration(session, **machine, *logits, generation.pad, /*recompute=*/slide == 1);
   if (!model)
     return reportError(model.takeError());
+  const DataSpec::Stream &stream = session.spec.streams.front();
+  bool reads = (*model)->programs->info().ring && slide == 0; // all of it, however long
+  if (!reads && !stream.extent.empty() && int64_t(promptTokens.size()) > stream.bound)
+    say("warning: the prompt has " + llvm::Twine(promptTokens.size()) + " tokens, and the model sees the last " +
+        llvm::Twine(stream.bound) + " of them");
   if (llvm::Error error = (*machine)->load(session, *run, which))
     return reportError(std::move(error));
   // What is made so far is whole then.

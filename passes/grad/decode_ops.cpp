@@ -8,14 +8,33 @@ namespace gptc::grad {
 using namespace mlir;
 using namespace gpt;
 
-unsigned DecodeOps::baseNumber(Draft &draft, Value base, AffineMap stream) {
-  for (auto [known, number] : draft.bases)
-    if (known == base)
+unsigned DecodeOps::baseNumber(Draft &draft, Value base, AffineMap map) {
+  for (unsigned number : draft.bases)
+    if (draft.indices[number] == base && draft.indexMaps[number] == map)
       return number;
   draft.indices.push_back(base);
-  draft.indexMaps.push_back(stream);
-  draft.bases.push_back({base, unsigned(draft.indices.size()) - 1});
-  return draft.bases.back().second;
+  draft.indexMaps.push_back(map);
+  draft.bases.push_back(draft.indices.size() - 1);
+  return draft.bases.back();
+}
+
+bool DecodeOps::usesHistoryNumbers(GenericOp op, const DenseMap<unsigned, Role> &space) const {
+  auto isHistory = [&](unsigned d) {
+    auto role = space.find(d);
+    return role != space.end() && role->second == Role::History;
+  };
+  bool uses = false;
+  op.getBlock()->walk([&](IndexOp index) { uses |= isHistory(index.getDim()); });
+  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+    for (auto [p, index] : llvm::enumerate(op.getMap(i).getResults()))
+      for (unsigned d = 0; d < op.getNumDims(); ++d)
+        uses |= isHistory(d) && index.isFunctionOfDim(d) && !positions.isPosition(dimsOf(operand)[p]);
+  return uses;
+}
+
+/// The map to the coordinates `first` and `second`.
+static AffineMap mapTo(OpBuilder &b, unsigned rank, unsigned first, unsigned second) {
+  return AffineMap::get(rank, 0, {b.getAffineDimExpr(first), b.getAffineDimExpr(second)}, b.getContext());
 }
 
 void DecodeOps::emitGeneric(GenericOp op, const Roles &roles) {
@@ -39,7 +58,8 @@ SmallVector<Value> DecodeOps::emitGeneric(GenericOp op, ArrayRef<Role> roles,
     anyBatched |= operands.back().batched;
   }
   bool hasNew = llvm::any_of(space, [](auto entry) { return entry.second != Role::History; });
-  bool batched = streamsOf(old) < 0 && (hasNew || anyBatched);
+  bool byPlace = slotPositions && usesHistoryNumbers(op, space);
+  bool batched = streamsOf(old) < 0 && (hasNew || anyBatched || byPlace);
   // The new space.
   SmallVector<DimAttr> dims;
   SmallVector<unsigned> place(old.size(), ~0u);
@@ -62,7 +82,9 @@ SmallVector<Value> DecodeOps::emitGeneric(GenericOp op, ArrayRef<Role> roles,
   for (unsigned i = 0; i < op.getIndices().size(); ++i) {
     AffineMap map = op.getMap(i);
     bool plain = !windowed[i] && llvm::all_of(llvm::enumerate(map.getResults()), [&](auto index) {
-      return isPlainRead(op, i, index.index(), space) || !readsNew(index.value(), space);
+      return isPlainRead(op, i, index.index(), space) ||
+             (!readsNew(index.value(), space) &&
+              !(byPlace && !positions.isPosition(dimsOf(op->getOperand(i))[index.index()])));
     });
     if (plain) {
       draft.indices.push_back(operands[i].value);
@@ -85,6 +107,9 @@ SmallVector<Value> DecodeOps::emitGeneric(GenericOp op, ArrayRef<Role> roles,
       offsets[index.getDim()] = baseNumber(draft, last, stream);
     else if (role != space.end() && baseOf(role->second))
       offsets[index.getDim()] = baseNumber(draft, baseOf(role->second), stream);
+    else if (role != space.end() && slotPositions)
+      offsets[index.getDim()] =
+          baseNumber(draft, slotPositions, mapTo(b, rank, streams, place[index.getDim()]));
   });
   unsigned symbols = draft.indices.size();
   for (AffineMap &map : draft.inputMaps)
@@ -119,6 +144,8 @@ SmallVector<Value> DecodeOps::emitGeneric(GenericOp op, ArrayRef<Role> roles,
             if (dropOffset != 0)
               value = arith::AddIOp::create(
                   body, loc, base, arith::ConstantOp::create(body, loc, body.getI32IntegerAttr(dropOffset)));
+          } else if (base && slotPositions && space.lookup(d) == Role::History) {
+            value = base;
           } else {
             value = IndexOp::create(body, loc, body.getI32Type(), place[d]);
             if (base)
@@ -165,32 +192,36 @@ AffineMap DecodeOps::absoluteMap(GenericOp op, unsigned i, const Instance &opera
                                  const DenseMap<unsigned, Role> &space, ArrayRef<unsigned> place,
                                  unsigned rank, AffineMap stream, int streams, Draft &draft) {
   AffineMap map = op.getMap(i);
-  SmallVector<AffineExpr> local, absolute, inWindow;
-  for (auto [d, p] : llvm::enumerate(place)) {
-    AffineExpr here = p == ~0u ? b.getAffineConstantExpr(0) : b.getAffineDimExpr(p);
-    auto role = space.find(d);
-    Value base = role == space.end() ? Value() : baseOf(role->second);
-    bool used = base && map.isFunctionOfDim(d);
-    bool elsewhere = used && llvm::any_of(llvm::enumerate(map.getResults()), [&](auto index) {
-                       return index.value().isFunctionOfDim(d) && !isPlainRead(op, i, index.index(), space);
-                     });
-    local.push_back(here);
-    absolute.push_back(elsewhere && !windowed ? here + b.getAffineSymbolExpr(baseNumber(draft, base, stream))
-                                              : here);
-    bool atLast = elsewhere && windowed && role->second == Role::Last && lastNew;
-    inWindow.push_back(atLast ? here + b.getAffineSymbolExpr(baseNumber(draft, lastNew, stream)) : here);
-  }
+  DimsAttr target = dimsOf(op->getOperand(i));
+  auto symbol = [&](Value base, AffineMap by) { return b.getAffineSymbolExpr(baseNumber(draft, base, by)); };
+  auto replace = [&](AffineExpr index, auto coordinate) {
+    SmallVector<AffineExpr> dims;
+    for (auto [d, p] : llvm::enumerate(place)) {
+      AffineExpr here = p == ~0u ? b.getAffineConstantExpr(0) : b.getAffineDimExpr(p);
+      auto role = space.find(d);
+      bool isPosition = role != space.end() && index.isFunctionOfDim(d);
+      dims.push_back(isPosition ? coordinate(here, p, role->second) : here);
+    }
+    return index.replaceDims(dims);
+  };
   SmallVector<AffineExpr> indices;
   if (operand.batched)
     indices.push_back(b.getAffineDimExpr(streams));
-  DimsAttr target = dimsOf(op->getOperand(i));
   for (auto [p, index] : llvm::enumerate(map.getResults())) {
+    bool isPosition = positions.isPosition(target[p]);
     if (isPlainRead(op, i, p, space))
-      indices.push_back(index.replaceDims(local));
-    else if (windowed && positions.isPosition(target[p]))
-      indices.push_back(index.replaceDims(inWindow) + plan.cacheOf(op->getOperand(i))->window);
+      indices.push_back(replace(index, [](AffineExpr here, unsigned, Role) { return here; }));
+    else if (windowed && isPosition)
+      indices.push_back(plan.cacheOf(op->getOperand(i))->window +
+                        replace(index, [&](AffineExpr here, unsigned, Role role) {
+                          return role == Role::Last && lastNew ? here + symbol(lastNew, stream) : here;
+                        }));
     else
-      indices.push_back(index.replaceDims(absolute));
+      indices.push_back(replace(index, [&](AffineExpr here, unsigned at, Role role) {
+        if (Value base = baseOf(role))
+          return here + symbol(base, stream);
+        return slotPositions && !isPosition ? symbol(slotPositions, mapTo(b, rank, streams, at)) : here;
+      }));
   }
   return AffineMap::get(rank, 64, indices, b.getContext());
 }

@@ -14,11 +14,10 @@ protected:
   struct Draft {
     llvm::SmallVector<mlir::Value> indices, inputs;
     llvm::SmallVector<mlir::AffineMap> indexMaps, inputMaps;
-    llvm::SmallVector<std::pair<mlir::Value, unsigned>>
-        bases; ///< index operands that were added, and their numbers
+    llvm::SmallVector<unsigned> bases; ///< numbers of the index operands that were added
   };
-  /// The number of the index operand `base`.
-  unsigned baseNumber(Draft &draft, mlir::Value base, mlir::AffineMap stream);
+  /// The number of the index operand `base`, read by `map`.
+  unsigned baseNumber(Draft &draft, mlir::Value base, mlir::AffineMap map);
   void emitGeneric(gpt::GenericOp op, const Roles &roles);
   /// `drop`: the dimension that is no longer one of the new op's: for it stands the last new row (see
   /// emitRunning).
@@ -26,6 +25,8 @@ protected:
                                              const llvm::DenseMap<unsigned, Role> &space, int drop,
                                              int64_t dropOffset = 0);
   static bool readsNew(mlir::AffineExpr index, const llvm::DenseMap<unsigned, Role> &space);
+  /// The body, or an index of what has not their extent, uses the number of a position of the history.
+  bool usesHistoryNumbers(gpt::GenericOp op, const llvm::DenseMap<unsigned, Role> &space) const;
   /// The operand's dimension is read at the op's own rows.
   bool isPlainRead(gpt::GenericOp op, unsigned operand, unsigned p,
                    const llvm::DenseMap<unsigned, Role> &space) const;

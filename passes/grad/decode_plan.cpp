@@ -77,12 +77,33 @@ void DecodePlan::noteRead(GenericOp op, unsigned operand, const DenseMap<unsigne
     known->second = std::max(known->second, -lowest);
 }
 
+/// Where positions are used as indices of what has not their extent, and histories read elsewhere than at a
+/// whole row.
+void DecodePlan::noteNumbers(GenericOp op, unsigned operand, const DenseMap<unsigned, Role> &space) {
+  Value value = op->getOperand(operand);
+  AffineMap map = op.getMap(operand);
+  for (auto [p, dim] : llvm::enumerate(dimsOf(value).getDims())) {
+    AffineExpr index = map.getResult(p);
+    if (positions->isPosition(dim)) {
+      if (!isa<AffineDimExpr>(index))
+        shifted.insert(value);
+      continue;
+    }
+    int64_t sum = 0; // of two positions only the distance counts
+    std::optional<LinearIndex> linear = linearize(index, map.getNumDims(), map.getNumSymbols());
+    for (auto [d, role] : space)
+      sum += linear ? linear->dims[d] : 0;
+    goesRound &= sum == 0;
+  }
+}
+
 void DecodePlan::needOperands(GenericOp op, ArrayRef<Role> result) {
   DenseMap<unsigned, Role> space = spaceRoles(op, result);
   for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
     Roles roles = operandRoles(op, i, space);
     if (roles.size() == 1 && roles[0] == Role::History && mayKeep(operand))
       noteRead(op, i, space);
+    noteNumbers(op, i, space);
     need(operand, roles);
   }
 }
@@ -213,11 +234,17 @@ FailureOr<DecodePlan> DecodePlan::make(func::FuncOp main, const Positions &posit
     return failure();
   plan.needed.clear();
   plan.reach.clear();
+  plan.shifted.clear();
+  plan.goesRound = true;
   plan.needResults(last);
   for (auto &[value, cache] : plan.caches) {
     int64_t reach = plan.reach.lookup(value);
     if (reach > 0 && reach < capacity)
       cache.window = reach;
+  }
+  for (Value value : plan.shifted) {
+    const Cache *cache = plan.cacheOf(value);
+    plan.goesRound &= cache && cache->window > 0;
   }
   return plan;
 }

@@ -41,6 +41,10 @@ public:
   std::optional<gpt::RunningReduction> running(gpt::GenericOp op) const {
     return positions->runningReduction(op);
   }
+  /// Positions only count: nothing of a bounded size is read at them, and no history but by whole rows, the
+  /// last few or a running state. So a cache may hold the last positions only, each in the place of one that
+  /// is gone.
+  bool mayGoRound() const { return goesRound; }
   /// The value can be computed at Last; else the new rows hold it.
   static bool hasLast(mlir::Value value);
 
@@ -52,6 +56,7 @@ private:
   void needResults(bool last);
   mlir::LogicalResult chooseCaches();
   bool mayKeep(mlir::Value value) const;
+  void noteNumbers(gpt::GenericOp op, unsigned operand, const llvm::DenseMap<unsigned, Role> &space);
   void noteRead(gpt::GenericOp op, unsigned operand, const llvm::DenseMap<unsigned, Role> &space);
 
   mlir::func::FuncOp main;
@@ -60,6 +65,8 @@ private:
   llvm::MapVector<mlir::Value, Cache> caches;
   /// The furthest that a value is read before the new positions; -1: anywhere.
   llvm::DenseMap<mlir::Value, int64_t> reach;
+  llvm::DenseSet<mlir::Value> shifted; ///< read at other positions than an op's own
+  bool goesRound = true;
   bool chosen = false; ///< `caches` is final; before, every history that is needed counts as one
 };
 

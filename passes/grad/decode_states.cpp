@@ -120,7 +120,7 @@ void DecodeStates::keep(Value old) {
     windows[old] = {keepWindow(state, rowsNow.value, place, cache->window), batched};
     return;
   }
-  bind(old, {Role::History}, {store(state, rowsNow.value, past, {}, place), batched});
+  bind(old, {Role::History}, {store(state, rowsNow.value, slot, {}, place), batched});
 }
 
 Value DecodeStates::keepWindow(State &state, Value now, unsigned place, int64_t window) {

@@ -54,6 +54,9 @@ protected:
   mlir::OpBuilder b;
   mlir::Value past, count, last,
       lastNew; ///< i32, one a stream; count and lastNew are null where each run has one row
+  /// Where rows go in caches. Where these go round, `slotPositions` says which position each place of a cache
+  /// has, by stream and place; else places are positions.
+  mlir::Value slot, slotPositions;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<std::pair<Roles, Instance>, 2>> instances; ///< by old values
 };
 

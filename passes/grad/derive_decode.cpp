@@ -20,7 +20,8 @@ class Emitter : public DecodeOps {
 public:
   using DecodeOps::DecodeOps;
 
-  void run(ArrayRef<std::string> names) {
+  /// `round`: caches go round.
+  void run(ArrayRef<std::string> names, bool round) {
     Block *before = &main.front(), *after = new Block;
     main.getBody().push_back(after);
     b.setInsertionPointToEnd(after);
@@ -40,6 +41,9 @@ public:
     count = rows == 1 ? Value() : Value(perStream(names[1]));
     last = count ? adds(past, count, -1) : past;
     lastNew = count ? adds(count, Value(), -1) : Value();
+    slot = past;
+    if (round)
+      goRound();
     declareStates(*before);
     for (BlockArgument argument : before->getArguments())
       keep(argument);
@@ -58,6 +62,41 @@ public:
   }
 
 private:
+  /// A row takes the place of the one `capacity` positions before.
+  void goRound() {
+    auto number = [&](OpBuilder &body, Location loc, int64_t value) -> Value {
+      return arith::ConstantOp::create(body, loc, body.getI32IntegerAttr(value));
+    };
+    Location loc = main.getLoc();
+    slot = GenericOp::create(
+               b, loc, dimsOf(past), 1, std::nullopt, ValueRange(), past, b.getMultiDimIdentityMap(1),
+               [&](OpBuilder &body, Location at, ValueRange arguments) -> SmallVector<Value> {
+                 return {arith::RemSIOp::create(body, at, arguments[0], number(body, at, capacity))};
+               })
+               ->getResult(0);
+    // Of places up to the newest one this round's, of those behind it the last round's; before the first
+    // round they are behind all positions.
+    DimsAttr dims = DimsAttr::get(
+        b.getContext(), {batch, DimAttr::getBounded(b.getContext(), "slot", capacity, historyExtent)});
+    AffineMap stream = AffineMap::get(2, 0, b.getAffineDimExpr(0));
+    slotPositions =
+        GenericOp::create(b, loc, dims, 2, std::nullopt, ValueRange(), ValueRange{past, slot},
+                          ArrayRef<AffineMap>{stream, stream},
+                          [&](OpBuilder &body, Location at, ValueRange arguments) -> SmallVector<Value> {
+                            using P = arith::CmpIPredicate;
+                            Value place = IndexOp::create(body, at, body.getI32Type(), 1);
+                            Value round = arith::SubIOp::create(body, at, arguments[0], arguments[1]);
+                            Value position = arith::AddIOp::create(body, at, round, place);
+                            Value before =
+                                arith::SubIOp::create(body, at, position, number(body, at, capacity));
+                            Value behind = arith::CmpIOp::create(body, at, P::sgt, place, arguments[1]);
+                            Value any = arith::CmpIOp::create(body, at, P::sge, before, number(body, at, 0));
+                            Value old = arith::AndIOp::create(body, at, behind, any);
+                            return {arith::SelectOp::create(body, at, old, before, position)};
+                          })
+            ->getResult(0);
+  }
+
   Roles resultRoles(Value result) { return plan.rolesOf(result).front(); }
 
   void emitBlock(Block &block) {
@@ -278,8 +317,12 @@ struct DeriveDecodePass : impl::DeriveDecodePassBase<DeriveDecodePass> {
     if (failed(plan))
       return failure();
     std::string old = dims[1].getExtent().str();
+    bool round = ring && rows == 1 && plan->mayGoRound();
+    if (round)
+      getOperation()->setAttr("gpt.ring", UnitAttr::get(&getContext()));
     std::string past = "past(" + growing + ")", count = "count(" + growing + ")";
-    Emitter(main, positions, *plan, dims[0], std::min<int64_t>(rows, capacity), capacity).run({past, count});
+    Emitter(main, positions, *plan, dims[0], std::min<int64_t>(rows, capacity), capacity)
+        .run({past, count}, round);
     renameExtents(old, capacity);
     dropUnusedArguments(main);
     return success();

@@ -237,8 +237,9 @@ output y
   };
 }
 
-bool derive(mlir::ModuleOp module, int64_t rows, const std::string &results) {
+bool derive(mlir::ModuleOp module, int64_t rows, const std::string &results, bool ring = false) {
   DeriveDecodePassOptions options;
+  options.ring = ring;
   options.growing = "token";
   options.rows = rows;
   options.results = results;
@@ -392,6 +393,90 @@ INSTANTIATE_TEST_SUITE_P(Models, Decode, testing::ValuesIn(models()), [](const a
     name += std::isalnum(c) ? c : '_';
   return name;
 });
+
+/// Models in which positions only count, with a mask that no query sees further back than a context: `LENGTH` is how long
+/// a sequence may be, `NEAR` who sees whom.
+const char *const unbounded[] = {
+    R"(
+def near(t, s) = NEAR
+block Layer() (x[t, c]) -> [t, c] {
+  attention = GroupedAttention(2, 1, near, std: 0.5, out: 0.5)
+  x + attention(x)
+}
+let y = x
+repeat layers[2] { y = Layer()(y) }
+output y
+)",
+    R"(
+param q[4, 3], k[4, 3], bias[9] ~ normal(0.7)
+let query[t, e] = sum(c: x[t, c] * q[c, e])
+let key[s, e] = sum(c: x[s, c] * k[c, e])
+let dots[t, s] = sum(e: query[t, e] * key[s, e])
+let weight[t, s] = softmax(s: where(NEAR, dots[t, s] + bias[t - s] - 0.2 * (t - s) + sin(s), -inf))
+let mix[t, e] = sum(s: weight[t, s] * key[s, e])
+output mix
+)",
+    R"(
+param w[4, 4] ~ normal(0.7)
+let h[t, j] = sum(c: x[t, c] * w[c, j])
+let y[t, c] = tanh(h[t, c] + 0.5 * h[t - 2, c]) + 0.1 * mean(s where s <= t: h[s, c]) + cos(t)
+output y
+)"};
+
+TEST(DecodeRing, GoesOnBeyondTheContext) {
+  constexpr int64_t length = 40;
+  for (const char *body : unbounded) {
+    auto text = [&](int64_t bound, const std::string &near) {
+      std::string text = embedded + body;
+      text.replace(text.find("t < 9"), 5, "t < " + std::to_string(bound));
+      if (size_t at = text.find("NEAR"); at != std::string::npos)
+        text.replace(at, 4, near);
+      return text;
+    };
+    ModelRunner far(text(length, "s <= t and t - s < 9")), near(text(context, "s <= t"));
+    ASSERT_TRUE(far.model && near.model) << far.errors << near.errors;
+    far.batch = near.batch = streams;
+    auto whole = far.emit(Program::Outputs, true, true);
+    Extend token{near.emit(Program::Outputs, true, true), 1};
+    ASSERT_TRUE(whole && token.module);
+    RunState state = far.state(*whole, true), decode;
+    state.extents = {{"b", streams}, {"t", length}};
+    Tensor tokens = state.inputs.at("token");
+    std::vector<Tensor> expected = interpret(*whole, state);
+    ASSERT_EQ(expected.size(), 1u);
+    int64_t width = expected[0].data.size() / (streams * length);
+    ASSERT_TRUE(derive(*token.module, 1, "last", /*ring=*/true));
+    EXPECT_TRUE((*token.module)->hasAttr("gpt.ring")) << body;
+    token.compile(host().vectorBits);
+    decode.variables = state.variables;
+    addStates(*token.module, decode);
+    for (int64_t t = 0; t < length; ++t) {
+      // One stream begins later, and one begins anew.
+      std::vector<int64_t> past = {t, std::max<int64_t>(t - 5, 0), t % 23};
+      std::vector<std::vector<int32_t>> next;
+      for (int64_t b = 0; b < streams; ++b)
+        next.push_back({int32_t(tokens.data[b * length + past[b]])});
+      Tensor result = token.run(decode, next, past);
+      for (int64_t b = 0; b < streams; ++b)
+        for (int64_t i = 0; i < width; ++i) {
+          double wanted = expected[0].data[(b * length + past[b]) * width + i];
+          EXPECT_NEAR(result.data[b * width + i], wanted, 1e-12 * (1 + std::abs(wanted)))
+              << body << "stream " << b << " at " << past[b];
+        }
+    }
+  }
+}
+
+TEST(DecodeRing, NotWherePositionsAreIndices) {
+  for (const char *body : {"param place[9, 4] ~ normal(1)\nlet y[t, c] = x[t, c] + place[t, c]\noutput y\n",
+                           "let y[t, c] = x[t, c] * x[0, c]\noutput y\n"}) {
+    ModelRunner runner(embedded + body);
+    ASSERT_TRUE(runner.model) << runner.errors;
+    auto module = runner.emit(Program::Outputs, true, true);
+    ASSERT_TRUE(module && derive(*module, 1, "last", /*ring=*/true));
+    EXPECT_FALSE((*module)->hasAttr("gpt.ring")) << body;
+  }
+}
 
 /// What looks ahead, where, and how it is said.
 struct Ahead {
