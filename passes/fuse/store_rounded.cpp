@@ -72,7 +72,9 @@ bool roundResult(KernelOp kernel, unsigned number) {
   YieldOp yield = kernel.getYield();
   Value value = yield.getValues()[number];
   auto producer = value.getDefiningOp<GenericOp>();
-  if (!producer || kernel->hasAttr(rowBlocksName))
+  // What a scatter begins with has the type of its sum.
+  bool scatters = llvm::any_of(*kernel.getBlock(), [](Operation &op) { return isa<ScatterOp>(op); });
+  if (!producer || scatters || kernel->hasAttr(rowBlocksName))
     return false;
   OpBuilder builder(producer.getYield());
   auto rounded = [&](OpBuilder &builder, Value wide) -> Value {

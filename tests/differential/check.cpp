@@ -421,7 +421,7 @@ private:
   Trained trainedByOracle(const Setup &setup, const runtime::Program &program, const Rounding &rounding) {
     Watch watch(outcome.counts["ms of the oracle"]);
     Trained result;
-    Training trained(*training, meantParameters(program), rounding);
+    Training trained(*training, meantParameters(program), rounding, evaluation->graph.params);
     for (int64_t step = 0; step < steps; ++step) {
       Scalars scalars = trained.step(situation(setup, false, step));
       if (scalars.empty())

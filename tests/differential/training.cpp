@@ -8,8 +8,12 @@ using namespace gptc;
 using namespace gptc::differential;
 
 Training::Training(typed::Elaborated &model, std::map<std::string, Array> parameters,
-                   const Rounding &rounding)
-    : variables(std::move(parameters)), model(model), rounding(rounding) {}
+                   const Rounding &rounding, llvm::ArrayRef<typed::Tensor *> others)
+    : variables(std::move(parameters)), model(model), rounding(rounding) {
+  for (llvm::ArrayRef<typed::Tensor *> params : {others, llvm::ArrayRef(model.graph.params)})
+    for (typed::Tensor *param : params)
+      ranks[param->path] = param->dims.size();
+}
 
 static double numberOf(const std::map<std::string, ConfigValue> &config, const std::string &name,
                        double otherwise) {
@@ -33,9 +37,6 @@ Scalars Training::step(const Situation &situation) {
     return {};
   // Parameters that this program does not use have a gradient of 0.
   gradients.clear();
-  std::map<std::string, size_t> ranks;
-  for (typed::Tensor *param : params)
-    ranks[param->path] = param->dims.size();
   std::vector<std::string> names;
   for (auto &[name, value] : variables)
     if (name.find('#') == std::string::npos)

@@ -11,8 +11,9 @@ using Scalars = std::vector<std::pair<std::string, double>>;
 /// Parameters and states of the optimizer while a model is trained.
 class Training {
 public:
-  /// `parameters` by path.
-  Training(typed::Elaborated &model, std::map<std::string, Array> parameters, const Rounding &rounding);
+  /// `parameters` by path. `others`: parameters with their ranks that an evaluation has and training perhaps not.
+  Training(typed::Elaborated &model, std::map<std::string, Array> parameters, const Rounding &rounding,
+           llvm::ArrayRef<typed::Tensor *> others = {});
   /// One step on a batch; empty where the model is too large to evaluate.
   Scalars step(const Situation &situation);
   /// NAME, NAME.m, NAME.v, NAME.momentum, NAME.average; and the last gradients.
@@ -20,6 +21,7 @@ public:
 
 private:
   typed::Elaborated &model;
+  std::map<std::string, size_t> ranks; ///< as declared
   Rounding rounding;
 };
 
