@@ -182,8 +182,13 @@ LogicalResult DecodePlan::chooseCaches() {
     }
     return entry->second;
   };
+  // What is only read a few rows back is a window of these: to compute it again would take the history of something.
+  SmallVector<Value> kept;
   for (auto &[value, cache] : caches)
-    graph.markSink(nodeOf(value));
+    if (reach.lookup(value) > 0)
+      kept.push_back(value);
+    else
+      graph.markSink(nodeOf(value));
   while (!pending.empty()) {
     Value value = pending.pop_back_val();
     unsigned node = nodeOf(value);
@@ -209,7 +214,6 @@ LogicalResult DecodePlan::chooseCaches() {
   SmallVector<unsigned> cut = graph.cut(possible);
   if (!possible)
     return main.emitError() << "a value whose history is needed has sizes that differ from run to run";
-  SmallVector<Value> kept;
   for (auto &[value, node] : nodes)
     if (llvm::is_contained(cut, node))
       kept.push_back(value);
