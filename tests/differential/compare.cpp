@@ -25,8 +25,9 @@ Comparison gptc::differential::compare(const std::vector<double> &actual, const 
     if (!std::isfinite(expected.data[i]))
       continue;
     for (const Array *sample : disturbed)
-      away[i] = std::max(
-          away[i], std::isfinite(sample->data[i]) ? std::fabs(sample->data[i] - expected.data[i]) : HUGE_VAL);
+      away[i] = std::max(away[i], sample && std::isfinite(sample->data[i])
+                                      ? std::fabs(sample->data[i] - expected.data[i])
+                                      : HUGE_VAL);
     if (std::isfinite(away[i])) {
       squares += away[i] * away[i];
       sizes += expected.data[i] * expected.data[i];

@@ -31,6 +31,7 @@ struct Comparison {
   std::string problem; // empty: equal but for rounding
 };
 
+/// `disturbed`: null for a sample that has no such numbers; nothing can be said of them then.
 Comparison compare(const std::vector<double> &actual, const Array &expected,
                    const std::vector<const Array *> &disturbed, const Setup &setup);
 

@@ -53,12 +53,20 @@ Scalars Training::step(const Situation &situation) {
     std::memcpy(&bits, &value, sizeof bits);
     return oracle.disturbed(value, scramble(bits ^ 991), 2);
   };
+  // Squares overflow, or vanish, where the norm does not.
+  double highest = 0;
+  for (auto &[name, gradient] : gradients)
+    for (double g : gradient.data)
+      highest = std::max(highest, std::fabs(g));
+  const int exponent = highest > 0 && std::isfinite(highest) ? std::ilogb(highest) : 0;
   double squares = 0;
   uint64_t place = 0; // a sum's terms round each in its own way
   for (auto &[name, gradient] : gradients)
-    for (double g : gradient.data)
-      squares = oracle.summed(squares, round(g * g), scramble(++place));
-  double norm = round(std::sqrt(squares));
+    for (double g : gradient.data) {
+      double part = std::ldexp(g, -exponent);
+      squares = oracle.summed(squares, round(part * part), scramble(++place));
+    }
+  double norm = round(std::ldexp(std::sqrt(squares), exponent));
   results.push_back({"grad_norm", norm});
   results.push_back({"lr", rate});
 

@@ -11,7 +11,8 @@ using Scalars = std::vector<std::pair<std::string, double>>;
 /// Parameters and states of the optimizer while a model is trained.
 class Training {
 public:
-  /// `parameters` by path. `others`: parameters with their ranks that an evaluation has and training perhaps not.
+  /// `parameters` by path. `others`: parameters with their ranks that an evaluation has and training perhaps
+  /// not.
   Training(typed::Elaborated &model, std::map<std::string, Array> parameters, const Rounding &rounding,
            llvm::ArrayRef<typed::Tensor *> others = {});
   /// One step on a batch; empty where the model is too large to evaluate.
