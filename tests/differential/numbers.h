@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,14 @@ inline uint64_t scramble(uint64_t x) {
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
   x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
   return x ^ (x >> 31);
+}
+
+/// A number for an operation on these operands: equal for equal ones.
+inline uint64_t keyOf(int op, double a, double b = 0) {
+  uint64_t first, second;
+  std::memcpy(&first, &a, sizeof first);
+  std::memcpy(&second, &b, sizeof second);
+  return scramble(scramble(uint64_t(op) * 77 + 5) ^ first) ^ (second * 0x9E3779B97F4A7C15ull);
 }
 
 inline uint64_t hashOf(const std::string &text, uint64_t start = 0) {
