@@ -31,7 +31,7 @@ def steps(model, dtype):
     """A training step of one of the bench's models; the figure is ms."""
 
     def measure(binaries, work, threads):
-        words = model.words(lambda name, size: f"{name}={size}")
+        words = model.words(lambda name, size: [f"{name}={size}"])
         sets = [w for word in words for w in ("--set", word)]
         return train(binaries, work, threads, model.file, [text_of(Place(work), model)], dtype,
                      [*sets, "--set", f"steps={model.steps}"])
