@@ -74,6 +74,9 @@ constexpr Range ranges[] = {
     {"beam", 1, 1024, true, "an integer between 1 and 1024"},
     {"length_penalty", 0, 100, false, "a number between 0 and 100"},
     {"top_k", 0, INT32_MAX, true, "an integer, 0 for all"},
+    {"min_p", 0, 1, false, "a number between 0 and 1"},
+    {"repetition_penalty", 0.01, 100, false, "a number between 0.01 and 100"},
+    {"repetition_window", 0, INT32_MAX, true, "an integer, 0 for all"},
     {"slide", 0, 1, true, "0 or 1"},
     {"clip", 1e-30, HUGE_VAL, false, "a positive number"},
     {"temperature", 0, 1e6, false, "a number between 0 and 1000000"},
@@ -142,6 +145,17 @@ void Elaborator::config(const ast::Statement &s, Scope *scope) {
     if (name == "pad") {
       if (field.value->kind != ast::Expr::String)
         error(field.value->span, "'pad' is a symbol of the text in quotes").help = "write `pad: \" \"`";
+    } else if (name == "end") {
+      if (field.value->kind != ast::Expr::String)
+        error(field.value->span, "'end' is the name of a special token in quotes").help = "write `end: \"</s>\"`";
+    } else if (name == "stop") {
+      bool strings = kind == ast::Expr::String || kind == ast::Expr::List;
+      if (kind == ast::Expr::List)
+        for (const ast::ExprPtr &element : field.value->children)
+          strings &= element->kind == ast::Expr::String;
+      if (!strings)
+        error(field.value->span, "'stop' is a string in quotes, or a list of them").help =
+            "write `stop: \"\\n\"` or `stop: [\"A:\", \"B:\"]`";
     } else if (name != "optimizer" && value.kind == ConfigValue::Word &&
                !(name == "batch" && value.word == "all"))
       error(field.value->span, fmt::format("'{}' is a number, not '{}'", name, value.word));

@@ -86,7 +86,9 @@ private:
 
   ast::ExprPtr parsed(const std::string &name, const std::string &field, const std::string &text) {
     int32_t file = sources.add("--set " + name, text);
-    if (field == "pad" && text.front() != '"') { // a symbol, which the shell has taken the quotes of
+    // A text, which the shell has taken the quotes of.
+    bool isText = field == "pad" || field == "stop" || field == "end";
+    if (isText && !text.empty() && text.front() != '"' && !(field == "stop" && text.front() == '[')) {
       auto value = std::make_unique<ast::Expr>();
       value->kind = ast::Expr::String;
       value->text = text;

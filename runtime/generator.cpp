@@ -1,7 +1,9 @@
 #include "runtime/generator.h"
 
 #include "runtime/interrupt.h"
+#include "runtime/stop.h"
 
+#include "llvm/ADT/STLExtras.h"
 
 using llvm::Error;
 using llvm::Expected;
@@ -25,24 +27,28 @@ Expected<int64_t> generate(TokenModel &model, const Tokenizer &tokenizer, llvm::
   model.seed = options.sampling.seed;
   Sampler sampler(options.sampling, model.vocabulary());
   StreamDecoder decoder(tokenizer, prompt.empty());
+  StopFinder stop(options.stops);
   int64_t made = 0;
   for (; made < options.tokens && !interrupted(); ++made) {
     Expected<const char *> logits = model.next(tokens);
     if (!logits)
       return logits.takeError();
-    Expected<int32_t> token = sampler.sample(*logits, model.type(), uint64_t(made));
+    Expected<int32_t> token = sampler.sample(*logits, model.type(), uint64_t(made), tokens);
     if (!token)
       return token.takeError();
     if (options.observe)
       options.observe(*token, sampler.likeliest(options.candidates));
-    tokens.push_back(*token);
-    std::string text = decoder.push(*token);
-    if (!text.empty() && !emit(text)) {
+    if (llvm::is_contained(options.ends, *token)) {
       ++made;
-      return made;
+      break;
     }
+    tokens.push_back(*token);
+    std::string text = stop.push(decoder.push(*token));
+    if ((!text.empty() && !emit(text)) || stop.found())
+      return made + 1;
   }
-  std::string rest = decoder.finish();
+  std::string rest = stop.push(decoder.finish());
+  rest += stop.finish();
   if (!rest.empty())
     emit(rest);
   return made;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace gptc::runtime {
 
@@ -14,6 +15,12 @@ llvm::Error SamplingOptions::check() const {
     return failure("top-k must be 0 (all) or more, not {}", topK);
   if (!(topP > 0 && topP <= 1))
     return failure("top-p must be above 0 and at most 1, not {}", topP);
+  if (!(minP >= 0 && minP <= 1))
+    return failure("min-p must be between 0 and 1, not {}", minP);
+  if (!(repetitionPenalty >= 0.01 && repetitionPenalty <= 100))
+    return failure("the repetition penalty must be between 0.01 and 100, not {}", repetitionPenalty);
+  if (repetitionWindow < 0)
+    return failure("the repetition window must be 0 (all) or more, not {}", repetitionWindow);
   return llvm::Error::success();
 }
 
@@ -26,52 +33,108 @@ static bool before(const Candidate &a, const Candidate &b) {
   return a.probability != b.probability ? a.probability > b.probability : a.token < b.token;
 }
 
-/// Fills the candidates with the logits; returns the place of the highest.
-llvm::Expected<size_t> Sampler::read(const char *logits, DType type) {
-  size_t best = 0;
+/// Fills the candidates with the logits.
+llvm::Error Sampler::read(const char *logits, DType type) {
   for (size_t i = 0; i < candidates.size(); ++i) {
     double value = type == DType::F64 ? reinterpret_cast<const double *>(logits)[i]
                                       : double(reinterpret_cast<const float *>(logits)[i]);
     if (std::isnan(value) || value == INFINITY)
       return failure("the logit of token {} is not finite", i);
     candidates[i] = {value, int32_t(i)};
-    if (value > candidates[best].probability)
-      best = i;
   }
+  return llvm::Error::success();
+}
+
+/// Each token once, however often it was said.
+void Sampler::penalise(llvm::ArrayRef<int32_t> said) {
+  if (options.repetitionPenalty == 1)
+    return;
+  if (options.repetitionWindow > 0 && said.size() > size_t(options.repetitionWindow))
+    said = said.take_back(size_t(options.repetitionWindow));
+  std::vector<int32_t> tokens(said.begin(), said.end());
+  std::sort(tokens.begin(), tokens.end());
+  tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
+  for (int32_t token : tokens) {
+    if (token < 0 || size_t(token) >= candidates.size())
+      continue;
+    double &logit = candidates[size_t(token)].probability;
+    logit = logit > 0 ? logit / options.repetitionPenalty : logit * options.repetitionPenalty;
+    if (logit > std::numeric_limits<double>::max())
+      logit = std::numeric_limits<double>::max(); // a penalty below 1
+  }
+}
+
+/// The place of the highest, the first of equal ones.
+llvm::Expected<size_t> Sampler::best() const {
+  size_t best = 0;
+  for (size_t i = 0; i < candidates.size(); ++i)
+    if (candidates[i].probability > candidates[best].probability)
+      best = i;
   if (candidates.empty() || candidates[best].probability == -INFINITY)
     return failure("no token is possible: every logit is -inf");
   return best;
 }
 
-llvm::Expected<int32_t> Sampler::sample(const char *logits, DType type, uint64_t number) {
-  llvm::Expected<size_t> best = read(logits, type);
-  if (!best)
-    return best.takeError();
-  const Candidate top = candidates[*best];
+/// Sorts only so many of the likeliest as it takes to reach the probability.
+void Sampler::keepTopP() {
+  double reached = 0;
+  for (size_t i = 0; i < left; ++i) {
+    if (i == sorted) {
+      auto from = candidates.begin() + int64_t(sorted), end = candidates.begin() + int64_t(left);
+      sorted = std::min(left, std::max<size_t>(64, 4 * sorted));
+      auto to = candidates.begin() + int64_t(sorted);
+      if (to != end)
+        std::nth_element(from, to, end, before);
+      std::sort(from, to, before);
+    }
+    reached += candidates[i].probability;
+    if (reached >= options.topP * total) {
+      left = i + 1;
+      total = reached;
+    }
+  }
+}
+
+/// The likeliest has 1 here, so that shares of it need no total.
+void Sampler::keepMinP() {
+  size_t kept = 0;
+  total = 0;
+  for (size_t i = 0; i < left; ++i) {
+    if (candidates[i].probability < options.minP)
+      continue;
+    total += candidates[i].probability;
+    candidates[kept++] = candidates[i];
+  }
+  left = kept;
+}
+
+llvm::Expected<int32_t> Sampler::sample(const char *logits, DType type, uint64_t number,
+                                        llvm::ArrayRef<int32_t> said) {
+  if (llvm::Error error = read(logits, type))
+    return error;
+  penalise(said);
+  llvm::Expected<size_t> highest = best();
+  if (!highest)
+    return highest.takeError();
+  const Candidate top = candidates[*highest];
   bool greedy = options.temperature == 0;
   left = candidates.size();
+  sorted = 0;
   if (options.topK > 0 && size_t(options.topK) < left) {
     std::nth_element(candidates.begin(), candidates.begin() + options.topK, candidates.end(), before);
-    left = size_t(options.topK);
-  }
-  if (left < candidates.size() || options.topP < 1)
+    sorted = left = size_t(options.topK);
     std::sort(candidates.begin(), candidates.begin() + int64_t(left), before);
+  }
   total = 0;
   for (size_t i = 0; i < left; ++i) {
     double &value = candidates[i].probability;
     value = std::exp((value - top.probability) / (greedy ? 1 : options.temperature));
     total += value;
   }
-  if (options.topP < 1) {
-    double reached = 0;
-    for (size_t i = 0; i < left; ++i) {
-      reached += candidates[i].probability;
-      if (reached >= options.topP * total) {
-        left = i + 1;
-        total = reached;
-      }
-    }
-  }
+  if (options.topP < 1)
+    keepTopP();
+  if (options.minP > 0)
+    keepMinP();
   if (greedy)
     return top.token;
   double place = randomUniform(randomBits(options.seed, RandomUse::Sample, number, 0)) * total;

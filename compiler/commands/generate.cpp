@@ -6,8 +6,10 @@
 #include "compiler/trained.h"
 #include "compiler/translation.h"
 
+#include "runtime/files.h"
 #include "runtime/generator.h"
 #include "runtime/interrupt.h"
+#include "runtime/utf8.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
@@ -34,13 +36,53 @@ static void printCandidates(const runtime::Tokenizer &tokenizer, int32_t token,
   llvm::outs() << "\n";
 }
 
+/// What ends the text: the options, or else the model file, or else the tokenizer.
+static llvm::Error readEnds(const Session &session, const Arguments &arguments, std::vector<std::string> stops,
+                            std::vector<std::string> ends, runtime::GenerateOptions &generation) {
+  const auto &fields = session.model->generate();
+  auto words = [&](const char *name, std::vector<std::string> &into) {
+    auto found = fields.find(name);
+    if (found == fields.end())
+      return false;
+    if (found->second.kind == ConfigValue::Word)
+      into.push_back(found->second.word);
+    for (const auto &element : found->second.arguments)
+      into.push_back(element.second.word);
+    return true;
+  };
+  if (!arguments.given("--stop"))
+    words("stop", stops);
+  for (const std::string &stop : stops) {
+    if (stop.empty())
+      return runtime::failure("a stop is a text of one character or more, not \"\"");
+    if (llvm::Error error = runtime::checkUtf8(stop, "stop"))
+      return error;
+  }
+  generation.stops = std::move(stops);
+  if (!arguments.given("--end") && !words("end", ends)) {
+    // Of several tokens that end a text the first is where it ends.
+    if (runtime::TextFrame frame = session.tokenizer->frame(); !frame.end.empty())
+      generation.ends.push_back(frame.end.front());
+    return llvm::Error::success();
+  }
+  for (const std::string &name : ends) {
+    if (name.empty())
+      continue;
+    std::vector<int32_t> token;
+    if (llvm::Error error = session.tokenizer->encode(name, {name}, token, "end"))
+      return error;
+    generation.ends.insert(generation.ends.end(), token.begin(), token.end());
+  }
+  return llvm::Error::success();
+}
+
 int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   CommonOptions options;
-  std::string path, prompt = "\n", pad, which = "latest", data;
-  std::vector<std::string> specials;
-  int64_t tokens = 300, topK = 0, seed = 1, candidates = 0, slide = 0;
+  std::string path, prompt = "\n", promptFile, pad, which = "latest", data;
+  std::vector<std::string> specials, stops, ends;
+  int64_t tokens = 300, topK = 0, window = 64, seed = 1, candidates = 0, slide = 0;
   bool greedy = false;
-  double temperature = 1.0, topP = 1.0;
+  double temperature = 1.0, topP = 1.0, minP = 0, penalty = 1;
   TranslationOptions translation;
   Arguments arguments(
       "generate RUN --prompt TEXT [--tokens N]",
@@ -49,6 +91,8 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
       "A model of pairs translates the prompt, or each line of a file, by beam search.");
   arguments.positional("RUN", "the directory of a run", path);
   arguments.option("--prompt", "TEXT", "the text to go on from (default: a new line)", prompt);
+  arguments.option("--prompt-file", "FILE", "the same from a file, - for standard input; a line end at its end does not count",
+                   promptFile);
   arguments.option("--special", "NAME", "where NAME stands in the prompt, it is that special token", specials);
   arguments.option("--pad", "SYMBOL",
                    "what fills a window of fixed length up on the left of a shorter prompt", pad);
@@ -59,6 +103,17 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   arguments.option("--top-k", "K", "choose among the K likeliest only; 0: all (default)", topK, 0, INT32_MAX);
   arguments.option("--top-p", "P", "choose among the likeliest that reach P together (default 1)", topP, 0,
                    1);
+  arguments.option("--min-p", "P", "choose among those at least P times as likely as the likeliest (default 0: all)", minP,
+                   0, 1);
+  arguments.option("--repetition-penalty", "R",
+                   "divides the logit of each token that was there by R, multiplies it where it is negative (default 1)",
+                   penalty, 0.01, 100);
+  arguments.option("--repetition-window", "N",
+                   "how many last tokens the penalty looks at, the prompt's too; 0: all (default 64)", window, 0,
+                   INT32_MAX);
+  arguments.option("--stop", "TEXT", "end before this text, where it is made; may be repeated", stops);
+  arguments.option("--end", "NAME",
+                   "end at this special token; may be repeated; \"\": at none (default: that of a tokenizer's file)", ends);
   arguments.flag("--greedy", "always the likeliest token: --temperature 0", greedy);
   arguments.option("--slide", "N",
                    "past the model's context: 0 forgets the older half of it and reads the rest again (default); 1 "
@@ -82,6 +137,8 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   addFields(arguments, /*training=*/false);
   if (std::optional<int> code = arguments.parse(words))
     return *code;
+  if (arguments.given("--prompt") && arguments.given("--prompt-file"))
+    return arguments.usageError("give one of --prompt and --prompt-file");
   if (greedy && arguments.given("--temperature") && temperature != 0)
     return arguments.usageError("give one of --greedy and --temperature");
 
@@ -96,8 +153,12 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   }
   bool isPairs = session.spec.kind == DataSpec::Pairs;
   const std::initializer_list<const char *> forPairs = {"--data", "--beam", "--length-penalty"};
-  const std::initializer_list<const char *> forText = {"--temperature", "--top-k", "--top-p", "--show-probs",
-                                                      "--special"};
+  const std::initializer_list<const char *> forText = {"--temperature",        "--top-k",
+                                                       "--top-p",              "--min-p",
+                                                       "--repetition-penalty", "--repetition-window",
+                                                       "--stop",               "--end",
+                                                       "--show-probs",         "--special",
+                                                       "--prompt-file"};
   for (const char *flag : isPairs ? forText : forPairs)
     if (arguments.given(flag))
       return arguments.usageError(
@@ -126,6 +187,9 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   field("temperature", "--temperature", temperature);
   field("top_k", "--top-k", topK);
   field("top_p", "--top-p", topP);
+  field("min_p", "--min-p", minP);
+  field("repetition_penalty", "--repetition-penalty", penalty);
+  field("repetition_window", "--repetition-window", window);
   field("seed", "--seed", seed);
   field("slide", "--slide", slide);
 
@@ -134,12 +198,29 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
   generation.sampling.temperature = greedy ? 0 : temperature;
   generation.sampling.topK = topK;
   generation.sampling.topP = topP;
+  generation.sampling.minP = minP;
+  generation.sampling.repetitionPenalty = penalty;
+  generation.sampling.repetitionWindow = window;
   generation.sampling.seed = uint64_t(seed);
   llvm::Expected<std::string> logits = session.logitsName();
   if (!logits)
     return reportError(logits.takeError());
   if (llvm::Error error = generation.sampling.check())
     return arguments.usageError(llvm::toString(std::move(error)));
+  if (llvm::Error error = readEnds(session, arguments, stops, ends, generation))
+    return reportError(std::move(error));
+  if (!promptFile.empty()) {
+    auto file = runtime::readFile(promptFile);
+    if (!file)
+      return reportError(file.takeError());
+    auto text = runtime::plainText((*file)->getBuffer(), promptFile);
+    if (!text)
+      return reportError(text.takeError());
+    llvm::StringRef body = *text; // editors and echo end a line
+    if (body.consume_back("\n"))
+      body.consume_back("\r");
+    prompt = body.str();
+  }
   auto padding = session.model->generate().find("pad");
   if (!arguments.given("--pad") && padding != session.model->generate().end())
     pad = padding->second.word;
@@ -152,7 +233,7 @@ int gptc::generateCommand(llvm::ArrayRef<const char *> words) {
     reportError("pad is one token, but \"" + llvm::Twine(pad) + "\" is " + llvm::Twine(padTokens.size()));
     return Failure;
   }
-  if (generation.pad && !arguments.given("--prompt"))
+  if (generation.pad && !arguments.given("--prompt") && promptFile.empty())
     prompt.clear(); // starts from pads alone
   if (llvm::Error error = session.tokenizer->encode(prompt, specials, promptTokens, "the prompt"))
     return reportError(std::move(error));

@@ -28,7 +28,8 @@ for name, said in [("generate", "(default 300)"), ("generate", "how many tokens"
     check(f"{name} says {said}", said in pages[name], pages[name])
 for name, fields in [("train", ["optimizer", "batch", "steps", "epochs", "clip", "average", "validation", "eval_every",
                                 "save_every", "seed"]),
-                     ("generate", ["tokens", "temperature", "top_k", "top_p", "seed", "pad", "beam", "length_penalty"])]:
+                     ("generate", ["tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty",
+                                   "repetition_window", "stop", "end", "seed", "slide", "pad", "beam", "length_penalty"])]:
     listed = pages[name].split("Fields of ")[1]
     for field in fields:
         check(f"{name}: the field {field}", f"\n  {field} " in listed, listed)

@@ -139,6 +139,83 @@ TEST(Sampler, TopKAndTopPRenormalise) {
   EXPECT_GT(pValue(logits, with(0.8, 1), renormalised(p, 1, 1)), 1e-4);
 }
 
+TEST(Sampler, MinPKeepsAShareOfTheLikeliest) {
+  std::vector<double> logits = someLogits(), p = softmax(logits, 0.8), expected(p.size());
+  double highest = *std::max_element(p.begin(), p.end()), kept = 0;
+  for (size_t i = 0; i < p.size(); ++i)
+    kept += expected[i] = p[i] >= 0.2 * highest ? p[i] : 0;
+  for (double &value : expected)
+    value /= kept;
+  SamplingOptions options = with(0.8);
+  options.minP = 0.2;
+  EXPECT_GT(pValue(logits, options, expected), 1e-4);
+}
+
+TEST(Sampler, PenaltyIsThatOfRepeatedTokensOnceEach) {
+  std::vector<double> logits = {2, -1, 3, 0.5};
+  SamplingOptions options = with(1);
+  options.repetitionPenalty = 2;
+  std::vector<int32_t> said = {3, 2, 0, 0, 1, 99};
+  auto shares = [&](int64_t window) {
+    options.repetitionWindow = window;
+    Sampler sampler(options, 4);
+    valueOf(sampler.sample(reinterpret_cast<const char *>(logits.data()), DType::F64, 0, said));
+    std::vector<double> result(4);
+    for (const Candidate &candidate : sampler.likeliest(4))
+      result[size_t(candidate.token)] = candidate.probability;
+    return result;
+  };
+  std::vector<double> near = softmax({1, -2, 3, 0.5}, 1), all = softmax({1, -2, 1.5, 0.25}, 1);
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_NEAR(shares(4)[i], near[i], 1e-12);
+    EXPECT_NEAR(shares(0)[i], all[i], 1e-12);
+  }
+}
+
+// What top-p did before it sorted only what it needs.
+TEST(Sampler, PartialSelectionChoosesWhatASortWould) {
+  constexpr size_t vocabulary = 5000;
+  std::vector<double> logits(vocabulary);
+  for (size_t i = 0; i < vocabulary; ++i)
+    logits[i] = std::floor(40 * std::sin(0.37 * double(i * i % 7919))) / 8; // with equal ones
+  for (double topP : {0.1, 0.5, 0.9, 0.999})
+    for (int64_t topK : {0, 700}) {
+      std::vector<Candidate> order;
+      for (size_t i = 0; i < vocabulary; ++i)
+        order.push_back({std::exp(logits[i] - 5), int32_t(i)});
+      std::sort(order.begin(), order.end(), [](const Candidate &a, const Candidate &b) {
+        return a.probability != b.probability ? a.probability > b.probability : a.token < b.token;
+      });
+      if (topK)
+        order.resize(size_t(topK));
+      double total = 0, reached = 0;
+      for (const Candidate &candidate : order)
+        total += candidate.probability;
+      size_t kept = 0;
+      while (kept < order.size() && reached < topP * total)
+        reached += order[kept++].probability;
+      Sampler sampler(with(1, topK, topP), int64_t(vocabulary));
+      valueOf(sampler.sample(reinterpret_cast<const char *>(logits.data()), DType::F64, 0));
+      std::vector<Candidate> left = sampler.likeliest(vocabulary);
+      ASSERT_EQ(left.size(), kept) << topP << " " << topK;
+      for (size_t i = 0; i < kept; ++i)
+        ASSERT_EQ(left[i].token, order[i].token) << topP << " " << topK;
+    }
+}
+
+TEST(Sampler, SaysWhatAValueMustBe) {
+  auto message = [](auto change) {
+    SamplingOptions options = with(1);
+    change(options);
+    return llvm::toString(options.check());
+  };
+  EXPECT_EQ(message([](SamplingOptions &o) { o.minP = 1.5; }), "min-p must be between 0 and 1, not 1.5");
+  EXPECT_EQ(message([](SamplingOptions &o) { o.repetitionPenalty = 0; }),
+            "the repetition penalty must be between 0.01 and 100, not 0");
+  EXPECT_EQ(message([](SamplingOptions &o) { o.repetitionWindow = -1; }),
+            "the repetition window must be 0 (all) or more, not -1");
+}
+
 TEST(Sampler, GreedyTakesTheFirstOfTheLikeliest) {
   std::vector<float> logits = {1, 3, 3, 2};
   Sampler sampler(with(0), 4);
