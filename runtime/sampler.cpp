@@ -108,6 +108,21 @@ void Sampler::keepMinP() {
   left = kept;
 }
 
+/// Logits become shares, of which top-p and min-p leave some.
+void Sampler::share() {
+  total = 0;
+  for (size_t i = 0; i < left; ++i) {
+    double &value = candidates[i].probability;
+    value = std::exp((value - highestLogit) / (options.temperature == 0 ? 1 : options.temperature));
+    total += value;
+  }
+  if (options.topP < 1)
+    keepTopP();
+  if (options.minP > 0)
+    keepMinP();
+  isShared = true;
+}
+
 llvm::Expected<int32_t> Sampler::sample(const char *logits, DType type, uint64_t number,
                                         llvm::ArrayRef<int32_t> said) {
   if (llvm::Error error = read(logits, type))
@@ -125,18 +140,11 @@ llvm::Expected<int32_t> Sampler::sample(const char *logits, DType type, uint64_t
     sorted = left = size_t(options.topK);
     std::sort(candidates.begin(), candidates.begin() + int64_t(left), before);
   }
-  total = 0;
-  for (size_t i = 0; i < left; ++i) {
-    double &value = candidates[i].probability;
-    value = std::exp((value - top.probability) / (greedy ? 1 : options.temperature));
-    total += value;
-  }
-  if (options.topP < 1)
-    keepTopP();
-  if (options.minP > 0)
-    keepMinP();
+  highestLogit = top.probability;
+  isShared = false;
   if (greedy)
     return top.token;
+  share();
   double place = randomUniform(randomBits(options.seed, RandomUse::Sample, number, 0)) * total;
   int32_t chosen = candidates[0].token;
   for (size_t i = 0; i < left; ++i) {
@@ -149,7 +157,9 @@ llvm::Expected<int32_t> Sampler::sample(const char *logits, DType type, uint64_t
   return chosen;
 }
 
-std::vector<Candidate> Sampler::likeliest(size_t most) const {
+std::vector<Candidate> Sampler::likeliest(size_t most) {
+  if (!isShared) // at temperature 0 nobody has asked so far
+    share();
   std::vector<Candidate> result(candidates.begin(), candidates.begin() + int64_t(left));
   most = std::min(most, left);
   std::partial_sort(result.begin(), result.begin() + int64_t(most), result.end(), before);

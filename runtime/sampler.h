@@ -41,18 +41,21 @@ public:
   /// What the last sample was chosen from, the likeliest first, at most `most`:
   /// the tokens that top-k, top-p and min-p left, whose probabilities add up to 1. At
   /// temperature 0 the shares are those of temperature 1.
-  std::vector<Candidate> likeliest(size_t most) const;
+  std::vector<Candidate> likeliest(size_t most);
 
 private:
   llvm::Error read(const char *logits, DType type);
   void penalise(llvm::ArrayRef<int32_t> said);
   llvm::Expected<size_t> best() const;
+  void share();
   void keepTopP();
   void keepMinP();
 
   SamplingOptions options;
   std::vector<Candidate> candidates; // after a sample the first `left` of them count
   size_t left = 0, sorted = 0;      // the first `sorted` stand in their order, and none behind comes before them
+  double highestLogit = 0;
+  bool isShared = false; // candidates have shares, no logits
   double total = 0; // of what stands as their probability
 };
 
