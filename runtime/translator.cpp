@@ -1,5 +1,7 @@
 #include "runtime/translator.h"
 
+#include "llvm/ADT/STLExtras.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -19,6 +21,11 @@ static std::string pastOf(StringRef stream) {
   return fmt::format("past({})", stream);
 }
 
+/// The program goes on from caches.
+static bool goesOn(const ProgramRun &run) {
+  return llvm::any_of(run.program().extents, [](const ExtentInfo &info) { return info.name == "positions.history"; });
+}
+
 Expected<std::unique_ptr<Translator>> Translator::create(ProgramRun &prepare, ProgramRun &step,
                                                          VariableStore &store, Names names,
                                                          SpecialTokens specials) {
@@ -33,7 +40,7 @@ Expected<const InputBuffer *> Translator::stream(const ProgramRun &run, StringRe
   if (!input)
     return failure("cannot translate: the output '{}' does not depend on '{}'", names.result, name);
   const TensorInfo &info = *input->info;
-  bool oneByOne = run.input(pastOf(name)) && !info.shape.empty() && info.shape.back() == 1;
+  bool oneByOne = goesOn(run) && !info.shape.empty() && info.shape.back() == 1;
   if (info.type != DType::I32 || info.shape.size() != 2 || info.extents.size() != 2 ||
       info.extents[0].empty() || (info.extents[1].empty() && !oneByOne))
     return failure("cannot translate: the input '{}' is no batch of sequences of any length", name);
@@ -69,11 +76,12 @@ Error Translator::bind(VariableStore &store) {
   if (!logits || logits->shape.size() != 3 || (logits->type != DType::F32 && logits->type != DType::F64))
     return failure("cannot translate: '{}' is no output of logits for each position", names.result);
   pastInput = stepRun.input(pastOf(names.target));
+  cached = goesOn(stepRun);
   most = targetInput->info->shape[1];
   for (const ExtentInfo &extent : stepRun.program().extents)
-    if (pastInput && extent.name == "positions.history")
+    if (extent.name == "positions.history")
       most = extent.bound;
-  if (pastInput)
+  if (cached)
     bindCaches(store);
   const std::string &batch = targetInput->info->extents[0];
   for (const VariableInfo &info : stepRun.program().variables) {
@@ -142,7 +150,7 @@ void Translator::reorder(ArrayRef<Row> rows, int64_t past) {
 Error Translator::setExtents(ProgramRun &run, int64_t rows, int64_t target) const {
   std::pair<StringRef, int64_t> values[] = {{targetInput->info->extents[0], rows},
                                             {sourceInput->info->extents[1], sourceLength},
-                                            {pastInput ? StringRef("positions.history") : StringRef(targetInput->info->extents[1]), target}};
+                                            {cached ? StringRef("positions.history") : StringRef(targetInput->info->extents[1]), target}};
   for (auto [name, value] : values)
     if (run.extent(name))
       if (Error error = run.setExtent(name, value))
@@ -216,7 +224,7 @@ Error Translator::next(ArrayRef<Row> rows, MutableArrayRef<float> into) {
     return failure("a step takes 1 to {} hypotheses of at most {} tokens, not {} of {}", maxRows(),
                    maxTokens(), rows.size(), length);
   select(rows);
-  if (pastInput) {
+  if (cached) {
     for (const Row &row : rows)
       if (length > 1 && (row.parent < 0 || row.parent >= lastRows))
         return failure("a hypothesis goes on from row {} of {}", row.parent, lastRows);
@@ -224,7 +232,8 @@ Error Translator::next(ArrayRef<Row> rows, MutableArrayRef<float> into) {
     lastRows = int64_t(rows.size());
     for (size_t row = 0; row < rows.size(); ++row) {
       reinterpret_cast<int32_t *>(targetInput->data)[row] = rows[row].tokens.back();
-      reinterpret_cast<int32_t *>(pastInput->data)[row] = int32_t(length - 1);
+      if (pastInput)
+        reinterpret_cast<int32_t *>(pastInput->data)[row] = int32_t(length - 1);
     }
   } else {
     for (size_t row = 0; row < rows.size(); ++row)
@@ -235,7 +244,7 @@ Error Translator::next(ArrayRef<Row> rows, MutableArrayRef<float> into) {
   stepRun.setLoopInputs(0, 0, 0);
   stepRun.run();
   ResultView view = stepRun.result(names.result);
-  int64_t last = pastInput ? 0 : length - 1;
+  int64_t last = cached ? 0 : length - 1;
   int64_t width = vocabulary();
   for (size_t row = 0; row < rows.size(); ++row) {
     int64_t first = int64_t(row) * view.strides[0] + last * view.strides[1];

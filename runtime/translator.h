@@ -77,7 +77,8 @@ private:
   std::vector<Cache> caches;
   std::vector<char> moved;
   int64_t most = 0, lastRows = 0; // tokens of a target; rows of the last step
-  const InputBuffer *pastInput = nullptr;
+  const InputBuffer *pastInput = nullptr; // null where the model counts no positions
+  bool cached = false;                    // `step` goes on from caches
   std::vector<int64_t> current; // the sentence whose state each row has
   int64_t sentences = 0, sourceLength = 1, prepared = 0;
 };

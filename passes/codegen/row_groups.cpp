@@ -2,6 +2,8 @@
 
 #include "ir/gpt/maps.h"
 
+#include "mlir/Interfaces/FunctionInterfaces.h"
+
 using namespace mlir;
 
 namespace gptc {
@@ -45,6 +47,23 @@ bool readsByElement(gpt::GenericOp op, Value value, unsigned rows) {
     if (operand == value && !readsStraight(op, op.getMap(i), rows))
       return false;
   return true;
+}
+
+/// Arguments of the kernel whose memory a returned result of `op` may be: those of its type that the op reads, and where the
+/// program says that a result takes the place of an argument (gpt-place), all of its type.
+llvm::SmallSetVector<Value, 4> mayTakePlaceOf(Operation *op) {
+  llvm::SmallSetVector<Value, 4> places;
+  auto add = [&](Value value) {
+    if (isa<BlockArgument>(value) && llvm::is_contained(op->getResultTypes(), value.getType()))
+      places.insert(value);
+  };
+  llvm::for_each(op->getOperands(), add);
+  auto function = op->getParentOfType<FunctionOpInterface>();
+  for (OpOperand &returned : op->getBlock()->getTerminator()->getOpOperands())
+    if (returned.get().getDefiningOp() == op && function &&
+        function.getResultAttr(returned.getOperandNumber(), "gpt.in_place"))
+      llvm::for_each(op->getBlock()->getArguments(), add);
+  return places;
 }
 
 /// How many of `op`'s operands the rest of `group` has at hand.
@@ -106,12 +125,10 @@ SmallVector<OpGroup> formGroups(ArrayRef<Operation *> ops, unsigned rows) {
       earliest = std::max(earliest, known->second + (passes ? 0 : 1));
     }
     if (shares && isReturned(op))
-      for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+      for (Value operand : mayTakePlaceOf(op))
         for (Operation *reader : operand.getUsers()) {
           auto known = groupOf.find(reader);
-          // Only what has the result's type may lie in the same place.
-          if (!isa<BlockArgument>(operand) || known == groupOf.end() ||
-              !llvm::is_contained(op->getResultTypes(), operand.getType()))
+          if (known == groupOf.end())
             continue;
           bool passes = readsByElement(cast<gpt::GenericOp>(reader), operand, rows) &&
                         canShare(generic, groups[known->second], rows);

@@ -48,35 +48,9 @@ bool readsOwnRow(GenericOp op, AffineMap map, unsigned rows) {
   return map.getNumResults() >= rows;
 }
 
-/// What is made of the op's results within the kernel, these ops too.
-void forEachUser(Operation *op, llvm::function_ref<void(GenericOp)> fn) {
-  llvm::SmallPtrSet<Operation *, 16> seen;
-  SmallVector<Operation *> pending = {op};
-  while (!pending.empty())
-    for (Operation *user : pending.pop_back_val()->getUsers())
-      if (auto generic = dyn_cast<GenericOp>(user); generic && seen.insert(user).second) {
-        fn(generic);
-        pending.push_back(user);
-      }
-}
-
-/// In a row of a kernel of rows `op` is done before `map` begins: a reduction that it is, or that is made of it, must have seen
-/// the whole row. Else both may stand in one loop.
-bool isDoneBefore(GenericOp op, GenericOp map) {
-  auto isBetween = [&](GenericOp reduction) {
-    bool reaches = false;
-    if (reduction.isReduction())
-      forEachUser(reduction, [&](GenericOp user) { reaches |= user == map; });
-    return reaches;
-  };
-  bool done = isBetween(op);
-  forEachUser(op, [&](GenericOp user) { done |= isBetween(user); });
-  return done;
-}
-
 /// The kernel reads each element of this argument only to compute the same
 /// element of this result, within one op (of maps behind a contraction, too: they see each element once);
-/// in a kernel of rows, ops before that may read the same element, or the same row where they are done with it.
+/// in a kernel of rows, ops before that may read the same row (their loops come before, passes/codegen/row_groups.cpp).
 bool readsElementwise(func::FuncOp kernel, unsigned argument, unsigned result) {
   Value yielded = kernel.front().getTerminator()->getOperand(result);
   auto map = yielded.getDefiningOp<GenericOp>();
@@ -89,11 +63,9 @@ bool readsElementwise(func::FuncOp kernel, unsigned argument, unsigned result) {
     auto op = dyn_cast<GenericOp>(use.getOwner());
     if (!op || i < op.getIndices().size())
       return false;
-    bool same = isIdentity(op.getMap(i), op.getDims(), dimsOf(input));
     if (op == map)
-      return same;
-    return rows && op->isBeforeInBlock(map) && readsOwnRow(op, op.getMap(i), rows.getInt()) &&
-           (same || isDoneBefore(op, map));
+      return isIdentity(map.getMap(i), map.getDims(), dimsOf(input));
+    return rows && op->isBeforeInBlock(map) && readsOwnRow(op, op.getMap(i), rows.getInt());
   });
 }
 

@@ -44,6 +44,8 @@ void fuzz::safetensors(StringRef bytes) {
     return look(file.takeError());
   look(file->verify());
   for (const auto &[name, tensor] : file->tensors()) {
+    if (tensor.type == StoredType::Other)
+      continue; // of a type that is not known, as many bytes as the file says
     require(tensor.bytes.size() == size_t(tensor.elements()) * sizeOf(tensor.type), "bytes are those of the shape");
     if (tensor.elements() > fewElements)
       continue;

@@ -67,6 +67,8 @@ probabilities = succeed("generate", "ids", "--prompt", "5 6", "--tokens", "3", "
 check("so they do behind --show-probs", probabilities.splitlines()[-1] == result.out.strip(), probabilities)
 
 result = succeed("generate", "ids", "--prompt", "1 2 3 4 5 6", "--tokens", "1")
+check("a text without end is read whole", not result.err, result)
+result = succeed("generate", "ids", "--prompt", "1 2 3 4 5 6", "--tokens", "1", "--slide", "1")
 check("a prompt that the model does not see whole", "the prompt has 6 tokens, and the model sees the last 4 of them" in result.err, result)
 
 # Every token of a text has its result, with --data as with --prompt; where the next one is asked for, but the last.
