@@ -50,7 +50,8 @@ double Oracle::disturbed(double value, uint64_t key, double units) {
 /// (in bf16 often), which a few random runs would seldom show.
 Oracle::Side Oracle::side(double a, double b) const {
   const double near = 8 * rounding.unit * std::max(std::fabs(a), std::fabs(b));
-  if (a == b || rounding.unit == 0 || !(std::fabs(a - b) <= near))
+  // Infinity is near to nothing: a maximum over no element is far below every number.
+  if (a == b || rounding.unit == 0 || !std::isfinite(near) || !(std::fabs(a - b) <= near))
     return a < b ? Below : a == b ? Same : Above; // NaN is nowhere: see its users
   if (rounding.seed % 3 == 2)
     return Same;
