@@ -61,9 +61,13 @@ def example(file, count):
 
 
 def train(binaries, work, threads, file, data, dtype, words):
-    run = os.path.join(work, "run")
+    """The median step. Nothing is evaluated or saved between steps: a checkpoint is written beside the next ones."""
+    run, model = os.path.join(work, "run"), os.path.join(work, "model.gpt")
+    text = pathlib.Path(root, file).read_text(encoding="utf-8")
+    never = ", ".join(f"{field}: 1000000" for field in ("eval_every", "save_every") if field not in text)
+    pathlib.Path(model).write_text(text.replace("train {", f"train {{ {never},", 1))
     subprocess.run(["rm", "-rf", run], check=True)
-    command = [os.path.join(binaries, "gptc"), "train", os.path.join(root, file), "-o", run, "--threads", str(threads),
+    command = [os.path.join(binaries, "gptc"), "train", model, "-o", run, "--threads", str(threads),
                "--seed", "1", "--dtype", dtype, *(w for path in data for w in ("--data", path)), *words]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
